@@ -4,6 +4,7 @@
     ├── ClientError                  the caller can mend it
     │   ├── BadRequest          400  InvalidJSON, InvalidField
     │   ├── Unauthenticated     401  MissingKey, UnknownKey, ExpiredKey, DisabledKey
+    │   ├── PaymentRequired     402  the credit or budget does not suffice
     │   ├── Forbidden           403  ModelNotAllowed
     │   ├── NotFound            404  ModelNotFound
     │   ├── MethodNotAllowed    405
@@ -12,6 +13,7 @@
     │   ├── BodyTooLarge        413
     │   ├── UnsupportedMedia    415
     │   ├── CatalogueRefused    422
+    │   ├── RateLimited         429  a limit of ours: requests, tokens or requests at a time
     │   ├── HeadersTooLarge     431
     │   └── ClientGone          499  never sent, only logged
     ├── UpstreamError                the target's fault, or the operator's account with it
@@ -98,6 +100,14 @@ class DisabledKey(Unauthenticated):
     default_code = "disabled_api_key"
 
 
+class PaymentRequired(ClientError):
+    """The credit left, or a budget, does not cover what the request may cost."""
+
+    status = 402
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+
+
 class Forbidden(ClientError):
     status = 403
     type = "permission_error"
@@ -147,6 +157,14 @@ class CatalogueRefused(ClientError):
 
     status = 422
     default_code = "config_invalid"
+
+
+class RateLimited(ClientError):
+    """A limit of the caller's key, user, team, organisation or tier is reached; `retry_after` says till when."""
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
 
 
 class HeadersTooLarge(ClientError):
