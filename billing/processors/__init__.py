@@ -1,0 +1,1 @@
+"""Payment processors: who pays for credits and tiers, through whom, and what that does to the ledger."""
