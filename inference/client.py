@@ -8,16 +8,23 @@ from typing import Protocol, cast
 from msgspec import Struct
 
 from inference.codecs.sse import StreamTap
+from inference.credentials import (
+    KEY_REFUSALS,
+    Credential,
+    key_refused,
+    operator_headers,
+    tenant_headers,
+    unspoken,
+)
 from inference.fleet.load import Load, LoadTable
 from inference.ir.cards import Provider, Target
-from inference.ir.errors import AspendosError, UpstreamError, UpstreamGarbled
+from inference.ir.errors import AspendosError, ProviderKeyRefused, UpstreamError, UpstreamGarbled
 from inference.ir.usage import Usage
 from inference.providers.openai import Completed, StreamOptions
 from inference.transport import Origin, Reply, Sink, Transport, path_prefix
 
 USER_AGENT = "aspendos"
 _ERROR_LIMIT = 256 * 1024
-_SECRET_HEADER = re.compile(r"auth|key|token|secret", re.IGNORECASE)
 _SECONDS = re.compile(rb"^\d{1,6}(\.\d+)?$")
 
 
@@ -25,7 +32,9 @@ class Wire(Protocol):
     """A wire format: pure functions between our words and a provider's bytes."""
 
     path: Mapping[str, str]
+    probe: str
 
+    def credential(self, key: str) -> tuple[str, str]: ...
     def request(self, body: bytes, *, asked: str, model: str, stream: bool, hints: bool) -> bytes: ...
     def completion(self, body: bytes) -> Completed: ...
     def stream(self, options: StreamOptions | None) -> StreamTap: ...
@@ -46,22 +55,47 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 
 class Deployment:
-    """One model at one address, with everything that never changes between requests made ready."""
+    """One model at one address, with everything that never changes between requests made ready.
 
-    __slots__ = ("heads", "load", "model", "name", "origin", "provider", "wire")
+    `credential` is the tenant's key it is called with, None for the operator's own.
+    """
+
+    __slots__ = ("_prefix", "credential", "heads", "load", "model", "name", "origin", "provider", "wire")
 
     def __init__(self, target: Target, base_url: str, load: Load) -> None:
         provider = target.provider
         self.provider = provider
+        self.credential: Credential | None = None
         self.model = target.model
-        self.origin = _origin(provider, base_url)
+        self.origin = origin_of(provider, base_url)
         self.name = f"{target.model}@{self.origin.host}:{self.origin.port}"
         self.load = load
         self.wire = wire_of(provider)
-        prefix = path_prefix(base_url)
+        self._prefix = path_prefix(base_url)
         self.heads = {
-            route: _head(provider, self.origin, prefix + path) for route, path in self.wire.path.items()
+            route: _head(provider, self.wire, self.origin, self._prefix + path)
+            for route, path in self.wire.path.items()
         }
+
+    def keyed(self, credential: Credential) -> "Deployment":
+        """The same address called with a tenant's key; connections and load are shared with the operator's calls.
+
+        The only way a tenant's key gets near an address. Raises ValueError for a key of another provider.
+        """
+        if credential.provider != self.provider.name:
+            raise ValueError(f"a key for {credential.provider!r} was offered to {self.provider.name!r}")
+        twin = object.__new__(Deployment)
+        for field in ("_prefix", "heads", "load", "model", "name", "origin", "provider", "wire"):
+            setattr(twin, field, getattr(self, field))
+        twin.credential = credential
+        return twin
+
+    def head(self, route: str) -> bytes:
+        """Request line and headers for a route. Raises ProviderKeyUnreadable."""
+        if self.credential is None:
+            return self.heads[route]
+        path = self._prefix + self.wire.path[route]
+        return _head(self.provider, self.wire, self.origin, path, self.credential.secret)
 
     def anonymous(self, error: AspendosError) -> AspendosError:
         """The error with the provider's name for its address: where a worker lives is not a client's business."""
@@ -120,7 +154,9 @@ class ModelClient:
         body = deployment.wire.request(
             ask.body, asked=ask.model, model=deployment.model, stream=ask.stream, hints=ask.hints
         )
-        head = deployment.heads[ask.route] + b"x-request-id: " + ask.request_id.encode() + b"\r\n"
+        credential = deployment.credential
+        head = deployment.heads[ask.route] if credential is None else deployment.head(ask.route)
+        head += b"x-request-id: " + ask.request_id.encode() + b"\r\n"
         load = deployment.load
         load.in_flight += 1
         try:
@@ -132,17 +168,21 @@ class ModelClient:
                 raise UpstreamGarbled("The upstream was asked for a stream and answered without one.")
         except UpstreamError as error:
             load.in_flight -= 1
+            if credential is not None and isinstance(error, ProviderKeyRefused):
+                credential.refused(error)
             raise deployment.anonymous(error) from None
         except BaseException:
             load.in_flight -= 1
             raise
+        if credential is not None:
+            credential.worked()
         return Answer(deployment, reply)
 
     def connections(self, provider: Provider) -> tuple[int, int]:
         """Open connections to a provider: idle, busy."""
         idle = busy = 0
         for url in provider.base_urls:
-            open_now = self._transport.open_connections(_origin(provider, url))
+            open_now = self._transport.open_connections(origin_of(provider, url))
             idle += open_now.idle
             busy += open_now.busy
         return idle, busy
@@ -154,19 +194,15 @@ class ModelClient:
             body = b""
         after = reply.header(b"retry-after") or b""
         retry_after = float(after) if _SECONDS.match(after) else None
-        return deployment.wire.error(reply.status, retry_after, _unspoken(deployment.provider, body))
+        credential, provider = deployment.credential, deployment.provider
+        own = credential.secret if credential is not None else None
+        body = unspoken(provider, body, own)
+        if credential is not None and reply.status in KEY_REFUSALS:
+            return key_refused(provider.name, deployment.wire, reply.status, retry_after, body)
+        return deployment.wire.error(reply.status, retry_after, body)
 
 
-def _unspoken(provider: Provider, body: bytes) -> bytes:
-    """An upstream's words without the operator's secrets: some repeat in an error the key they were sent."""
-    secrets = [value for name, value in provider.headers if _SECRET_HEADER.search(name)]
-    for secret in (*secrets, provider.key or ""):
-        if secret:
-            body = body.replace(secret.encode(), b"***")
-    return body
-
-
-def _origin(provider: Provider, base_url: str) -> Origin:
+def origin_of(provider: Provider, base_url: str) -> Origin:
     return Origin.from_url(
         base_url,
         max_connections=provider.max_connections,
@@ -175,7 +211,7 @@ def _origin(provider: Provider, base_url: str) -> Origin:
     )
 
 
-def _head(provider: Provider, origin: Origin, path: str) -> bytes:
+def _head(provider: Provider, wire: Wire, origin: Origin, path: str, own_key: str | None = None) -> bytes:
     """Request line and the headers that are the same for every request, as transport wants them."""
     lines = [
         f"POST {path} HTTP/1.1",
@@ -185,7 +221,5 @@ def _head(provider: Provider, origin: Origin, path: str) -> bytes:
         "accept-encoding: identity",
         "content-type: application/json",
     ]
-    if provider.key is not None:
-        lines.append(f"authorization: Bearer {provider.key}")
-    lines += [f"{header.lower()}: {value}" for header, value in provider.headers]
+    lines += operator_headers(provider, wire) if own_key is None else tenant_headers(provider, wire, own_key)
     return "".join(f"{line}\r\n" for line in lines).encode("latin-1")

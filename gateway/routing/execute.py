@@ -4,30 +4,41 @@ from collections.abc import Sequence
 
 from gateway.call import Call
 from inference.client import Answer, Ask, Deployment, ModelClient
-from inference.ir.errors import AspendosError, UpstreamTimeout, UpstreamUnreachable
+from inference.ir.errors import (
+    AspendosError,
+    ProviderKeyRefused,
+    ProviderKeyUnreadable,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 
 _CONNECT = "upstream_timeout_connect"
 
 
 async def execute(client: ModelClient, attempts: Sequence[Deployment], ask: Ask, call: Call) -> Answer:
-    """The first target that can be reached answers. Raises the last target's UpstreamError.
+    """The first target that can be reached answers. Raises the last target's error.
 
-    Only a connection that failed moves on to the next target; an answer, even a refusal, is an answer.
+    Only a connection that failed, or a tenant's own key that is of no use, moves on to the next target; any
+    other answer, even a refusal, is an answer. A refused key is not tried again at another address.
     """
-    for deployment in attempts[:-1]:
+    left = list(attempts)
+    while True:
+        deployment = left.pop(0)
         call.attempted(deployment)
         try:
             return await client.attempt(deployment, ask)
-        except UpstreamUnreachable as error:
+        except AspendosError as error:
             call.attempt_failed(deployment, error)
-        except UpstreamTimeout as error:
-            if error.code != _CONNECT:
+            if isinstance(error, ProviderKeyRefused | ProviderKeyUnreadable):
+                left = [other for other in left if other.credential is not deployment.credential]
+            elif not _without_answer(error):
                 raise
-            call.attempt_failed(deployment, error)
-    last = attempts[-1]
-    call.attempted(last)
-    try:
-        return await client.attempt(last, ask)
-    except AspendosError as error:
-        call.attempt_failed(last, error)
-        raise
+            if not left:
+                raise
+
+
+def _without_answer(error: AspendosError) -> bool:
+    """Whether the target could not be reached, or was lost before it said anything."""
+    return isinstance(error, UpstreamUnreachable) or (
+        isinstance(error, UpstreamTimeout) and error.code == _CONNECT
+    )

@@ -1,21 +1,35 @@
 """The routing table: what can be asked for, made ready from one catalogue. Replaced whole on reload."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from gateway.routing.plan import least_loaded, weighted_order
 from inference.client import Deployment, deployments
+from inference.credentials import Credential
 from inference.fleet.load import LoadTable
 from inference.ir.cards import Catalog, Model
+
+
+class OwnKey(Credential, Protocol):
+    """A tenant's key; `fallback` allows the operator's to be used, and billed, where it fails."""
+
+    @property
+    def fallback(self) -> bool: ...
+
+
+KeyFor = Callable[[str], OwnKey | None]
+"""The caller's own key for the provider of that name."""
 
 
 class Route:
     """One model and the deployments behind it, in groups of one target each."""
 
-    __slots__ = ("_groups", "_only", "_turn", "_weights", "model")
+    __slots__ = ("_groups", "_locked", "_only", "_turn", "_weights", "model")
 
     def __init__(self, model: Model, loads: LoadTable) -> None:
         self.model = model
         self._groups = tuple(deployments(target, loads) for target in model.targets)
+        self._locked = tuple(deployments(target, loads) for target in model.locked_targets)
         self._weights = tuple(target.weight for target in model.targets)
         every = [deployment for group in self._groups for deployment in group]
         self._only = every if len(every) == 1 and self._weights[0] > 0 else None
@@ -25,10 +39,32 @@ class Route:
         """Deployments in the order to try them: targets by weight, a target's workers by load."""
         if self._only is not None:
             return self._only
+        return self._order(self._groups, self._weights, draw)
+
+    def attempts_with(self, draw: Callable[[], float], key_for: KeyFor) -> list[Deployment]:
+        """The same for a caller with keys of its own: those come first, and open what only they can.
+
+        Where a key is used, the operator's follow only if it allows that. Empty where nothing can be tried.
+        """
+        weights = self._weights + tuple(target.weight for target in self.model.locked_targets)
+        order = self._order(self._groups + self._locked, weights, draw)
+        keys = {name: key_for(name) for name in {deployment.provider.name for deployment in order}}
+        own = [
+            deployment.keyed(key)
+            for deployment in order
+            if (key := keys[deployment.provider.name]) is not None
+        ]
+        if own and not all(key.fallback for key in keys.values() if key is not None):
+            return own
+        return own + [deployment for deployment in order if deployment.provider.off is None]
+
+    def _order(
+        self, groups: Sequence[Sequence[Deployment]], weights: Sequence[int], draw: Callable[[], float]
+    ) -> list[Deployment]:
         self._turn += 1
         order: list[Deployment] = []
-        for index in weighted_order(self._weights, draw):
-            group = self._groups[index]
+        for index in weighted_order(weights, draw):
+            group = groups[index]
             loads = [deployment.load.in_flight for deployment in group]
             order += [group[place] for place in least_loaded(loads, self._turn)]
         return order

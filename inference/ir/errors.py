@@ -23,9 +23,13 @@
     │   ├── UpstreamFailed      502  the target's 5xx (503 and 529 stay 503, 504 stays 504)
     │   ├── UpstreamUnreachable 502  refused, reset, no such host, TLS
     │   ├── UpstreamTimeout     504  phase: connect, first_byte, idle or total
-    │   └── UpstreamGarbled     502  not HTTP, not JSON, cut short
+    │   ├── UpstreamGarbled     502  not HTTP, not JSON, cut short
+    │   └── ProviderKeyRefused  403  the target refused the tenant's own key (401, 403)
+    │       ├── ProviderKeyUnpaid   402
+    │       └── ProviderKeyLimited  429
     └── ServiceError                 ours
         ├── Unavailable         503  a dependency we need is away
+        │   └── ProviderKeyUnreadable  the tenant's own key cannot be decrypted here
         └── Internal            500
 
 `type` and `code` are OpenAI's words where OpenAI has one, because its SDKs branch on them
@@ -219,6 +223,24 @@ class UpstreamGarbled(UpstreamError):
     default_code = "upstream_garbled"
 
 
+class ProviderKeyRefused(UpstreamError):
+    """The provider refused a tenant's own key. Never the operator's fault, and never counted against its key."""
+
+    status = 403
+    type = "permission_error"
+    default_code = "provider_key_refused"
+
+
+class ProviderKeyUnpaid(ProviderKeyRefused):
+    status = 402
+    type = "insufficient_quota"
+
+
+class ProviderKeyLimited(ProviderKeyRefused):
+    status = 429
+    type = "rate_limit_error"
+
+
 class ServiceError(AspendosError):
     pass
 
@@ -226,6 +248,12 @@ class ServiceError(AspendosError):
 class Unavailable(ServiceError):
     status = 503
     default_code = "unavailable"
+
+
+class ProviderKeyUnreadable(Unavailable):
+    """A tenant's own key is stored but cannot be decrypted: its master key is missing, or the row was changed."""
+
+    default_code = "provider_key_unreadable"
 
 
 class Internal(ServiceError):

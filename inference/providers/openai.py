@@ -98,7 +98,13 @@ class OpenAI:
         "completions": "/completions",
         "embeddings": "/embeddings",
     }
+    probe: ClassVar[str] = "/models"
+    """What to GET to learn whether a key is good."""
     continuous_usage = False
+
+    def credential(self, key: str) -> tuple[str, str]:
+        """The header that carries a key, and its value."""
+        return "authorization", f"Bearer {key}"
 
     def request(self, body: bytes, *, asked: str, model: str, stream: bool, hints: bool = False) -> bytes:
         """The body to send: the client's, with `model` and, for streams, `stream_options` patched.

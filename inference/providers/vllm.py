@@ -16,6 +16,7 @@ class VLLM(OpenAI):
 
     path: ClassVar[Mapping[str, str]] = {route: f"/v1{path}" for route, path in OpenAI.path.items()}
     """A worker is named by its root, where its health and load are found too."""
+    probe: ClassVar[str] = "/v1/models"
     continuous_usage = True
 
 
