@@ -4,6 +4,7 @@ A request either gets all it asks for (windows, slots, quotas, funds) or consume
 nano-USD, durations seconds, moments seconds since 1970.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Protocol
 
@@ -87,7 +88,8 @@ class Ticket(Struct):
 class Refused(Struct, frozen=True):
     """Nothing was consumed. `by` is the rule that refused; `account` when the funds did not suffice.
 
-    `retry_after`: seconds until the same request would be let in if nothing else came, None: unknowable.
+    `retry_after`: seconds until the same request would be let in if nothing else came, None: unknowable. Where
+    slots are taken as well it is the earliest moment, since nobody knows when a request ends.
     `remaining` is what was left of the rule (units, slots or nano-USD; never below 0).
     """
 
@@ -130,19 +132,21 @@ class Store(Protocol):
         """
         ...
 
-    async def load(self, account: str, available: int, *, epoch: int) -> bool:
+    async def load(self, account: str, balance: int, *, epoch: int, included: Collection[str] = ()) -> bool:
         """Teach the store a balance read from the ledger after `epoch` was asked for; False: read it again.
 
-        Knows an account already: changes nothing, True.
+        `balance` is what is posted, with no hold taken off: the store takes off the open ones, which it knows.
+        `included` names the postings of the last minutes that are in it: a `credit` that tells one of them
+        later changes nothing, which else would count it twice. Knows an account already: changes nothing, True.
         """
         ...
 
     async def load_quota(self, quota: Quota, used: int) -> None:
-        """Teach the store what a quota's period has seen so far; nothing where it knows."""
+        """Teach the store what a quota's period has seen so far, holds not counted; nothing where it knows."""
         ...
 
     async def epoch(self, account: str) -> int:
-        """A number that moves with every `credit`: what `load` needs to be sure that it is not overtaken."""
+        """A number that moves with all that a `load` must not overlook: ask, then read the ledger, then load."""
         ...
 
     async def credit(self, account: str, amount: int, *, once: str) -> None:
