@@ -16,7 +16,17 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, UnsetType
 
 from inference import providers as wires
-from inference.catalog_file import CatalogFile, EnvRef, EnvUrl, ModelEntry, PriceEntry, ProviderEntry, Wire
+from inference.catalog_file import (
+    CatalogFile,
+    EnvRef,
+    EnvUrl,
+    ModelEntry,
+    PriceEntry,
+    ProviderEntry,
+    TargetEntry,
+    Wire,
+)
+from inference.catalog_tiers import TierResolver
 from inference.ir.cards import Catalog, Kind, Model, Price, Provider, Target, Timeouts
 from inference.yaml_source import (
     MAX_CHARACTERS,
@@ -110,14 +120,20 @@ class _Resolver:
     def catalog(self, file: CatalogFile, version: str) -> Catalog:
         providers = {name: self._provider(name, entry) for name, entry in file.providers.items()}
         models = {name: self._model(name, entry, providers) for name, entry in file.models.items()}
+        names = self._names(models)
+        tiers = TierResolver(self._report, self._reader, self._warn, entries=file.models, models=names)
         return Catalog(
             version=version,
-            models=self._names(models),
+            models=names,
             providers=providers,
+            tiers={name: tiers.tier(name, entry) for name, entry in file.tiers.items()},
             warnings=tuple(
                 f"{self._report.file}:{spot.line}: {words}" for spot, words in sorted(self._warnings)
             ),
         )
+
+    def _warn(self, spot: Spot, words: str) -> None:
+        self._warnings.append((spot, words))
 
     def _wrong(self, path: Trail, *, found: str, expected: str, hint: str | None = None) -> None:
         """Report at a path, or at the nearest one above it that stands in the file; once per slip."""
@@ -133,26 +149,30 @@ class _Resolver:
     def _provider(self, name: str, entry: ProviderEntry) -> Provider:
         path: Trail = ("providers", name)
         off: list[str] = []
+        keyless: list[str] = []
         if entry.wire not in self._built:
             off.append(f"the wire format {quoted(entry.wire)} is not built yet")
-        key = self._secret(entry.key.env, off) if entry.key else None
+        key = self._secret(entry.key.env, keyless) if entry.key else None
         if not entry.tls.verify:
             spot = self._reader.spots.get((*path, "tls"), Spot(1, 1))
-            self._warnings.append(
-                (spot, f"{render(path)} accepts any certificate: anyone on the way can read along")
-            )
+            self._warn(spot, f"{render(path)} accepts any certificate: anyone on the way can read along")
+        addresses, headers = self._addresses(path, entry, off), self._headers(path, entry, keyless)
         return Provider(
             name=name,
             wire=entry.wire,
-            base_urls=self._addresses(path, entry, off),
+            base_urls=addresses,
             key=key,
             key_env=entry.key.env if entry.key else None,
-            headers=self._headers(path, entry, off),
+            headers=headers,
             timeouts=self._timeouts(entry),
             max_connections=entry.max_connections,
             tls_verify=entry.tls.verify,
             tls_ca=entry.tls.ca or None,
-            off="; ".join(dict.fromkeys(off)) or None,
+            off="; ".join(dict.fromkeys([*off, *keyless])) or None,
+            lacks_key=not off and bool(keyless),
+            account_headers=frozenset(
+                header.lower() for header, given in entry.headers.items() if isinstance(given, EnvRef)
+            ),
         )
 
     def _secret(self, env: str, off: list[str]) -> str | None:
@@ -244,7 +264,9 @@ class _Resolver:
 
     def _model(self, name: str, entry: ModelEntry, providers: dict[str, Provider]) -> Model:
         path: Trail = ("models", name)
+        price = self._price(path, entry)
         targets: list[Target] = []
+        locked: list[Target] = []
         off: list[str] = []
         seen: set[tuple[str, str]] = set()
         for index, given in enumerate(entry.targets):
@@ -264,21 +286,27 @@ class _Resolver:
                     here, found=f"{given.provider} {quoted(given.model)} again", expected="each target once"
                 )
             seen.add((given.provider, given.model))
+            cost = self._cost(here, given, price)
+            target = Target(provider=provider, model=given.model, weight=given.weight, cost=cost)
             if provider.off is None and given.weight > 0:
-                targets.append(Target(provider=provider, model=given.model, weight=given.weight))
+                targets.append(target)
             else:
+                if provider.lacks_key and given.weight > 0:
+                    locked.append(target)
                 off.append(f"{given.provider}: {provider.off or 'its weight is 0'}")
         return Model(
             name=name,
             kind=entry.kind,
-            price=self._price(path, entry),
+            price=price,
             free=entry.free,
             targets=tuple(targets),
+            locked_targets=tuple(locked),
             aliases=entry.aliases,
             capabilities=frozenset(entry.capabilities),
             context_window=entry.context_window or None,
             max_output=entry.max_output or None,
             description=entry.description or None,
+            disconnect=None if entry.disconnect is UNSET else entry.disconnect,
             off=None if targets else "; ".join(dict.fromkeys(off)) or "no targets",
         )
 
@@ -302,6 +330,19 @@ class _Resolver:
                 (*here, "output"), found="nothing", expected="a price: this kind of model writes tokens"
             )
         return price
+
+    def _cost(self, path: Trail, entry: TargetEntry, price: Price) -> Price | None:
+        """What a target costs the operator; one that is dearer than what clients pay is worth a word."""
+        if isinstance(entry.cost, UnsetType):
+            return None
+        here = (*path, "cost")
+        cost = _price(entry.cost)
+        loses = 0 < price.input < cost.input or 0 < price.output < cost.output
+        if loses and not self._report.touches(here):
+            self._warn(
+                self._reader.spots[here], f"{render(here)} is above the price: each request loses money"
+            )
+        return cost
 
     def _names(self, models: dict[str, Model]) -> dict[str, Model]:
         """Every name a client may use; one that means two models is an error, not a matter of order."""

@@ -11,9 +11,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from inference.ir.cards import Kind
+from inference.ir.tiers import NO_LIMITS, Disconnect, Feature, Limits, Rates
 from inference.yaml_struct import MisfitError
 
 _DECIMAL = re.compile(r"(?P<minus>-?)(?P<whole>[0-9]+)?(?:\.(?P<part>[0-9]*))?")
+_AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST_USD = 1_000_000
@@ -99,6 +101,26 @@ class Seconds(float):
         return cls(value)
 
 
+class Amount(str):
+    """An amount of money as typed, since how many decimals it may have depends on its currency."""
+
+    __slots__ = ()
+    json_schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"type": "number", "minimum": 0},
+            {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?$"},
+        ]
+    }
+    expected: ClassVar[str] = "an amount such as `9.99`, without sign or exponent"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The digits, unchanged. Raises MisfitError."""
+        if not _AMOUNT.fullmatch(text):
+            raise MisfitError(cls.expected)
+        return cls(text)
+
+
 ProviderName = Annotated[
     str,
     Meta(
@@ -131,6 +153,27 @@ EnvName = Annotated[
         description="Name of an environment variable; never the secret itself.",
         extra={"expected": "the name of an environment variable, such as `OPENAI_API_KEY`", "secret": True},
     ),
+]
+TierName = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z0-9][a-z0-9_-]{0,63}$",
+        extra={"expected": "a tier's name: small letters, digits, `_` and `-`"},
+    ),
+]
+Glob = Annotated[
+    str,
+    Meta(
+        pattern="^[!-~]{1,200}$",
+        extra={"expected": "a model's name or a glob such as `gpt-*`, without spaces"},
+    ),
+]
+Currency = Annotated[
+    str, Meta(pattern="^[A-Z]{3}$", extra={"expected": "a currency of ISO 4217, such as `USD`"})
+]
+Flag = Annotated[
+    str,
+    Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", extra={"expected": "a word: small letters, digits, `_ . -`"}),
 ]
 Words = Annotated[str, Meta(max_length=2000)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -258,6 +301,10 @@ class TargetEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ]
     model: Annotated[UpstreamName, Meta(description="The model's name at that provider.")]
     weight: Annotated[int, Meta(ge=0, le=1_000_000, description="Share of the traffic; 0 is off.")] = 1
+    cost: Annotated[
+        PriceEntry | UnsetType,
+        Meta(description="What the provider charges you, if it is not the model's price: what you earn."),
+    ] = UNSET
     max_parallel: LaterCount = UNSET
     rpm: LaterCount = UNSET
     tpm: LaterCount = UNSET
@@ -283,6 +330,13 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         UNSET
     )
     aliases: Annotated[tuple[ModelName, ...], Meta(description="Further names clients may use.")] = ()
+    disconnect: Annotated[
+        Disconnect | UnsetType,
+        Meta(
+            description="When the client hangs up: `abort` cancels the request, `drain` reads it to its end. "
+            "Left out: as the tier says, else abort."
+        ),
+    ] = UNSET
     fallbacks: LaterNames = UNSET
     max_parallel: LaterCount = UNSET
     rpm: LaterCount = UNSET
@@ -290,12 +344,86 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     regions: LaterNames = UNSET
 
 
+class TermsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of a part of a tier."""
+
+    requests: Rates = Rates()
+    tokens: Rates = Rates()
+    parallel: Annotated[Count | UnsetType, Meta(description="Requests at a time.")] = UNSET
+    per_user: Annotated[Limits, Meta(description="The same for each user of the holder.")] = NO_LIMITS
+
+
+class WhenEmptyEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Other ways out than a refusal; with both, the answer is shortened as long as that suffices."""
+
+    shorten: Annotated[
+        Count | UnsetType,
+        Meta(
+            description="Cut the longest possible answer to what the credit buys, but not below this many tokens."
+        ),
+    ] = UNSET
+    model: Annotated[
+        str | UnsetType,
+        Meta(
+            description="A cheaper or free model that answers instead.", extra={"expected": "a model's name"}
+        ),
+    ] = UNSET
+
+
+class TierEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a plan includes, and how much of it. What is left out is included and not limited."""
+
+    description: Words | UnsetType = UNSET
+    models: Annotated[
+        tuple[Glob, ...],
+        Meta(
+            description="Names, aliases or provider/name, with * and ?. Left out: every model.",
+            extra={"expected": "a list of model names or globs such as `local/*`"},
+        ),
+    ] = ()
+    requests: Annotated[Rates, Meta(description="Of the holder: the user, team or organisation.")] = Rates()
+    tokens: Annotated[Rates, Meta(description="Of the holder, prompt and answer together.")] = Rates()
+    parallel: Annotated[Count | UnsetType, Meta(description="Requests of the holder at a time.")] = UNSET
+    per_user: Annotated[Limits, Meta(description="Limits of each user of the holder.")] = NO_LIMITS
+    features: Annotated[
+        dict[Feature, Annotated[bool | TermsEntry, Meta(extra={"expected": "`false`, `true` or limits"})]],
+        Meta(
+            description="`false`: not included. A feature that is not named is included.",
+            extra_json_schema={"propertyNames": {"enum": list(Feature)}},
+        ),
+    ] = {}
+    model_limits: Annotated[
+        dict[Glob, TermsEntry],
+        Meta(description="Limits of some models: all that one glob matches, together."),
+    ] = {}
+    credits_per_month: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000_000, description="Granted to the holder each month. 100 are 1 US dollar."),
+    ] = 0
+    price: Annotated[
+        dict[Currency, Amount], Meta(description="What a month costs, by currency: {USD: 9.99, TRY: 349}.")
+    ] = {}
+    priority: Annotated[int, Meta(ge=1, le=100, description="A lower number is served first.")] = 100
+    flags: Annotated[tuple[Flag, ...], Meta(description="Words that extensions and clients look for.")] = ()
+    when_empty: Annotated[
+        Literal["refuse", "shorten"] | WhenEmptyEntry,
+        Meta(
+            description="When the credit left does not cover a request. Free models are never refused.",
+            extra={"expected": "`refuse`, `shorten`, {shorten: 256} or {model: name}"},
+        ),
+    ] = "refuse"
+    byok: Annotated[bool, Meta(description="Whether keys of one's own for providers may be brought.")] = True
+    disconnect: Annotated[
+        Disconnect | UnsetType, Meta(description="When the client hangs up, unless the model says otherwise.")
+    ] = UNSET
+
+
 class CatalogFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The one file an operator edits: providers, models, prices."""
+    """The one file an operator edits: providers, models, prices, tiers."""
 
     version: Literal[1]
     providers: dict[ProviderName, ProviderEntry]
     models: dict[ModelName, ModelEntry]
+    tiers: dict[TierName, TierEntry] = {}
     routers: LaterMapping = UNSET
-    tiers: LaterMapping = UNSET
     cache: LaterMapping = UNSET

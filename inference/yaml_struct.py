@@ -65,6 +65,8 @@ class Reader:
         if isinstance(kind, inspect.Metadata):
             return self._value(kind.type, node, path, extra | _extra(kind))
         if isinstance(kind, inspect.UnionType):
+            if kind.includes_none and isinstance(node, Scalar) and node.kind == "null":
+                return None
             return self._value(_member(kind, node), node, path, extra)
         if isinstance(kind, inspect.AnyType):
             return None
@@ -134,11 +136,14 @@ class Reader:
         for key, (at, value) in node.entries.items():
             here = (*path, key)
             self.spots[here] = value.at if isinstance(value, Scalar) else at
+            name = Scalar(key, "text", at)
             try:
-                _scalar(_bare(kind.key_type), Scalar(key, "text", at), _extra(kind.key_type))
+                known = cast("str", _scalar(_bare(kind.key_type), name, _extra(kind.key_type)))
             except MisfitError as unfit:
-                self._report.add(at, here, found=quoted(key), expected=unfit.expected)
-            result[key] = self._value(kind.value_type, value, here, {})
+                hint = self._hint(kind.key_type, name)
+                self._report.add(at, here, found=quoted(key), expected=unfit.expected, hint=hint)
+                known = key
+            result[known] = self._value(kind.value_type, value, here, {})
         return result
 
     def _tuple(self, kind: inspect.VarTupleType, node: Items, path: Trail, extra: dict[str, Any]) -> object:
@@ -165,10 +170,14 @@ def _bare(kind: inspect.Type) -> inspect.Type:
 
 def _member(kind: inspect.UnionType, node: Node) -> inspect.Type:
     """The alternative a node can only be meant as: mappings go to Structs, the rest to the scalar."""
-    for member in kind.types:
+    for member in _members(kind):
         if isinstance(_bare(member), inspect.StructType | inspect.DictType) == isinstance(node, Mapping):
             return member
-    return kind.types[0]
+    return _members(kind)[0]
+
+
+def _members(kind: inspect.UnionType) -> list[inspect.Type]:
+    return [member for member in kind.types if not isinstance(member, inspect.NoneType)]
 
 
 def _scalar(kind: inspect.Type, node: Scalar, extra: dict[str, Any]) -> object:
@@ -224,7 +233,7 @@ def _words(kind: inspect.Type) -> str:
         case inspect.Metadata():
             return str(_extra(kind).get("expected") or _words(kind.type))
         case inspect.UnionType():
-            return " or ".join(_words(member) for member in kind.types)
+            return " or ".join(map(_words, _members(kind)))
         case inspect.StructType():
             keys = [f.encode_name for f in kind.fields if "refused" not in _extra(f.type)]
             return f"a mapping with {', '.join(map(quoted, keys))}"

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from inference.ir.tiers import Disconnect, Tier
+
 
 class Kind(StrEnum):
     """What a model does; decides which routes may ask for it."""
@@ -49,7 +51,11 @@ class Price(Struct, frozen=True, kw_only=True):
 
 
 class Provider(Struct, frozen=True, kw_only=True):
-    """Wire format x address x key. `off` says why it cannot be used now; None: it can."""
+    """Wire format x address x key. `off` says why it cannot be used now; None: it can.
+
+    `lacks_key`: it is off only because the operator has no key for it, so a tenant's own key opens it.
+    `account_headers` names the headers that speak of the operator's account: not sent with a tenant's key.
+    """
 
     name: str
     wire: str
@@ -62,6 +68,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     tls_verify: bool = True
     tls_ca: str | None = None
     off: str | None = None
+    lacks_key: bool = False
+    account_headers: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         """Without the key: a card that is logged must not leak it."""
@@ -69,26 +77,36 @@ class Provider(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """One place a model can be had: a provider and the model's name there."""
+    """One place a model can be had: a provider and the model's name there.
+
+    `cost` is what the provider charges the operator; None: as much as the model's price, so nothing is earned.
+    """
 
     provider: Provider
     model: str
     weight: int = 1
+    cost: Price | None = None
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """What clients ask for. `targets` holds only those that can be used now; where that is none, `off` says why."""
+    """What clients ask for. `targets` holds only those that can be used now; where that is none, `off` says why.
+
+    `locked_targets` can be used only with a tenant's own key: their providers lack the operator's.
+    `disconnect` None: the tier of whoever asks decides, and without a tier a request is aborted.
+    """
 
     name: str
     kind: Kind
     price: Price
     free: bool = False
     targets: tuple[Target, ...] = ()
+    locked_targets: tuple[Target, ...] = ()
     aliases: tuple[str, ...] = ()
     capabilities: frozenset[str] = frozenset()
     context_window: int | None = None
     max_output: int | None = None
     description: str | None = None
+    disconnect: Disconnect | None = None
     off: str | None = None
 
 
@@ -98,4 +116,5 @@ class Catalog(Struct, frozen=True, kw_only=True):
     version: str
     models: dict[str, Model]
     providers: dict[str, Provider]
+    tiers: dict[str, Tier] = {}
     warnings: tuple[str, ...] = ()
