@@ -24,6 +24,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     redis_url: str | None = None
     admin_key: str | None = None
     key_pepper: str | None = None
+    master_keys: str | None = None
     max_body: int = 32 * _MIB
     max_headers: int = 100
     max_header_bytes: int = 64 * 1024
@@ -117,6 +118,11 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         "key_pepper",
         _secret,
         "secret mixed into key hashes (a file in the data directory)",
+    ),
+    "ASPENDOS_MASTER_KEY": (
+        "master_keys",
+        str,
+        "key or keys that encrypt tenants' provider keys, newest first (a file in the data directory)",
     ),
     "ASPENDOS_MAX_BODY": ("max_body", _size, "largest request body (32m)"),
     "ASPENDOS_MAX_RESPONSE": ("max_response", _size, "largest response that is not streamed (128m)"),
