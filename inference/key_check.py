@@ -50,11 +50,12 @@ class KeyCheck:
                 if status == 200:
                     status = await self._get(provider, wire, url, None)
                 return Checked(proven=status in (401, 403))
-            except (UpstreamUnreachable, UpstreamTimeout) as error:
-                error.message = (
-                    f"The provider `{provider.name}` cannot be reached now, so the key was not tested."
+            except (UpstreamUnreachable, UpstreamTimeout, UpstreamGarbled) as error:
+                # In other words, for a worker's address is not the tenant's business.
+                last = type(error)(
+                    f"The provider `{provider.name}` cannot be reached now, so the key was not tested.",
+                    code=error.code,
                 )
-                last = error
         raise last or UpstreamUnreachable(f"The provider `{provider.name}` has no address.")
 
     async def _get(self, provider: Provider, wire: Wire, url: str, secret: str | None) -> int:

@@ -1,0 +1,168 @@
+"""One attempt with a tenant's own key: what is sent, to whom, and what is said when the provider will not have it."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from inference.client import Ask, Deployment, ModelClient
+from inference.fleet.load import Load
+from inference.ir.cards import Provider, Target
+from inference.ir.errors import (
+    AspendosError,
+    ProviderKeyLimited,
+    ProviderKeyRefused,
+    ProviderKeyUnpaid,
+    ProviderKeyUnreadable,
+    UpstreamAuth,
+    UpstreamFailed,
+    UpstreamRefused,
+)
+from inference.transport import Transport
+from tests.own_key import OWN_SECRET, OwnKey
+from tests.scripted_peer import Peer, Talk
+
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+ASK = Ask(
+    route="chat",
+    body=b'{"model":"m"}',
+    model="m",
+    stream=False,
+    hints=False,
+    options=None,
+    request_id="req-1",
+)
+OPERATORS = "sk-operator-canary"
+
+
+class Server:
+    """Answers every request the same, and keeps what it was sent."""
+
+    def __init__(self, answer: bytes = ANSWER) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    async def __call__(self, talk: Talk) -> None:
+        while True:
+            self.asked.append((await talk.ask()).raw.decode())
+            await talk.say(self.answer)
+
+
+def refusal(status: int, body: bytes = b"{}", *headers: bytes) -> bytes:
+    lines = b"".join(header + b"\r\n" for header in headers)
+    return b"HTTP/1.1 %d No\r\n%bcontent-length: %d\r\n\r\n%b" % (status, lines, len(body), body)
+
+
+@pytest.fixture
+async def transport() -> AsyncGenerator[Transport]:
+    made = Transport()
+    yield made
+    await made.close()
+
+
+def deployment(peer: Peer, *, name: str = "theirs") -> Deployment:
+    url = f"http://127.0.0.1:{peer.port}/v1"
+    provider = Provider(
+        name=name,
+        wire="openai",
+        base_urls=(url,),
+        key=OPERATORS,
+        headers=(
+            ("x-api-version", "7"),
+            ("x-account", "operators-account"),
+            ("X-Auth-Also", "operators-second-secret"),
+        ),
+        account_headers=frozenset({"x-account"}),
+    )
+    return Deployment(Target(provider=provider, model="real"), url, Load())
+
+
+async def ask(transport: Transport, target: Deployment) -> None:
+    answer = await ModelClient(transport).attempt(target, ASK)
+    await answer.read(1000)
+    answer.release()
+
+
+async def test_the_tenants_key_takes_the_place_of_the_operators(transport: Transport) -> None:
+    server, key = Server(), OwnKey("theirs")
+    async with Peer(server) as peer:
+        plain = deployment(peer)
+        await ask(transport, plain.keyed(key))
+        await ask(transport, plain)
+        assert peer.accepted == 1  # the connection is shared, only the header differs
+    own, operators = server.asked
+    assert f"authorization: Bearer {OWN_SECRET}\r\n" in own
+    assert own.lower().count("authorization:") == 1
+    for secret in (OPERATORS, "operators-account", "operators-second-secret"):
+        assert secret not in own
+        assert secret in operators
+    assert OWN_SECRET not in operators
+    assert "x-api-version: 7\r\n" in own
+    assert '"model":"real"' in own
+    assert key.told == ["worked"]
+    assert plain.load.in_flight == 0
+
+
+async def test_a_key_of_another_provider_never_gets_near(transport: Transport) -> None:
+    server = Server()
+    async with Peer(server) as peer:
+        with pytest.raises(ValueError, match="'elsewhere' was offered to 'theirs'"):
+            deployment(peer).keyed(OwnKey("elsewhere"))
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "ours"),
+    [
+        (401, ProviderKeyRefused, 403),
+        (402, ProviderKeyUnpaid, 402),
+        (403, ProviderKeyRefused, 403),
+        (429, ProviderKeyLimited, 429),
+    ],
+)
+async def test_a_refused_key_is_said_to_be_theirs(
+    transport: Transport, status: int, error: type[AspendosError], ours: int
+) -> None:
+    body = b'{"error":{"message":"No good: sk-tenant-canary-93b7\\/e1\\"f0","code":"x"}}'
+    server, key = Server(refusal(status, body, b"retry-after: 7")), OwnKey("theirs")
+    async with Peer(server) as peer:
+        target = deployment(peer).keyed(key)
+        with pytest.raises(error) as refused:
+            await ask(transport, target)
+    told = refused.value
+    assert (told.http_status, told.code, told.retry_after) == (ours, "provider_key_refused", 7.0)
+    assert "your own key" in told.message
+    assert "`theirs`" in told.message
+    assert "No good: ***" in told.message
+    assert "sk-tenant-canary" not in told.message
+    assert key.told == [f"refused {ours}"]
+    assert target.load.in_flight == 0
+
+
+async def test_the_operators_key_refused_is_still_the_operators_fault(transport: Transport) -> None:
+    async with Peer(Server(refusal(401))) as peer:
+        with pytest.raises(UpstreamAuth):
+            await ask(transport, deployment(peer))
+
+
+@pytest.mark.parametrize(("status", "error"), [(400, UpstreamRefused), (500, UpstreamFailed)])
+async def test_other_failures_say_nothing_of_the_key(
+    transport: Transport, status: int, error: type[AspendosError]
+) -> None:
+    key = OwnKey("theirs")
+    words = f"broken with {OWN_SECRET} and Bearer {OWN_SECRET}".replace('"', '\\"')
+    async with Peer(Server(refusal(status, b'{"error":{"message":"%b"}}' % words.encode()))) as peer:
+        with pytest.raises(error) as failed:
+            await ask(transport, deployment(peer).keyed(key))
+    assert key.told == []
+    assert "sk-tenant-canary" not in failed.value.message
+    assert "broken with ***" in failed.value.message
+
+
+async def test_a_key_that_cannot_be_read_is_not_sent(transport: Transport) -> None:
+    server = Server()
+    async with Peer(server) as peer:
+        target = deployment(peer).keyed(OwnKey("theirs", unreadable=True))
+        with pytest.raises(ProviderKeyUnreadable):
+            await ask(transport, target)
+        assert target.load.in_flight == 0
+    assert server.asked == []
