@@ -29,7 +29,7 @@ _LAST_RETRY_SECONDS = 5.0
 _log = structlog.stdlib.get_logger("changes")
 
 Ring = Callable[[], None]
-Kind = Literal["team", "key"]
+Kind = Literal["team", "key", "budget"]
 
 
 class Bell(Protocol):
@@ -51,6 +51,7 @@ class News(Struct, frozen=True, kw_only=True):
     everything: bool
     teams: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
+    budgets: frozenset[str] = frozenset()
 
 
 class Changes:
@@ -95,6 +96,7 @@ class Changes:
             everything=False,
             teams=frozenset(row.subject for row in rows if row.kind == "team"),
             keys=frozenset(row.subject for row in rows if row.kind == "key"),
+            budgets=frozenset(row.subject for row in rows if row.kind == "budget"),
         )
 
 

@@ -1,0 +1,175 @@
+"""The book of budgets: every budget in memory, so that the hot path asks no database.
+
+Follows the log of changes by looking at it twice a second; goes on with what it knows while the database is away.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import select
+
+from billing.budgets.budget import Action, Budget, Cap, Holder, Place, cap_of, place_of, places_of
+from billing.budgets.rows import budget_of
+from billing.budgets.spent import Spending
+from billing.budgets.tables import budgets
+from billing.pricing import usd
+from gateway.database.changes import Changes
+from gateway.database.engine import Database
+from inference.ir.errors import PaymentRequired, ServiceError
+from policies.stores.step import Quota
+
+_LOOK_SECONDS = 0.5
+_MOST_ISSUED = 50_000
+
+_log = structlog.stdlib.get_logger("budgets")
+
+
+class BudgetBook:
+    """What applies to whom, now. `version` moves with every change: what was made from the book before is stale."""
+
+    def __init__(
+        self,
+        database: Database,
+        changes: Changes,
+        spending: Spending,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._changes = changes
+        self._spending = spending
+        self._clock = clock
+        self._budgets: dict[str, Budget] = {}
+        self._places: dict[Place, tuple[Budget, ...]] = {}
+        self._issued: dict[str, Cap] = {}
+        self._seq: int | None = None
+        self.version = 0
+
+    def enabled(self) -> tuple[Budget, ...]:
+        """All that are on."""
+        return tuple(budget for budget in self._budgets.values() if budget.enabled)
+
+    def counting(self, holder: Holder) -> tuple[Budget, ...]:
+        """All that are on and count this caller's spending."""
+        places = self._places
+        if not places:
+            return ()
+        return tuple(budget for place in places_of(holder) for budget in places.get(place, ()))
+
+    def caps(self, holder: Holder) -> tuple[Cap, ...]:
+        """What a caller's request has to fit into now: budgets that refuse or downgrade.
+
+        Budgets that only notify are not counted on the way; the alerts read what was spent.
+        """
+        counting = self.counting(holder)
+        if not counting:
+            return ()
+        now = self._clock()
+        caps = tuple(cap_of(budget, now) for budget in counting if budget.action is not Action.NOTIFY)
+        if len(self._issued) > _MOST_ISSUED:
+            self._issued = {key: cap for key, cap in self._issued.items() if cap.ends_at > now}
+        self._issued.update((cap.key, cap) for cap in caps)
+        return caps
+
+    def cap(self, key: str) -> Cap | None:
+        """The cap a quota was made from, by the quota's key."""
+        return self._issued.get(key)
+
+    async def used(self, quota: Quota) -> int:
+        """What the quota's period has seen so far, nano-USD, for `Store.load_quota`.
+
+        The journal of this machine is brought into the database first, so all that was settled here counts;
+        what other machines have settled in the last second or two may not be in yet.
+        Raises Unavailable.
+        """
+        cap = self._issued.get(quota.key)
+        if cap is None:
+            return 0  # not of this book: no budget counts by this key
+        await self._spending.flush()
+        return (await self._spending.sums(cap.budget, cap.span)).period
+
+    async def run(self) -> None:
+        """Follow the changes until cancelled."""
+        troubled = False
+        while True:
+            try:
+                await self.sync()
+                troubled = False
+            except ServiceError as error:
+                if not troubled:
+                    _log.warning("the budgets cannot follow changes", reason=error.message)
+                troubled = True
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def sync(self) -> None:
+        """Bring memory up to the database's state of now. Raises Unavailable."""
+        news = await self._changes.since(self._seq)
+        if news.everything:
+            found = await self._read(None)
+        elif news.budgets:
+            changed = await self._read(news.budgets)
+            kept = {name: budget for name, budget in self._budgets.items() if name not in news.budgets}
+            found = kept | changed
+        else:
+            self._seq = news.seq
+            return
+        self._seq = news.seq
+        if found != self._budgets:
+            self._budgets = found
+            self._places = _by_place(found.values())
+            self.version += 1
+
+    async def _read(self, ids: Iterable[str] | None) -> dict[str, Budget]:
+        query = select(budgets)
+        if ids is not None:
+            query = query.where(budgets.c.id.in_(list(ids)))
+        async with self._database.reading() as session:
+            rows = (await session.execute(query)).mappings().all()
+        return {row["id"]: budget_of(row) for row in rows}
+
+
+def quotas(caps: Iterable[Cap], *, spared: frozenset[str] = frozenset()) -> tuple[Quota, ...]:
+    """Caps in the words of the store.
+
+    `spared` are ids of budgets that asked for a downgrade and got it: the request counts, and is let in.
+    """
+    return tuple(
+        Quota(
+            key=cap.key,
+            limit=None if cap.budget.id in spared else cap.limit_nano,
+            ends_at=float(cap.ends_at),
+            scope=f"budget {cap.budget.name!r}",
+        )
+        for cap in caps
+    )
+
+
+def refusal(cap: Cap, remaining: int, now: float) -> PaymentRequired:
+    """The error for a request that does not fit: which budget, how much of it is gone, and when it begins anew.
+
+    `remaining` is what was left of it in nano-USD, after what is spent and what running requests hold.
+    """
+    budget = cap.budget
+    resets = datetime.fromtimestamp(cap.ends_at, UTC).astimezone(ZoneInfo(budget.time_zone)).isoformat()
+    gone = max(cap.limit_nano - remaining, 0)
+    return PaymentRequired(
+        f"The budget {budget.name!r} ({budget.id}, {budget.subject.kind} {budget.subject.id}) does not cover this "
+        f"request: {usd(gone)} of {usd(cap.limit_nano)} USD are spent or held in {cap.span.id}, "
+        f"{usd(max(remaining, 0))} are left, and the request may cost more. It begins anew at {resets} "
+        f"({budget.time_zone}). Ask for a smaller maximum output, or have whoever manages the budget raise it.",
+        code="budget_exceeded",
+        retry_after=max(1.0, cap.ends_at - now),
+    )
+
+
+def _by_place(found: Iterable[Budget]) -> dict[Place, tuple[Budget, ...]]:
+    places: dict[Place, tuple[Budget, ...]] = {}
+    for budget in sorted(found, key=lambda budget: budget.id):
+        if budget.enabled:
+            place = place_of(budget)
+            places[place] = (*places.get(place, ()), budget)
+    return places
