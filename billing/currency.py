@@ -72,9 +72,13 @@ def money(minor: int, currency: str, *, param: str = "amount") -> Money:
     """
     code = known(currency)
     if isinstance(minor, bool) or not 0 < minor <= MOST:
-        raise InvalidField(f"{param} is {minor}; a whole number of minor units above 0 was expected.", param=param)
+        raise InvalidField(
+            f"{param} is {minor}; a whole number of minor units above 0 was expected.", param=param
+        )
     if EXPONENTS[code] == 3 and minor % 10:
-        raise InvalidField(f"{param} is {minor}; in {code} the last of the three decimals must be 0.", param=param)
+        raise InvalidField(
+            f"{param} is {minor}; in {code} the last of the three decimals must be 0.", param=param
+        )
     return Money(minor=minor, currency=code)
 
 
@@ -103,7 +107,9 @@ def written(minor: int, currency: str) -> str:
 def rate(text: str, *, param: str = "rate") -> Fraction:
     """Dollars for one unit, from decimal text. Raises InvalidField for signs, exponents, zero or 19 decimals."""
     if _RATE.fullmatch(text) is None or Fraction(text) == 0:
-        raise InvalidField(f"{param} is {text[:40]!r}; a decimal above 0, such as 0.029, was expected.", param=param)
+        raise InvalidField(
+            f"{param} is {text[:40]!r}; a decimal above 0, such as 0.029, was expected.", param=param
+        )
     return Fraction(text)
 
 

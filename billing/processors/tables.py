@@ -1,7 +1,7 @@
 """Tables of payments: customers, subscriptions, what was paid, what it moved, events, top-ups, meter reports.
 
 Times are unix seconds, the processors' own unit. What processors say is kept as a projection that can be fetched
-again; what is the only record of a decision (movements, top-ups, meter reports) is written before it is acted on.
+again; what is the only record of a decision (top-ups, meter reports) is written before it is acted on.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, Text, UniqueConstraint
@@ -52,7 +52,7 @@ payments = Table(
     Column("refunded_minor", BigInteger, nullable=False),
     Column("disputed_minor", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
-    Column("fx", Text, nullable=False),
+    Column("fx", Text),
     Column("credit_nano", BigInteger, nullable=False),
     Column("moved_nano", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
@@ -68,11 +68,9 @@ payment_movements = Table(
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("amount_nano", BigInteger, nullable=False),
     Column("reason", String(24), nullable=False),
-    Column("posted", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Index("ix_payment_movements_posted", "posted"),
 )
-"""One signed change of an account's credit; written with the payment it follows from, then posted to the ledger."""
+"""One signed change of an account's credit, written in the transaction that posts it to the ledger."""
 
 payment_events = Table(
     "payment_events",

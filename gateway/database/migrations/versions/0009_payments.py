@@ -74,7 +74,7 @@ def _payments() -> None:
         sa.Column("refunded_minor", sa.BigInteger(), nullable=False),
         sa.Column("disputed_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(3), nullable=False),
-        sa.Column("fx", sa.Text(), nullable=False),
+        sa.Column("fx", sa.Text(), nullable=True),
         sa.Column("credit_nano", sa.BigInteger(), nullable=False),
         sa.Column("moved_nano", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
@@ -88,11 +88,9 @@ def _payments() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("amount_nano", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(24), nullable=False),
-        sa.Column("posted", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("reference", "position", name="pk_payment_movements"),
     )
-    op.create_index("ix_payment_movements_posted", "payment_movements", ["posted"])
 
 
 def _events() -> None:

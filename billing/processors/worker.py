@@ -1,0 +1,146 @@
+"""The worker: from notices to effects. Fetches what is true now, applies it, and says which notices that settles.
+
+One worker at a time per processor, by a lease; its effects on credit happen in one transaction with the notices'
+end, and that transaction makes sure that the lease is still held. Setting a tier is the one effect outside: it is
+repeated until it has been noted as done, and repeating it changes nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.processors.book import PaymentBook
+from billing.processors.inbox import Inbox, Lost, Work
+from billing.processors.processor import PaymentState, Processor, State, SubscriptionState
+from billing.processors.subscribers import UNSURE, Subscribers, UnknownCustomer, tier_due
+from inference.ir.errors import AspendosError
+
+_log = structlog.stdlib.get_logger("payments")
+_LEASE = 120
+GRACE = 7 * 86400
+"""Seconds a tier is kept while a renewal could not be collected."""
+
+
+class TierSetter(Protocol):
+    """Whoever gives organisations their tiers."""
+
+    async def set_tier(self, org_id: str, tier: str | None) -> None:
+        """None: the tier of those who have no subscription. The same tier again changes nothing."""
+        ...
+
+
+class PaymentWorker:
+    """Works off one processor's inbox. `name` is this process's own; `clock` returns unix seconds."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        inbox: Inbox,
+        book: PaymentBook,
+        subscribers: Subscribers,
+        tiers: TierSetter,
+        *,
+        name: str,
+        clock: Callable[[], float],
+        grace: float = GRACE,
+        posted: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`posted` is called after credit changed, so that hot balances may follow at once."""
+        self._processor = processor
+        self._inbox = inbox
+        self._book = book
+        self._subscribers = subscribers
+        self._tiers = tiers
+        self._name = name
+        self._clock = clock
+        self._grace = grace
+        self._posted = posted
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is news: do not wait for the interval's end."""
+        self._wake.set()
+
+    async def run(self, interval: float = 5.0) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                await self.step()
+            except (SQLAlchemyError, OSError, AspendosError) as error:
+                _log.warning("payments wait for the database", error=f"{type(error).__name__}: {error}")
+            try:
+                async with asyncio.timeout(interval):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+
+    async def step(self) -> int:
+        """One pass over what is due; how many subjects were settled. 0 while another worker holds the lease."""
+        if not await self._inbox.lease(self._name, _LEASE):
+            return 0
+        settled = 0
+        for work in await self._inbox.due():
+            try:
+                await self._inbox.lease(self._name, _LEASE)
+                await self._settle(work)
+                settled += 1
+            except Lost as error:
+                _log.warning("payments are worked on elsewhere", reason=str(error))
+                return settled
+            except (AspendosError, UnknownCustomer) as error:
+                await self._inbox.failed(work, f"{type(error).__name__}: {error}")
+                _log.warning(
+                    "a payment's notice waits",
+                    processor=self._processor.name,
+                    subject=work.subject.id,
+                    attempts=work.attempts + 1,
+                    reason=str(error),
+                )
+        for org_id in await self._subscribers.to_mind():
+            await self._give_tier(org_id)
+        return settled
+
+    async def close(self) -> None:
+        """Hand the lease on."""
+        await self._inbox.release(self._name)
+
+    async def _settle(self, work: Work) -> None:
+        state = await self._processor.state(work.subject)
+        await self._apply(work, state)
+
+    async def _apply(self, work: Work, state: State | None) -> None:
+        async def settled(connection: AsyncConnection) -> None:
+            await self._held(connection)
+            await self._inbox.done(connection, work)
+
+        if isinstance(state, PaymentState):
+            await self._book.apply(state, settled)
+            self._posted()
+        elif isinstance(state, SubscriptionState):
+            # The notices end only after the tier is set: a crash in between repeats both.
+            org_id = await self._subscribers.apply(state, self._held)
+            await self._give_tier(org_id)
+            await self._book.nothing(settled)
+        else:
+            await self._book.nothing(settled)
+
+    async def _held(self, connection: AsyncConnection) -> None:
+        await self._inbox.hold(connection, self._name)
+
+    async def _give_tier(self, org_id: str) -> None:
+        due = tier_due(await self._subscribers.subscriptions(org_id), self._clock(), self._grace)
+        if due == await self._subscribers.tier_given(org_id):
+            return
+        await self._tiers.set_tier(org_id, due)
+        try:
+            await self._subscribers.note_tier(org_id, due, self._held)
+        except Lost:
+            # Another worker may have set a newer one before us; whoever works now looks again.
+            await self._subscribers.note_tier(org_id, UNSURE)
+            raise
+        _log.info("a subscription changed a tier", organisation=org_id, tier=due)
