@@ -29,7 +29,8 @@ _LAST_RETRY_SECONDS = 5.0
 _log = structlog.stdlib.get_logger("changes")
 
 Ring = Callable[[], None]
-Kind = Literal["team", "key", "budget"]
+Kind = Literal["team", "key", "budget", "provider"]
+"""At most 8 letters: that is what the column holds. `provider` is a tenant's own provider key."""
 
 
 class Bell(Protocol):
@@ -52,6 +53,7 @@ class News(Struct, frozen=True, kw_only=True):
     teams: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
     budgets: frozenset[str] = frozenset()
+    provider_keys: frozenset[str] = frozenset()
 
 
 class Changes:
@@ -97,6 +99,7 @@ class Changes:
             teams=frozenset(row.subject for row in rows if row.kind == "team"),
             keys=frozenset(row.subject for row in rows if row.kind == "key"),
             budgets=frozenset(row.subject for row in rows if row.kind == "budget"),
+            provider_keys=frozenset(row.subject for row in rows if row.kind == "provider"),
         )
 
 
