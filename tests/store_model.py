@@ -133,8 +133,9 @@ class StoreMachine(RuleBasedStateMachine):
         """Run a step of the store to its end."""
         raise NotImplementedError
 
-    def told(self) -> None:
-        """Everything settled has reached the store."""
+    def end(self, ticket: Ticket, tokens: int, amount: int) -> None:
+        """Settle, and see it reach the store."""
+        self.store.settle(ticket, tokens=tokens, amount=amount)
 
     def restep(self) -> None:
         """The clock has moved."""
@@ -220,8 +221,7 @@ class StoreMachine(RuleBasedStateMachine):
     def settle(self, data: st.DataObject, tokens: int, amount: int) -> None:
         name = data.draw(st.sampled_from(sorted(self.tickets)))
         ticket = self.tickets.pop(name)
-        self.store.settle(ticket, tokens=tokens, amount=amount)
-        self.told()
+        self.end(ticket, tokens, amount)
         self.settled.append(ticket)
         entry = self.model.entries[name]
         entry.open, entry.tokens = False, tokens
@@ -237,8 +237,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data(), amount=st.integers(0, 1_000))
     def settle_again(self, data: st.DataObject, amount: int) -> None:
         ticket = data.draw(st.sampled_from(self.settled))
-        self.store.settle(ticket, tokens=amount, amount=amount)
-        self.told()
+        self.end(ticket, amount, amount)
 
     @precondition(lambda self: self.tickets)
     @rule(data=st.data(), amount=st.sampled_from([0, 1, 100, 2_000]))
