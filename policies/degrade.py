@@ -78,4 +78,4 @@ def _cut(model: Model, ask: Ask, output: int) -> Ceiling:
 
 
 def _can_stand_in(other: Model, model: Model) -> bool:
-    return other.name != model.name and other.kind is model.kind and bool(other.targets)
+    return other.kind is model.kind and bool(other.targets)
