@@ -1,7 +1,8 @@
 """Drain: moves the journal into the database, each record once, and tidies up behind dead processes.
 
-The place reached in a segment is stored in the transaction that stores its records, so a crash between
-any two steps repeats work and loses none; the records' unique id makes the repeat harmless. One process
+The place reached in a segment is stored in the transaction that stores its records and posts their costs to
+the ledger, so a crash between any two steps repeats work and loses none; the records' unique id makes the
+repeat harmless. What a dead process held and never used is released with its last segment. One process
 drains at a time (a file lock), any process may. Refuses to give up: while the database is away the
 journal holds everything and the drain tries again, ever more slowly.
 """
@@ -20,10 +21,13 @@ from msgspec import Struct
 from sqlalchemy import Insert, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.segments import Segment, discard, read_piece, survey
+from billing.ledger.ledger import transaction_id
+from billing.ledger.settle import Charge, keep_holds, release_holds, settle
+from billing.segments import Piece, Segment, discard, read_piece, survey, writer_of, writes_on
 from billing.tables import journal_offsets, usage_records
+from billing.usage import UsageRecord
 
 _PIECE_BYTES = 1 << 18
 """About 500 records: a transaction of a few milliseconds."""
@@ -31,6 +35,11 @@ _PIECE_BYTES = 1 << 18
 _LOCK_NAME = "drain.lock"
 _TURN_POLL = 0.02
 _LONGEST_WAIT = 30.0
+
+_ID, _ACCOUNT, _COST, _PROVIDER_COST, _MODEL = (
+    UsageRecord.__struct_fields__.index(name)
+    for name in ("id", "account", "cost_nano", "provider_cost_nano", "model")
+)
 
 _log = structlog.stdlib.get_logger("drain")
 
@@ -66,9 +75,12 @@ class Drain:
         interval: float = 1.0,
         clock: Callable[[], int] = time.time_ns,
         piece_bytes: int = _PIECE_BYTES,
+        new_id: Callable[[], str] = transaction_id,
     ) -> None:
         self._dir = journal_dir
         self._engine = engine
+        self._writer = engine.execution_options(aspendos_writes=True)
+        self._new_id = new_id
         self._interval = interval
         self._clock = clock
         self._piece_bytes = piece_bytes
@@ -190,7 +202,7 @@ class Drain:
             )
             if piece.next == offset:
                 break
-            refused = await self._store(segment.name, piece.rows, piece.next, damaged + piece.damaged)
+            refused = await self._store(segment.name, piece, damaged + piece.damaged)
             damaged += piece.damaged + refused
             if piece.damaged or refused:
                 self._damaged += piece.damaged + refused
@@ -208,55 +220,97 @@ class Drain:
                 )
             offset = self._known[segment.name] = piece.next
         if not segment.live:
+            await self._release(segment.name)
             await asyncio.to_thread(discard, path, keep=damaged > 0)
             self._known[segment.name] = segment.size
-            async with self._engine.begin() as connection:
+            async with self._writer.begin() as connection:
                 await connection.execute(
                     delete(journal_offsets).where(journal_offsets.c.segment == segment.name)
                 )
 
-    async def _store(self, segment: str, rows: list[tuple[Any, ...]], position: int, damaged: int) -> int:
-        """One transaction: the records and the place reached. Returns how many rows were refused."""
-        try:
-            async with self._engine.begin() as connection:
-                if rows:
-                    await connection.exec_driver_sql(self._insert, rows)
-                await connection.execute(
-                    self._move, {"segment": segment, "position": position, "damaged": damaged}
-                )
-        except DBAPIError as error:
-            if not rows or not _blames_data(error):
-                raise
-            return await self._store_singly(segment, rows, position, damaged)
-        self._drained += len(rows)
-        return 0
+    async def _release(self, segment: str) -> None:
+        """Before a dead process's last segment goes: what it held and never used is released."""
+        if await asyncio.to_thread(writes_on, self._dir, segment):
+            return
+        async with self._writer.begin() as connection:
+            released = await release_holds(connection, writer_of(segment), now=self._clock())
+        if released:
+            _log.warning("holds of a dead process released", writer=writer_of(segment), holds=released)
 
-    async def _store_singly(
-        self, segment: str, rows: list[tuple[Any, ...]], position: int, damaged: int
-    ) -> int:
+    async def _store(self, segment: str, piece: Piece, damaged: int) -> int:
+        """One transaction: records, costs, holds and the place reached. Returns how many rows were refused."""
+        try:
+            async with self._writer.begin() as connection:
+                if piece.rows:
+                    await connection.exec_driver_sql(self._insert, piece.rows)
+                refused = await self._settle(connection, piece.rows)
+                await keep_holds(connection, piece.holds, _payers(piece.rows), writer=writer_of(segment))
+                place = {"segment": segment, "position": piece.next, "damaged": damaged + refused}
+                await connection.execute(self._move, place)
+        except DBAPIError as error:
+            if not (piece.rows or piece.holds) or not _blames_data(error):
+                raise
+            return await self._store_singly(segment, piece, damaged)
+        self._drained += len(piece.rows)
+        return refused
+
+    async def _store_singly(self, segment: str, piece: Piece, damaged: int) -> int:
         """The same, row by row, because the database refuses one of them: the others must not suffer."""
-        refused = 0
-        async with self._engine.begin() as connection:
-            for row in rows:
+        refused = unposted = 0
+        async with self._writer.begin() as connection:
+            for row in piece.rows:
                 try:
                     async with connection.begin_nested():
                         await connection.exec_driver_sql(self._insert, [row])
+                        unposted += await self._settle(connection, [row])
                 except DBAPIError as error:
                     if not _blames_data(error):
                         raise
                     refused += 1
                     _log.error(
-                        "the database refuses a usage record", request_id=row[0], error=str(error.orig)
+                        "the database refuses a usage record", request_id=row[_ID], error=str(error.orig)
                     )
-            await connection.execute(
-                self._move, {"segment": segment, "position": position, "damaged": damaged + refused}
+            await keep_holds(connection, piece.holds, _payers(piece.rows), writer=writer_of(segment))
+            place = {"segment": segment, "position": piece.next, "damaged": damaged + refused + unposted}
+            await connection.execute(self._move, place)
+        self._drained += len(piece.rows) - refused
+        return refused + unposted
+
+    async def _settle(self, connection: AsyncConnection, rows: list[tuple[Any, ...]]) -> int:
+        """Post what the records cost. Returns how many costs no account can take: they need a person."""
+        refused = await settle(connection, _charges(rows), now=self._clock(), new_id=self._new_id)
+        for charge in refused:
+            _log.critical(
+                "a cost was not posted: a balance would not fit 64 bits",
+                request_id=charge.id,
+                account=charge.account,
+                cost_nano=charge.cost_nano,
             )
-        self._drained += len(rows) - refused
-        return refused
+        return len(refused)
 
     def _count_pending(self, segments: Sequence[Segment]) -> None:
         known = self._known
         self._pending_bytes = sum(max(0, s.size - known.get(s.name, 0)) for s in segments)
+
+
+def _charges(rows: list[tuple[Any, ...]]) -> list[Charge]:
+    """What is to be posted: only what has a payer and cost somebody something."""
+    return [
+        Charge(
+            id=row[_ID],
+            account=row[_ACCOUNT],
+            cost_nano=row[_COST],
+            provider_cost_nano=row[_PROVIDER_COST],
+            label=row[_MODEL],
+        )
+        for row in rows
+        if row[_ACCOUNT] is not None and (row[_COST] or row[_PROVIDER_COST])
+    ]
+
+
+def _payers(rows: list[tuple[Any, ...]]) -> list[str]:
+    """The requests that ended and may have held something."""
+    return [row[_ID] for row in rows if row[_ACCOUNT] is not None]
 
 
 def _lock(fd: int) -> bool:

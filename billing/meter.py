@@ -1,4 +1,4 @@
-"""Meter: puts each request's usage record into the journal, once. Never raises into the request."""
+"""Meter: puts each request's holds and its one usage record into the journal. Never raises into the request."""
 
 from collections import OrderedDict
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from billing.usage import UsageRecord
+from billing.usage import HoldRecord, UsageRecord
 
 _log = structlog.stdlib.get_logger("meter")
 
@@ -33,6 +33,16 @@ class Meter:
         self.duplicates = 0
         """How many records were refused because their id had been recorded."""
 
+    def hold(self, request_id: str, account: str, held_nano: int, at: int) -> None:
+        """Journal that `held_nano` is held in all, as of `at` (unix ns): before a provider is asked, and when it grows.
+
+        The request's usage record ends the hold. A hold of nothing is not worth a line.
+        """
+        if held_nano > 0:
+            self._journal.append(
+                self._encoder.encode(HoldRecord(hold=request_id, account=account, held_nano=held_nano, at=at))
+            )
+
     def record(self, record: UsageRecord) -> bytes:
         """Append one record to the journal; a repeat of an id is dropped, counted and logged.
 
@@ -57,8 +67,13 @@ class Meter:
 def _encodable(record: UsageRecord) -> UsageRecord:
     """The record with lone surrogates, which a client's odd bytes can become, replaced by question marks."""
     texts = {
-        name: value.encode("utf-8", "replace").decode()
+        name: _question(value)
         for name, value in msgspec.structs.asdict(record).items()
         if isinstance(value, str)
     }
-    return msgspec.structs.replace(record, **texts)
+    tags = {_question(name): _question(value) for name, value in record.tags.items()}
+    return msgspec.structs.replace(record, tags=tags, **texts)
+
+
+def _question(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

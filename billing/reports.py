@@ -292,7 +292,7 @@ def _row(row: Any) -> UsageRow:
     values["key"], values["team"] = values.pop("key_id"), values.pop("team_id")
     values["at"] = iso(values["at"])
     values["cost_usd"] = usd(values["cost_nano"])
-    return UsageRow(**values)
+    return UsageRow(**{name: values[name] for name in UsageRow.__struct_fields__})
 
 
 def _sum(by: Sequence[Dimension], row: Any) -> UsageSum:

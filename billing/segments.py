@@ -3,19 +3,25 @@
 import fcntl
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from billing.frames import scan
 from billing.journal import OPENING_SUFFIX, SEGMENT_SUFFIX
-from billing.usage import UsageRecord
+from billing.usage import HoldRecord, UsageRecord
 
 QUARANTINE = "quarantine"
 """The folder, beside the segments, where those with damage in them are kept for an operator to look at."""
 
 _TEXT_LIMIT = 512
+_HOLD = b'{"hold":'
+"""How a hold's line begins, and no usage record's: a decoder with a tag would cost both more."""
+
 _decoder = msgspec.json.Decoder(UsageRecord)
+_hold_decoder = msgspec.json.Decoder(HoldRecord)
+_TAGS = UsageRecord.__struct_fields__.index("tags")
 
 
 class Segment(Struct, frozen=True, kw_only=True):
@@ -27,11 +33,12 @@ class Segment(Struct, frozen=True, kw_only=True):
 
 
 class Piece(Struct, frozen=True, kw_only=True):
-    """What was read from one place in a segment: `rows` in the table's column order, and `next`, the
-    offset to go on from. `damaged` counts what is neither, `torn` the bytes of an unfinished end.
+    """What was read from one place in a segment: `rows` in the table's column order, `holds`, and `next`, the
+    offset to go on from. `damaged` counts what is none of these, `torn` the bytes of an unfinished end.
     """
 
-    rows: list[tuple[object, ...]]
+    rows: list[tuple[Any, ...]]
+    holds: list[HoldRecord]
     next: int
     damaged: int
     torn: int
@@ -50,6 +57,20 @@ def survey(directory: Path) -> list[Segment]:
     return found
 
 
+def writer_of(segment: str) -> str:
+    """The id of the writer of the segment of this name."""
+    return segment.removesuffix(SEGMENT_SUFFIX).rpartition("-")[0]
+
+
+def writes_on(directory: Path, segment: str) -> bool:
+    """Whether the writer of this segment has others too: then it is not over."""
+    writer = writer_of(segment)
+    return any(
+        path.name != segment and writer_of(path.name) == writer
+        for path in directory.glob(f"{writer}-*{SEGMENT_SUFFIX}")
+    )
+
+
 def read_piece(path: Path, offset: int, *, live: bool, size: int) -> Piece:
     """Read about `size` bytes of frames from `offset`; more where one line is longer than that.
 
@@ -65,15 +86,18 @@ def read_piece(path: Path, offset: int, *, live: bool, size: int) -> Piece:
             if found.consumed or at_end:
                 break
             size *= 2
-    rows: list[tuple[object, ...]] = []
+    rows: list[tuple[Any, ...]] = []
+    holds: list[HoldRecord] = []
     damaged = len(found.damaged)
     for payload in found.payloads:
-        row = _row(payload)
-        if row is None:
+        read = _hold(payload) if payload.startswith(_HOLD) else _row(payload)
+        if read is None:
             damaged += 1
+        elif isinstance(read, HoldRecord):
+            holds.append(read)
         else:
-            rows.append(row)
-    return Piece(rows=rows, next=offset + found.consumed, damaged=damaged, torn=len(found.torn))
+            rows.append(read)
+    return Piece(rows=rows, holds=holds, next=offset + found.consumed, damaged=damaged, torn=len(found.torn))
 
 
 def discard(path: Path, *, keep: bool) -> None:
@@ -86,16 +110,29 @@ def discard(path: Path, *, keep: bool) -> None:
         path.unlink()
 
 
-def _row(payload: bytes) -> tuple[object, ...] | None:
+def _hold(payload: bytes) -> HoldRecord | None:
+    try:
+        hold = _hold_decoder.decode(payload)
+    except msgspec.DecodeError:
+        return None
+    if len(payload) > _TEXT_LIMIT or b"\\u0000" in payload:
+        hold = msgspec.structs.replace(hold, hold=_text(hold.hold), account=_text(hold.account))
+    return hold
+
+
+def _row(payload: bytes) -> tuple[Any, ...] | None:
     """The values of one record, fit for either database; None when it is no usage record."""
     try:
         record = _decoder.decode(payload)
     except msgspec.DecodeError:
         return None
-    row = msgspec.structs.astuple(record)
+    row: list[Any] = list(msgspec.structs.astuple(record))
+    tags = record.tags
     if len(payload) > _TEXT_LIMIT or b"\\u0000" in payload:
-        row = tuple(_text(value) if isinstance(value, str) else value for value in row)
-    return row
+        row = [_text(value) if isinstance(value, str) else value for value in row]
+        tags = {_text(name): _text(value) for name, value in tags.items()}
+    row[_TAGS] = msgspec.json.encode(tags).decode() if tags else "{}"
+    return tuple(row)
 
 
 def _text(value: str) -> str:

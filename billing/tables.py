@@ -1,12 +1,29 @@
 """Tables: where usage records and the drain's place in the journal are kept. Core tables, no ORM.
 
 Money and times are BIGINT on both databases: nano-USD and unix nanoseconds. Indices are few, since
-every one is paid for on each insert; they serve "newest first", of all, one team or one key.
+every one is paid for on each insert; they serve "newest first", of all or of one team, key, organisation,
+user or payer.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
+
+Document = JSON().with_variant(JSONB(), "postgresql")
+"""JSON, in PostgreSQL's binary form where there is one."""
 
 usage_records = Table(
     "usage_records",
@@ -35,9 +52,21 @@ usage_records = Table(
     Column("error", Text),
     Column("attempts", BigInteger, nullable=False),
     Column("finish_reason", Text),
+    Column("org_id", Text),
+    Column("user_id", Text),
+    Column("tier", Text),
+    Column("feature", Text),
+    Column("tags", Document, nullable=False, server_default="{}"),
+    Column("account", Text),
+    Column("held_nano", BigInteger, nullable=False, server_default="0"),
+    Column("provider_cost_nano", BigInteger, nullable=False, server_default="0"),
+    Column("byok", Boolean, nullable=False, server_default=false()),
     Index("ix_usage_records_at", "at"),
     Index("ix_usage_records_team_id_at", "team_id", "at"),
     Index("ix_usage_records_key_id_at", "key_id", "at"),
+    Index("ix_usage_records_org_id_at", "org_id", "at"),
+    Index("ix_usage_records_user_id_at", "user_id", "at"),
+    Index("ix_usage_records_account_at", "account", "at"),
 )
 
 journal_offsets = Table(

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from inference.ir.usage import UsageSource
@@ -47,3 +48,26 @@ class UsageRecord(Struct, frozen=True, kw_only=True, array_like=False):
     error: str | None = None
     attempts: Count = 0
     finish_reason: str | None = None
+    org_id: str | None = None
+    user_id: str | None = None
+    tier: str | None = None
+    feature: str | None = None
+    tags: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    account: str | None = None
+    held_nano: Count = 0
+    provider_cost_nano: Count = 0
+    byok: bool = False
+
+
+class HoldRecord(Struct, frozen=True, kw_only=True):
+    """Credit held for a request that is under way: `held_nano` in all, as of `at` (unix ns).
+
+    Written before the first byte goes to a provider and again when the hold grows; the request's usage record
+    ends it. A hold whose process died without one cost its account nothing and is released. `hold` is the
+    request id; it is the first field, by which a line is known as a hold.
+    """
+
+    hold: Annotated[str, Meta(min_length=1, max_length=128)]
+    account: Annotated[str, Meta(min_length=1)]
+    held_nano: Count
+    at: Count
