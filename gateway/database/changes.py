@@ -50,9 +50,12 @@ class News(Struct, frozen=True, kw_only=True):
 
     seq: int
     everything: bool
+    orgs: frozenset[str] = frozenset()
     teams: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
     budgets: frozenset[str] = frozenset()
+    provider_keys: frozenset[str] = frozenset()
     provider_keys: frozenset[str] = frozenset()
 
 
@@ -93,13 +96,22 @@ class Changes:
             rows = (await session.execute(select(ChangeRow).where(ChangeRow.seq > seq))).scalars().all()
         if not rows or min(row.seq for row in rows) > seq + 1:
             return News(seq=newest, everything=True)
+        subjects: dict[str, set[str]] = {}
+        for row in rows:
+            subjects.setdefault(row.kind, set()).add(row.subject)
+
+        def of(kind: Kind) -> frozenset[str]:
+            return frozenset(subjects.get(kind, ()))
+
         return News(
             seq=max(row.seq for row in rows),
             everything=False,
-            teams=frozenset(row.subject for row in rows if row.kind == "team"),
-            keys=frozenset(row.subject for row in rows if row.kind == "key"),
-            budgets=frozenset(row.subject for row in rows if row.kind == "budget"),
-            provider_keys=frozenset(row.subject for row in rows if row.kind == "provider"),
+            orgs=of("org"),
+            teams=of("team"),
+            users=of("user"),
+            keys=of("key"),
+            budgets=of("budget"),
+            provider_keys=of("provider_key"),
         )
 
 
