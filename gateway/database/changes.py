@@ -1,4 +1,4 @@
-"""News of changes to teams and keys: the log every writer adds to, and the bells that make readers look.
+"""News of changes to tenants and their keys: the log every writer adds to, and the bells that make readers look.
 
 A bell only says "look again"; what changed is always read from the log, in the order of commits, so a lost
 ring costs time and never correctness. Readers also look every few seconds unasked.
@@ -29,8 +29,8 @@ _LAST_RETRY_SECONDS = 5.0
 _log = structlog.stdlib.get_logger("changes")
 
 Ring = Callable[[], None]
-Kind = Literal["team", "key", "budget", "provider"]
-"""At most 8 letters: that is what the column holds. `provider` is a tenant's own provider key."""
+Kind = Literal["org", "team", "user", "key", "budget", "provider", "session"]
+"""`provider` is a tenant's own provider key; `session` a login that ended."""
 
 
 class Bell(Protocol):
@@ -56,7 +56,7 @@ class News(Struct, frozen=True, kw_only=True):
     keys: frozenset[str] = frozenset()
     budgets: frozenset[str] = frozenset()
     provider_keys: frozenset[str] = frozenset()
-    provider_keys: frozenset[str] = frozenset()
+    sessions: frozenset[str] = frozenset()
 
 
 class Changes:
@@ -111,7 +111,8 @@ class Changes:
             users=of("user"),
             keys=of("key"),
             budgets=of("budget"),
-            provider_keys=of("provider_key"),
+            provider_keys=of("provider"),
+            sessions=of("session"),
         )
 
 
