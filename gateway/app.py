@@ -23,7 +23,8 @@ from gateway.http.admin.config import ConfigController
 from gateway.http.admin.keys import KeyController
 from gateway.http.admin.teams import TeamController
 from gateway.http.admin.usage import UsageController
-from gateway.http.auth import admin_guard
+from gateway.http.auth import admin_guard, check_permissions
+from gateway.http.caller import provide_caller
 from gateway.http.errors import render_error
 from gateway.http.health import HealthController
 from gateway.http.metrics import metrics
@@ -82,7 +83,8 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             ),
         ],
         lifespan=[lifespan],
-        dependencies={name: _given(value) for name, value in provided.items()},
+        dependencies={name: _given(value) for name, value in provided.items()}
+        | {"caller": Provide(provide_caller, sync_to_thread=False)},
         exception_handlers={
             AspendosError: _ours,
             HTTPException: _litestars,
@@ -99,6 +101,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         logging_config=None,
         after_request=_naming(gateway.new_id),
     )
+    check_permissions(app)
     app.state.settings = settings
     app.state.new_id = gateway.new_id
     config = EdgeConfig(

@@ -61,3 +61,12 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _READS,
 }
 """A member's `keys:write` covers only keys of their own and of their teams; the service sees to that."""
+
+
+def may_give(giver: Role, role: Role) -> bool:
+    """Whether a `giver` may make somebody `role`, or change somebody who is.
+
+    Nobody can hand on a permission they do not have: otherwise they could make themselves a helper who has it.
+    So an admin makes admins, members and viewers, and neither owners nor those who deal with billing.
+    """
+    return Permission.USERS_WRITE in PERMISSIONS[giver] and PERMISSIONS[role] <= PERMISSIONS[giver]

@@ -123,6 +123,8 @@ class KeyService:
                 name=validity.name(wanted.name),
                 secret_hash=self._pepper.digest(fresh.secret).hex(),
                 models=list(allowlist.clean(wanted.models)),
+                features=[],
+                tags={},
                 expires_at=None if wanted.expires is None else validity.expiry(wanted.expires, now),
                 disabled=False,
                 created_at=now,

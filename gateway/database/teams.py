@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.database import validity
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
-from gateway.database.tables import KeyRow, TeamRow
+from gateway.database.tables import DEFAULT_ORG, KeyRow, TeamRow
 from inference.ir.errors import Conflict, InvalidField, NotFound
 from policies import allowlist
 from policies.api_keys import Entropy
@@ -86,6 +86,8 @@ class TeamService:
         """Raises InvalidField, or Conflict when the name is taken."""
         row = TeamRow(
             id=f"team_{self._entropy(8).hex()}",
+            org_id=DEFAULT_ORG,
+            tags={},
             name=validity.name(wanted.name),
             models=list(allowlist.clean(wanted.models)),
             disabled=False,

@@ -7,6 +7,10 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from gateway.catalogue import LiveCatalogue, Reloaded
+from policies.roles import Permission
+
+OPERATE = {"permission": Permission.OPERATE}
+READ = {"permission": Permission.MODELS_READ}
 
 Announce = Callable[[], None]
 """Tells the other worker processes of this server to reload too."""
@@ -50,7 +54,7 @@ class ConfigController(Controller):
     path = "/admin/v1"
     tags = ("Management",)
 
-    @get("/config", summary="The catalogue in force")
+    @get("/config", summary="The catalogue in force", opt=OPERATE)
     async def config(self, catalogue: NamedDependency[LiveCatalogue]) -> ConfigState:
         catalog = catalogue.catalog
         return ConfigState(
@@ -70,7 +74,7 @@ class ConfigController(Controller):
             ],
         )
 
-    @get("/models", summary="Every model of the catalogue, usable or not")
+    @get("/models", summary="Every model of the catalogue, usable or not", opt=READ)
     async def models(self, catalogue: NamedDependency[LiveCatalogue]) -> list[ModelState]:
         unique = {model.name: model for model in catalogue.catalog.models.values()}
         return [
@@ -86,7 +90,7 @@ class ConfigController(Controller):
             for model in unique.values()
         ]
 
-    @post("/config/reload", summary="Read the catalogue file again", status_code=200)
+    @post("/config/reload", summary="Read the catalogue file again", status_code=200, opt=OPERATE)
     async def reload(
         self, catalogue: NamedDependency[LiveCatalogue], announce: NamedDependency[Announce]
     ) -> Reloaded:

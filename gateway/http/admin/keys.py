@@ -16,8 +16,12 @@ from gateway.database.keys import (
     KeyService,
 )
 from gateway.database.teams import MOST_LISTED
+from policies.roles import Permission
 
 Reference = Annotated[str, PathParameter(description="The key's public id.")]
+
+READ = {"permission": Permission.KEYS_READ}
+WRITE = {"permission": Permission.KEYS_WRITE}
 
 
 class KeyController(Controller):
@@ -26,7 +30,7 @@ class KeyController(Controller):
     path = "/admin/v1/keys"
     tags = ["Management"]  # noqa: RUF012 - Litestar reads a plain class attribute here
 
-    @get("/", summary="Keys, oldest first", operation_id="listKeys")
+    @get("/", summary="Keys, oldest first", operation_id="listKeys", opt=READ)
     async def list_keys(
         self,
         keys: NamedDependency[KeyService],
@@ -37,24 +41,30 @@ class KeyController(Controller):
         """Never their secrets. While `has_more` is true, ask again with `after` set to `last_id`."""
         return await keys.list(team=team, limit=limit, after=after)
 
-    @post("/", summary="Make a key", operation_id="createKey")
+    @post("/", summary="Make a key", operation_id="createKey", opt=WRITE)
     async def create_key(self, keys: NamedDependency[KeyService], data: JSONBody[KeyCreate]) -> IssuedKey:
         """The answer's `key` is the only sight of the whole key: keep it, it cannot be shown again."""
         return await keys.create(data, created_by="admin")
 
-    @get("/{key:str}", summary="One key", operation_id="getKey")
+    @get("/{key:str}", summary="One key", operation_id="getKey", opt=READ)
     async def get_key(self, keys: NamedDependency[KeyService], key: Reference) -> Key:
         """Its state, never its secret. `last_used_at` is written down every ten seconds."""
         return await keys.get(key)
 
-    @patch("/{key:str}", summary="Change a key", operation_id="updateKey")
+    @patch("/{key:str}", summary="Change a key", operation_id="updateKey", opt=WRITE)
     async def update_key(
         self, keys: NamedDependency[KeyService], key: Reference, data: JSONBody[KeyPatch]
     ) -> Key:
         """What is left out stays; `expires: null` means never. In force everywhere within a second."""
         return await keys.update(key, data)
 
-    @post("/{key:str}/rotate", summary="Give a key a new secret", operation_id="rotateKey", status_code=200)
+    @post(
+        "/{key:str}/rotate",
+        summary="Give a key a new secret",
+        operation_id="rotateKey",
+        status_code=200,
+        opt=WRITE,
+    )
     async def rotate_key(
         self, keys: NamedDependency[KeyService], key: Reference, data: JSONBody[KeyRotate | None] = None
     ) -> IssuedKey:
@@ -62,7 +72,7 @@ class KeyController(Controller):
         wanted = data or KeyRotate()
         return await keys.rotate(key, overlap_seconds=wanted.overlap_seconds)
 
-    @delete("/{key:str}", summary="Delete a key", operation_id="deleteKey")
+    @delete("/{key:str}", summary="Delete a key", operation_id="deleteKey", opt=WRITE)
     async def delete_key(self, keys: NamedDependency[KeyService], key: Reference) -> None:
         """Refused everywhere within a second. Usage records stay."""
         await keys.delete(key)

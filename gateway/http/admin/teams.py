@@ -7,8 +7,12 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from gateway.database.teams import MOST_LISTED, Team, TeamCreate, TeamPage, TeamPatch, TeamService
+from policies.roles import Permission
 
 Reference = Annotated[str, PathParameter(description="The team's id or its name.")]
+
+READ = {"permission": Permission.TEAMS_READ}
+WRITE = {"permission": Permission.TEAMS_WRITE}
 
 
 class TeamController(Controller):
@@ -17,7 +21,7 @@ class TeamController(Controller):
     path = "/admin/v1/teams"
     tags = ["Management"]  # noqa: RUF012 - Litestar reads a plain class attribute here
 
-    @get("/", summary="Teams, oldest first", operation_id="listTeams")
+    @get("/", summary="Teams, oldest first", operation_id="listTeams", opt=READ)
     async def list_teams(
         self,
         teams: NamedDependency[TeamService],
@@ -27,24 +31,24 @@ class TeamController(Controller):
         """While `has_more` is true, ask again with `after` set to `last_id`."""
         return await teams.list(limit=limit, after=after)
 
-    @post("/", summary="Make a team", operation_id="createTeam")
+    @post("/", summary="Make a team", operation_id="createTeam", opt=WRITE)
     async def create_team(self, teams: NamedDependency[TeamService], data: JSONBody[TeamCreate]) -> Team:
         """Its models are globs such as `gpt-*` or `local/*`; without any, every model is allowed."""
         return await teams.create(data)
 
-    @get("/{team:str}", summary="One team", operation_id="getTeam")
+    @get("/{team:str}", summary="One team", operation_id="getTeam", opt=READ)
     async def get_team(self, teams: NamedDependency[TeamService], team: Reference) -> Team:
         """The team, with the number of its keys."""
         return await teams.get(team)
 
-    @patch("/{team:str}", summary="Change a team", operation_id="updateTeam")
+    @patch("/{team:str}", summary="Change a team", operation_id="updateTeam", opt=WRITE)
     async def update_team(
         self, teams: NamedDependency[TeamService], team: Reference, data: JSONBody[TeamPatch]
     ) -> Team:
         """What is left out stays. A disabled team's keys are refused within a second, everywhere."""
         return await teams.update(team, data)
 
-    @delete("/{team:str}", summary="Delete a team", operation_id="deleteTeam")
+    @delete("/{team:str}", summary="Delete a team", operation_id="deleteTeam", opt=WRITE)
     async def delete_team(
         self,
         teams: NamedDependency[TeamService],

@@ -14,6 +14,7 @@ from billing.filters import WORDS, dimensions, usage_filter
 from billing.reports import Dimension, Freshness, UsageFilter, UsageReports, UsageRow, UsageSum
 from billing.spreadsheet import record_header, record_line, sum_header, sum_line
 from inference.ir.errors import InvalidField
+from policies.roles import Permission
 
 _KNOWN = frozenset({*WORDS, "group_by", "limit", "cursor", "format"})
 _MOST = 10_000
@@ -46,6 +47,7 @@ class UsageController(Controller):
     @get(
         "/",
         summary="Usage records, or sums of them",
+        opt={"permission": Permission.OPERATE},
         responses={200: ResponseSpec(UsageAnswer, description="As JSON; or CSV when asked for.")},
     )
     async def usage(
