@@ -10,7 +10,9 @@ from gateway.edge.edge import Edge
 from inference.client import Deployment
 from inference.ir.cards import Model
 from inference.ir.errors import AspendosError
+from inference.ir.tiers import Feature, Tier
 from policies.api_keys import Principal
+from policies.stores.step import Ticket
 
 
 def request_ids() -> Callable[[], str]:
@@ -32,6 +34,7 @@ class Call:
         "deployment",
         "edge",
         "failures",
+        "feature",
         "gone",
         "id",
         "model",
@@ -40,7 +43,10 @@ class Call:
         "route",
         "settled",
         "stream",
+        "tags",
         "task",
+        "ticket",
+        "tier",
         "ttft_us",
         "wanted",
     )
@@ -54,6 +60,10 @@ class Call:
         self.principal: Principal | None = None
         self.wanted: str | None = None
         self.model: Model | None = None
+        self.tier: Tier | None = None
+        self.feature: Feature | None = None
+        self.tags: dict[str, str] = {}
+        self.ticket: Ticket | None = None
         self.stream = False
         self.prompt = b""
         self.deployment: Deployment | None = None

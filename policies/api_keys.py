@@ -18,6 +18,7 @@ from math import inf
 from msgspec import Struct
 
 from inference.ir.errors import DisabledKey, ExpiredKey, UnknownKey
+from inference.ir.tiers import Limits
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIX = "ask-"
@@ -36,14 +37,30 @@ Entropy = Callable[[int], bytes]
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """Who a call acts for. `models` and `team_models` are allow-lists of globs; an empty one allows all."""
+    """Who a call acts for. `models` and `team_models` are allow-lists of globs; an empty one allows all.
+
+    `tier` is that of `tier_holder`, the nearest of user, team and organisation that has one; `account`, which
+    pays, is found the same way. `limits` are those set on any of them: what it is (`key`, `user`, `team`, `org`),
+    its id, and how much. `features` are what the key may be used for, none: everything. `tags` are merged, the
+    nearest winning.
+    """
 
     key_id: str
     key_name: str
     team_id: str
     team_name: str
+    org_id: str | None = None
+    org_name: str | None = None
+    user_id: str | None = None
+    user_name: str | None = None
     models: tuple[str, ...] = ()
     team_models: tuple[str, ...] = ()
+    tier: str | None = None
+    tier_holder: str | None = None
+    account: str | None = None
+    limits: tuple[tuple[str, str, Limits], ...] = ()
+    features: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
 
 
 class NewKey(Struct, frozen=True, kw_only=True):

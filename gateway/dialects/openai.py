@@ -15,13 +15,28 @@ from inference.providers.openai import StreamOptions
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What a client asks for. `prompt` is raw JSON, kept for counting when nobody else counted."""
+    """What a client asks for. `prompt` is raw JSON, kept for counting when nobody else counted.
+
+    `max_output` is the client's limit for one answer in tokens, `answers` how many it wants. `tags` are its own
+    words for whoever reads the bill (`{"project": "atlas"}`).
+    """
 
     model: str
     stream: bool
     options: StreamOptions | None
     hints: bool
     prompt: bytes
+    max_output: int | None = None
+    answers: int = 1
+    pictures: int = 0
+    audio: bool = False
+    tags: dict[str, str] | None = None
+
+
+class Hints(Struct, frozen=True):
+    """What a request says to the gateway itself, under `aspendos`; it is not forwarded."""
+
+    tags: dict[str, str] | None = None
 
 
 class ChatBody(Struct, frozen=True, kw_only=True):
@@ -37,7 +52,7 @@ class ChatBody(Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     top_p: float | None = None
     n: int | None = None
-    aspendos: Raw | UnsetType = UNSET
+    aspendos: Hints | UnsetType | None = UNSET
 
 
 class CompletionBody(Struct, frozen=True, kw_only=True):
@@ -51,7 +66,8 @@ class CompletionBody(Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     top_p: float | None = None
     n: int | None = None
-    aspendos: Raw | UnsetType = UNSET
+    best_of: int | None = None
+    aspendos: Hints | UnsetType | None = UNSET
 
 
 class EmbeddingBody(Struct, frozen=True, kw_only=True):
@@ -60,7 +76,7 @@ class EmbeddingBody(Struct, frozen=True, kw_only=True):
     model: str
     input: Raw
     dimensions: int | None = None
-    aspendos: Raw | UnsetType = UNSET
+    aspendos: Hints | UnsetType | None = UNSET
 
 
 _chat = msgspec.json.Decoder(ChatBody)
@@ -97,6 +113,11 @@ class Chat:
             options=asked.stream_options,
             hints=asked.aspendos is not UNSET,
             prompt=messages if asked.tools is UNSET else messages + bytes(asked.tools),
+            max_output=_least(asked.max_completion_tokens, asked.max_tokens),
+            answers=asked.n or 1,
+            pictures=_pictures(messages),
+            audio=b'"input_audio"' in messages,
+            tags=_tags(asked.aspendos),
         )
 
 
@@ -126,6 +147,9 @@ class Completions:
             options=asked.stream_options,
             hints=asked.aspendos is not UNSET,
             prompt=prompt,
+            max_output=16 if asked.max_tokens is None else asked.max_tokens,
+            answers=max(asked.n or 1, asked.best_of or 1) * _prompts(prompt),
+            tags=_tags(asked.aspendos),
         )
 
 
@@ -150,10 +174,39 @@ class Embeddings:
                 param="input",
             )
         return Request(
-            model=asked.model, stream=False, options=None, hints=asked.aspendos is not UNSET, prompt=text
+            model=asked.model,
+            stream=False,
+            options=None,
+            hints=asked.aspendos is not UNSET,
+            prompt=text,
+            tags=_tags(asked.aspendos),
         )
 
 
+def _least(*limits: int | None) -> int | None:
+    given = [limit for limit in limits if limit is not None]
+    return min(given) if given else None
+
+
+def _tags(hints: Hints | UnsetType | None) -> dict[str, str] | None:
+    return hints.tags if isinstance(hints, Hints) else None
+
+
+def _pictures(messages: bytes) -> int:
+    """How many images a chat shows. Within a string the quotes would be escaped, so only keys and types match."""
+    return (messages.count(b'"image_url"') + 1) // 2
+
+
+def _prompts(prompt: bytes) -> int:
+    """How many prompts a completion holds: an array of strings or of token arrays is several."""
+    if not prompt.startswith(b"["):
+        return 1
+    items = _items.decode(prompt)
+    several = bool(items) and bytes(items[0])[:1] in (b'"', b"[")
+    return len(items) if several else 1
+
+
+_items = msgspec.json.Decoder(list[Raw])
 _error = msgspec.json.Encoder().encode
 
 

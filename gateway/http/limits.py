@@ -1,0 +1,125 @@
+"""What limits and credit look like on the wire: headers of an answer, words of a refusal. Pure.
+
+`x-ratelimit-*` are OpenAI's (https://platform.openai.com/docs/guides/rate-limits), of the limit that is nearest to
+its end. A reset is written as they write it: `1s`, `6m0s`, `12ms`.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from gateway.edge.edge import Header
+from inference.ir.errors import AspendosError, PaymentRequired, RateLimited
+from inference.ir.tiers import NANO_PER_CREDIT
+from policies.stores.step import Quota, Refused, Slot, Standing, Ticket, Unit, Window
+
+_DEGRADED = b"x-aspendos-degraded"
+
+
+def headers_of(ticket: Ticket, settled: int | None = None) -> list[Header]:
+    """Headers of a request let in; `settled` is what it cost in nano-USD, None while that is not known."""
+    found = limit_headers(ticket.standings)
+    if ticket.balance is not None:
+        left = ticket.balance if settled is None else ticket.balance + ticket.held - settled
+        found.append((b"x-aspendos-credits-remaining", credits_text(left).encode()))
+    if ticket.degraded is not None:
+        found.append((_DEGRADED, ticket.degraded.encode("latin-1", "replace")))
+    return found
+
+
+def limit_headers(standings: Sequence[Standing]) -> list[Header]:
+    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of the tightest limit of each unit."""
+    if not standings:
+        return []
+    found: list[Header] = []
+    for unit in Unit:
+        tightest = _tightest(standing for standing in standings if standing.window.unit is unit)
+        if tightest is None:
+            continue
+        name = unit.value.encode()
+        found += [
+            (b"x-ratelimit-limit-" + name, b"%d" % tightest.window.limit),
+            (b"x-ratelimit-remaining-" + name, b"%d" % max(tightest.remaining, 0)),
+            (b"x-ratelimit-reset-" + name, duration(tightest.reset).encode()),
+        ]
+    return found
+
+
+def refused_headers(refused: Refused) -> list[Header]:
+    """The same for a request that was refused."""
+    found = limit_headers(refused.standings)
+    if refused.degraded is not None:
+        found.append((_DEGRADED, refused.degraded.encode("latin-1", "replace")))
+    return found
+
+
+def limited(refused: Refused, tokens: int) -> AspendosError:
+    """The error for a window or slot that is full. `tokens` is what the request counted for."""
+    by = refused.by
+    if isinstance(by, Slot):
+        return RateLimited(
+            f"{_capital(by.scope)} is reached: {by.limit} "
+            f"{'is' if by.limit == 1 else 'are'} under way. Wait for one to end, or send fewer at a time.",
+            code="too_many_parallel_requests",
+            retry_after=1.0,
+        )
+    if not isinstance(by, Window):
+        raise TypeError("only windows and slots limit a rate")
+    asked = f"this request counts for {tokens} tokens" if by.unit is Unit.TOKENS else "this is one more"
+    if refused.retry_after is None:
+        return RateLimited(
+            f"{_capital(by.scope)} can never let this request in: {asked}. Shorten it, or ask for a smaller "
+            "maximum output.",
+            code="request_exceeds_limit",
+        )
+    return RateLimited(
+        f"{_capital(by.scope)} is reached: {refused.remaining} left, and {asked}. "
+        f"Try again in {duration(refused.retry_after)}.",
+        code="rate_limit_exceeded" if by.unit is Unit.REQUESTS else "token_limit_exceeded",
+        retry_after=refused.retry_after,
+    )
+
+
+def unpaid(needs: int, missing: int, affords: int, account: str) -> PaymentRequired:
+    """The error for an account that does not cover a request; figures in nano-USD, `affords` in tokens."""
+    have = needs - missing
+    shorter = f" An answer of at most {affords} tokens would be covered: ask for that as `max_tokens`." * (
+        affords > 0
+    )
+    return PaymentRequired(
+        f"The credit does not cover this request: it can cost up to {credits_text(needs)} credits, "
+        f"{credits_text(max(have, 0))} are free, {credits_text(missing)} are missing.{shorter} Whoever manages "
+        f"billing can top up the account {account} (POST /admin/v1/billing/checkout, or `aspendos credits grant`). "
+        "Free models go on working.",
+        code="insufficient_credits",
+    )
+
+
+def is_money(refused: Refused) -> bool:
+    """Whether funds or a budget refused, and not a limit."""
+    return refused.by is None or isinstance(refused.by, Quota)
+
+
+def credits_text(nano: int) -> str:
+    """Nano-USD as credits (US cents), exact: 12_345_000_000 -> "1234.5"."""
+    sign, nano = ("-", -nano) if nano < 0 else ("", nano)
+    whole, rest = divmod(nano, NANO_PER_CREDIT)
+    return f"{sign}{whole}" if not rest else f"{sign}{whole}.{rest:07d}".rstrip("0")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as OpenAI writes them, rounded up: 0.012 -> "12ms", 1.5 -> "1.5s", 360 -> "6m0s"."""
+    milliseconds = max(0, -int(-seconds * 1000 // 1))
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    whole, rest = divmod(milliseconds, 1000)
+    minutes, whole = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    tail = f"{whole}.{rest:03d}".rstrip("0") if rest else f"{whole}"
+    return f"{f'{hours}h' if hours else ''}{f'{minutes}m' if hours or minutes else ''}{tail}s"
+
+
+def _tightest(standings: Iterable[Standing]) -> Standing | None:
+    return min(standings, key=lambda standing: standing.remaining / standing.window.limit, default=None)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
