@@ -74,23 +74,33 @@ class Link:
         self._generation = b""
         self._why = "no connection was made yet"
         self._up = asyncio.Event()
-        self.line: Line | None = None
-        """The connection, while it can be used."""
+        self._line: Line | None = None
+        self.arrivals = 0
+        """How often it became usable; the same number all through an outage."""
         self.on_state: Callable[[str | None], None] | None = None
         """Told None when Redis is there, and why when it no longer is."""
 
     @property
+    def line(self) -> Line | None:
+        """The connection, while it can be used."""
+        return None if self._line is None or self._line.lost.done() else self._line
+
+    @property
     def away(self) -> str | None:
         """Why Redis cannot be used now; None when it can."""
-        return None if self.line is not None else self._why
+        if self._line is None:
+            return self._why
+        return self._line.lost.result() if self._line.lost.done() else None
 
     async def ready(self, within: float) -> None:
         """Returns when Redis can be used. Raises Unavailable after `within` seconds. `run` must be running."""
         try:
             async with asyncio.timeout(within):
-                await self._up.wait()
+                while self.line is None:
+                    self._up.clear()
+                    await self._up.wait()
         except TimeoutError:
-            raise Unavailable(f"Redis is away: {self._why}") from None
+            raise Unavailable(f"Redis is away: {self.away}") from None
 
     def command(self, script: Script, keys: Sequence[bytes], words: Iterable[bytes], *, whole: bool) -> bytes:
         """The packed question; `whole`: with the script's source, for a Redis that has forgotten it."""
@@ -102,7 +112,7 @@ class Link:
         """One question and its answer. Raises Unavailable; LineLost where it may have been done or not."""
         line = self.line
         if line is None:
-            raise Unavailable(f"Redis is away: {self._why}")
+            raise Unavailable(f"Redis is away: {self.away}")
         reply = await line.ask(self.command(script, keys, words, whole=False))
         if isinstance(reply, ReplyError) and str(reply).startswith("NOSCRIPT"):
             reply = await line.ask(self.command(script, keys, words, whole=True))
@@ -129,7 +139,8 @@ class Link:
                 timing = self._timing
                 line = await connect(self._url, timeout=timing.answer, connect_timeout=timing.connect)
                 await self._greet(line, tenant)
-                self.line = line
+                self._line = line
+                self.arrivals += 1
                 self._up.set()
                 if self.on_state is not None:
                     self.on_state(None)
@@ -146,8 +157,8 @@ class Link:
     def _leave(self, line: Line | None) -> None:
         if line is not None:
             line.close()
-        if self.line is not None:
-            self.line = None
+        if self._line is not None:
+            self._line = None
             self._up.clear()
             if self.on_state is not None:
                 self.on_state(self._why)

@@ -199,6 +199,10 @@ class MemoryStore:
         ticket.balance = entry[1].hold(amount)
         return True
 
+    def under_way(self, ticket: Ticket) -> bool:
+        """Whether it was let in here and is not settled."""
+        return ticket.id in self._open
+
     def settle(self, ticket: Ticket, *, tokens: int, amount: int) -> None:
         """As the protocol says."""
         entry = self._open.pop(ticket.id, None)
@@ -234,6 +238,12 @@ class MemoryStore:
         spending = self._shelves.quotas.get(quota.key, self._now(), Spending)
         if spending.used is None:
             spending.used = used + spending.held
+
+    def forget_quota(self, key: str) -> None:
+        """Drop what a quota's period has seen, so that the next step loads it anew."""
+        spending = self._shelves.quotas.known.get(key)
+        if spending is not None:
+            spending.used = None
 
     async def epoch(self, account: str) -> int:
         """As the protocol says."""

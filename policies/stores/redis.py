@@ -162,9 +162,9 @@ class RedisStore:
         if entry is not None:
             self._end(ticket.id, _Ending(tokens, amount, entry))
 
-    def book(self, ticket: Ticket, amount: int) -> None:
-        """Tell of a request that was let in and settled elsewhere, while Redis was away. Done once by its id."""
-        self._end(ticket.id, _Ending(0, amount, elsewhere=self._word(ticket.rules)))
+    def book(self, name: str, rules: Rules, amount: int) -> None:
+        """Tell of `amount` spent under `rules` while Redis was away. Done once by its name."""
+        self._end(name, _Ending(0, amount, elsewhere=self._word(rules)))
 
     async def load(self, account: str, balance: int, *, epoch: int, included: Collection[str] = ()) -> bool:
         """As the protocol says."""
