@@ -22,6 +22,7 @@ from gateway.edge.edge import Edge, Handler
 from gateway.http.admin.config import ConfigController
 from gateway.http.admin.keys import KeyController
 from gateway.http.admin.teams import TeamController
+from gateway.http.admin.tiers import TierController
 from gateway.http.admin.usage import UsageController
 from gateway.http.auth import admin_guard, check_permissions
 from gateway.http.caller import provide_caller
@@ -78,7 +79,13 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             metrics,
             Router(
                 "/",
-                route_handlers=[TeamController, KeyController, UsageController, ConfigController],
+                route_handlers=[
+                    TeamController,
+                    KeyController,
+                    UsageController,
+                    ConfigController,
+                    TierController,
+                ],
                 guards=[admin_guard],
             ),
         ],

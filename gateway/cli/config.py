@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
+from gateway.tier_view import tier_view, when_empty_text
 from inference.catalog import CatalogError, read_catalog
 from inference.ir.cards import Catalog, Model
 
@@ -21,7 +22,7 @@ def check_config(
     *,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")] = False,
 ) -> int:
-    """Check the catalogue of providers and models against this environment.
+    """Check the catalogue of providers, models and tiers against this environment.
 
     Exit code 1 and one line per problem (file:line: field: message), or 0 and what is on or off, and why.
     """
@@ -68,6 +69,7 @@ def _summary(catalog: Catalog) -> dict[str, Any]:
             for m in models
         ],
         "routable": sum(m.off is None for m in models),
+        "tiers": [tier_view(tier, catalog) for tier in catalog.tiers.values()],
         "warnings": catalog.warnings,
     }
 
@@ -82,9 +84,28 @@ def _lines(path: Path, catalog: Catalog) -> Iterable[str]:
     yield ""
     rows = [(p.name, p.wire, str(served[p.name]), f"off: {p.off}" if p.off else "on") for p in providers]
     yield from _table([("PROVIDER", "WIRE", "MODELS", "STATE"), *rows])
+    if catalog.tiers:
+        yield ""
+        yield from _table(
+            [("TIER", "MODELS", "ON", "CREDITS/MONTH", "PRICE/MONTH", "WHEN EMPTY"), *_tiers(catalog)]
+        )
     if catalog.warnings:
         yield ""
         yield from (f"warning: {warning}" for warning in catalog.warnings)
+
+
+def _tiers(catalog: Catalog) -> Iterable[tuple[str, ...]]:
+    on = {model.name for model in _models(catalog) if model.off is None}
+    for tier in catalog.tiers.values():
+        view = tier_view(tier, catalog)
+        yield (
+            tier.name,
+            "all" if view.every_model else str(len(view.models)),
+            str(len(on.intersection(view.models))),
+            str(tier.credits_per_month),
+            ", ".join(f"{amount} {currency}" for currency, amount in view.price.items()) or "-",
+            when_empty_text(tier.when_empty),
+        )
 
 
 def _table(rows: list[tuple[str, ...]]) -> Iterable[str]:

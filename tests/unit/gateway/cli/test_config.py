@@ -53,6 +53,29 @@ def test_a_good_file_shows_what_is_on_and_why_the_rest_is_not(
     )
 
 
+def test_tiers_are_shown_with_what_they_reach_now(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("P_KEY", raising=False)
+    file.write_text(
+        GOOD.replace(", fallbacks: [l]", "")
+        + """\
+tiers:
+  free: {models: [m, l], credits_per_month: 50, price: {USD: 0}, when_empty: {shorten: 9, model: l}}
+  pro: {price: {USD: 9.99, JPY: 1200}}
+"""
+    )
+    assert run(str(file)) == 0
+    assert capsys.readouterr().out.partition("\n\nTIER")[2] == (
+        "  MODELS  ON  CREDITS/MONTH  PRICE/MONTH         WHEN EMPTY\n"
+        "free  2       1   50             0.00 USD            shorten to 9, then l\n"
+        "pro   all     1   0              9.99 USD, 1200 JPY  refuse\n"
+    )
+    assert run(str(file), "--json") == 0
+    tiers = msgspec.json.decode(capsys.readouterr().out)["tiers"]
+    assert [(tier["name"], tier["models"]) for tier in tiers] == [("free", ["l", "m"]), ("pro", ["l", "m"])]
+
+
 def test_a_bad_file_gets_one_line_per_problem(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(BAD)
     assert run(str(file)) == 1
