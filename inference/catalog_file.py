@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from inference.ir.cards import Kind
-from inference.ir.tiers import NO_LIMITS, Disconnect, Feature, Limits, Rates
+from inference.ir.tiers import NO_LIMITS, NO_RATES, Disconnect, Feature, Limits, Rates
 from inference.yaml_struct import MisfitError
 
 _DECIMAL = re.compile(r"(?P<minus>-?)(?P<whole>[0-9]+)?(?:\.(?P<part>[0-9]*))?")
@@ -347,8 +347,8 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class TermsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of a part of a tier."""
 
-    requests: Rates = Rates()
-    tokens: Rates = Rates()
+    requests: Rates = NO_RATES
+    tokens: Rates = NO_RATES
     parallel: Annotated[Count | UnsetType, Meta(description="Requests at a time.")] = UNSET
     per_user: Annotated[Limits, Meta(description="The same for each user of the holder.")] = NO_LIMITS
 
@@ -381,8 +381,8 @@ class TierEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"expected": "a list of model names or globs such as `local/*`"},
         ),
     ] = ()
-    requests: Annotated[Rates, Meta(description="Of the holder: the user, team or organisation.")] = Rates()
-    tokens: Annotated[Rates, Meta(description="Of the holder, prompt and answer together.")] = Rates()
+    requests: Annotated[Rates, Meta(description="Of the holder: the user, team or organisation.")] = NO_RATES
+    tokens: Annotated[Rates, Meta(description="Of the holder, prompt and answer together.")] = NO_RATES
     parallel: Annotated[Count | UnsetType, Meta(description="Requests of the holder at a time.")] = UNSET
     per_user: Annotated[Limits, Meta(description="Limits of each user of the holder.")] = NO_LIMITS
     features: Annotated[

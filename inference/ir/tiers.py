@@ -47,11 +47,14 @@ class Rates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
                 yield seconds, limit
 
 
+NO_RATES = Rates()
+
+
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one holder may do in a time, and at a time. The same words in YAML and in the management API."""
 
-    requests: Rates = Rates()
-    tokens: Rates = Rates()
+    requests: Rates = NO_RATES
+    tokens: Rates = NO_RATES
     parallel: Annotated[Count | None, Meta(description="Requests at a time.")] = None
 
 
