@@ -12,35 +12,17 @@ from fractions import Fraction
 
 from msgspec import Struct
 
+from inference.ir.currencies import decimal_text, decimals, minor_units
 from inference.ir.errors import InvalidField
 
 NANO = 1_000_000_000
 MOST = 2**63 - 1
 """The largest amount a database column holds."""
 
-EXPONENTS: Mapping[str, int] = {
-    "USD": 2,
-    "TRY": 2,
-    "EUR": 2,
-    "CNY": 2,
-    "GBP": 2,
-    "CHF": 2,
-    "CAD": 2,
-    "AUD": 2,
-    "JPY": 0,
-    "KRW": 0,
-    "VND": 0,
-    "CLP": 0,
-    "BHD": 3,
-    "JOD": 3,
-    "KWD": 3,
-    "OMR": 3,
-    "TND": 3,
-}
-"""Digits after the point. ISK and UGX are left out on purpose: card networks count them both ways."""
+COUNTED_TWO_WAYS = frozenset({"ISK", "MGA", "UGX"})
+"""ISO 4217 and card networks disagree on their decimals; refused, since one of them would be wrong by a hundred."""
 
 _RATE = re.compile(r"(0|[1-9]\d{0,11})(\.\d{1,18})?")
-_DECIMAL = re.compile(r"(0|[1-9]\d{0,18})(?:\.(\d{1,9}))?")
 
 
 class Money(Struct, frozen=True, kw_only=True):
@@ -57,12 +39,18 @@ class Money(Struct, frozen=True, kw_only=True):
 def known(currency: str, *, param: str = "currency") -> str:
     """The currency's code in capitals. Raises InvalidField for one that is not known."""
     code = currency.upper()
-    if code not in EXPONENTS:
+    if decimals(code) is None or code in COUNTED_TWO_WAYS:
         raise InvalidField(
-            f"{currency[:12]!r} is not a currency known here; there are {', '.join(sorted(EXPONENTS))}.",
+            f"{currency[:12]!r} is not a currency that is sold in: an ISO 4217 code such as USD, TRY, EUR, CNY or "
+            f"JPY was expected ({', '.join(sorted(COUNTED_TWO_WAYS))} are not supported).",
             param=param,
         )
     return code
+
+
+def exponent(currency: str) -> int:
+    """Digits after the point. Raises InvalidField for a currency that is not known."""
+    return decimals(known(currency)) or 0
 
 
 def money(minor: int, currency: str, *, param: str = "amount") -> Money:
@@ -75,7 +63,7 @@ def money(minor: int, currency: str, *, param: str = "amount") -> Money:
         raise InvalidField(
             f"{param} is {minor}; a whole number of minor units above 0 was expected.", param=param
         )
-    if EXPONENTS[code] == 3 and minor % 10:
+    if exponent(code) == 3 and minor % 10:
         raise InvalidField(
             f"{param} is {minor}; in {code} the last of the three decimals must be 0.", param=param
         )
@@ -85,23 +73,15 @@ def money(minor: int, currency: str, *, param: str = "amount") -> Money:
 def parsed(text: str, currency: str, *, param: str = "amount") -> Money:
     """`19.99` as an amount. Raises InvalidField for a sign, an exponent or more digits than the currency has."""
     code = known(currency)
-    match = _DECIMAL.fullmatch(text)
-    digits = match[2] or "" if match else ""
-    if match is None or len(digits) > EXPONENTS[code]:
-        raise InvalidField(
-            f"{param} is {text[:40]!r}; an amount of {code} with at most {EXPONENTS[code]} decimals was expected.",
-            param=param,
-        )
-    return money(int(match[1]) * 10 ** EXPONENTS[code] + int(digits.ljust(EXPONENTS[code], "0") or 0), code)
+    try:
+        return money(minor_units(text, code), code, param=param)
+    except ValueError as error:
+        raise InvalidField(f"{param} is {text[:40]!r}: {error}.", param=param) from error
 
 
 def written(minor: int, currency: str) -> str:
     """The amount in whole units with every decimal the currency has: 5 of USD is `0.05`, 5 of JPY is `5`."""
-    exponent = EXPONENTS[currency]
-    if exponent == 0:
-        return str(minor)
-    whole, part = divmod(abs(minor), 10**exponent)
-    return f"{'-' if minor < 0 else ''}{whole}.{part:0{exponent}d}"
+    return decimal_text(minor, known(currency))
 
 
 def rate(text: str, *, param: str = "rate") -> Fraction:
@@ -115,7 +95,7 @@ def rate(text: str, *, param: str = "rate") -> Fraction:
 
 def to_nano(amount: Money, dollars: str) -> int:
     """What an amount is worth in nano-USD at `dollars` for one unit; half a nano is rounded away from zero."""
-    exact = Fraction(amount.minor, 10 ** EXPONENTS[known(amount.currency)]) * rate(dollars) * NANO
+    exact = Fraction(amount.minor, 10 ** exponent(amount.currency)) * rate(dollars) * NANO
     return _half_up(exact)
 
 
@@ -125,8 +105,8 @@ def from_nano(nano: int, currency: str, dollars: str) -> Money:
     In three-decimal currencies up to the next ten, which is what can be charged.
     """
     code = known(currency)
-    step = 10 if EXPONENTS[code] == 3 else 1
-    exact = Fraction(nano, NANO) / rate(dollars) * 10 ** EXPONENTS[code] / step
+    step = 10 if exponent(code) == 3 else 1
+    exact = Fraction(nano, NANO) / rate(dollars) * 10 ** exponent(code) / step
     return Money(minor=-(-exact.numerator // exact.denominator) * step, currency=code)
 
 

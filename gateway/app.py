@@ -25,12 +25,14 @@ from gateway.http.admin.teams import TeamController
 from gateway.http.admin.tiers import TierController
 from gateway.http.admin.usage import UsageController
 from gateway.http.auth import admin_guard, check_permissions
+from gateway.http.billing import BillingController
 from gateway.http.caller import provide_caller
 from gateway.http.errors import render_error
 from gateway.http.health import HealthController
 from gateway.http.metrics import metrics
 from gateway.http.models import ModelController
 from gateway.http.openapi import CompleteSchema
+from gateway.http.webhooks import receive_webhook
 from gateway.pipeline import Dialect, Pipeline
 from gateway.settings import Settings
 from gateway.version import VERSION
@@ -71,12 +73,15 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "keys": gateway.keys,
         "usage": gateway.usage,
         "announce": gateway.announce_reload,
+        "payments": gateway.payments,
+        "database": gateway.database,
     }
     app = Litestar(
         route_handlers=[
             ModelController,
             HealthController,
             metrics,
+            receive_webhook,
             Router(
                 "/",
                 route_handlers=[
@@ -84,6 +89,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
                     KeyController,
                     UsageController,
                     ConfigController,
+                    BillingController,
                     TierController,
                 ],
                 guards=[admin_guard],

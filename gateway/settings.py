@@ -6,6 +6,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from billing.currency import rates
+from billing.processors.offers import packs
+from inference.ir.errors import InvalidField
+
 _MIB = 1024 * 1024
 
 
@@ -37,6 +41,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_file: Path | None = None
     workers: int = 1
+    stripe_key: str | None = None
+    stripe_webhook_secret: str | None = None
+    stripe_api_base: str | None = None
+    stripe_meter: str | None = None
+    credit_packs: str = ""
+    exchange_rates: str = ""
+    payment_grace: float = 7 * 86400.0
+    fallback_tier: str | None = None
 
     @property
     def database(self) -> str:
@@ -102,6 +114,26 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _checked(read: Callable[[str], object]) -> Callable[[str], str]:
+    """Text that stays text, once `read` has understood it."""
+
+    def check(text: str) -> str:
+        try:
+            read(text)
+        except InvalidField as error:
+            raise ValueError(error.message) from error
+        return text
+
+    return check
+
+
+def _days(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 90:
+        raise ValueError("expected days from 0 to 90")
+    return value * 86400
+
+
 READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     "ASPENDOS_CONFIG": ("config_path", Path, "the catalogue file (config/models.yaml)"),
     "ASPENDOS_HOST": ("host", str, "address to listen on (127.0.0.1)"),
@@ -144,6 +176,34 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     ),
     "ASPENDOS_LOG_FILE": ("log_file", Path, "where JSON logs go (standard error)"),
     "ASPENDOS_WORKERS": ("workers", _count, "processes that serve (1)"),
+    "ASPENDOS_STRIPE_KEY": ("stripe_key", _secret, "Stripe's secret key, sk_… (no payments without it)"),
+    "ASPENDOS_STRIPE_WEBHOOK_SECRET": (
+        "stripe_webhook_secret",
+        _secret,
+        "signing secret of the webhook endpoint, whsec_…; the new and the old one with a comma while rolling",
+    ),
+    "ASPENDOS_STRIPE_API_BASE": ("stripe_api_base", _url("http", "https"), "another address of Stripe's API"),
+    "ASPENDOS_STRIPE_METER": (
+        "stripe_meter",
+        str,
+        "event name of the Billing Meter that usage is told (none)",
+    ),
+    "ASPENDOS_CREDIT_PACKS": (
+        "credit_packs",
+        _checked(packs),
+        "credits for sale, such as small=1000:10USD large=12000:100USD:95EUR (none)",
+    ),
+    "ASPENDOS_EXCHANGE_RATES": (
+        "exchange_rates",
+        _checked(rates),
+        "dollars for one unit, such as TRY=0.029,EUR=1.08 (only USD)",
+    ),
+    "ASPENDOS_PAYMENT_GRACE": (
+        "payment_grace",
+        _days,
+        "a tier is kept while a renewal is unpaid, in days (7)",
+    ),
+    "ASPENDOS_FALLBACK_TIER": ("fallback_tier", str, "tier of organisations whose subscription ended (none)"),
 }
 """Every variable: the field it sets, how it is read, and what it is for."""
 

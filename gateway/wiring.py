@@ -12,6 +12,7 @@ import structlog
 
 from billing.drain import Drain
 from billing.journal import Fsync, Journal, unique_writer_id
+from billing.ledger.ledger import Ledger
 from billing.meter import Meter
 from billing.reports import UsageReports
 from gateway.admission import Admission
@@ -28,6 +29,7 @@ from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
 from gateway.metrics import Metrics
+from gateway.payments import Tenants, build_payments
 from gateway.pipeline import Pipeline
 from gateway.readiness import Readiness
 from gateway.request_log import RequestLog, Write
@@ -79,6 +81,14 @@ class Gateway:
         self.journal = Journal(journal_dir, writer_id=unique_writer_id(), fsync=Fsync(settings.fsync))
         self.drain = Drain(journal_dir, self.database.engine)
         self.usage = UsageReports(self.database.reading, self.drain)
+        payments_ledger = Ledger(self.database.engine)
+        self.payments = build_payments(
+            settings,
+            self.database.engine,
+            payments_ledger,
+            Tenants(changes, payments_ledger, fallback=settings.fallback_tier),
+            lambda: self.catalogue.catalog.tiers,
+        )
         self._transport = Transport()
         client = ModelClient(self._transport)
         self.admission = Admission(self.keyring)
@@ -122,6 +132,8 @@ class Gateway:
         await self.keyring.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
         self._tasks.append(spawn(self.metrics.hand_on_for_ever(), name="metrics"))
+        for name, desk in self.payments.items():
+            self._tasks.append(spawn(desk.worker.run(), name=f"payments-{name}"))
         tune_collector()
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.catalogue.reload_quietly)
@@ -137,6 +149,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._transport.close()
+        for desk in self.payments.values():
+            await desk.close()
         self.journal.close()
         await self.drain.flush(timeout=_LAST_DRAIN_SECONDS)
         await self.keyring.stop()

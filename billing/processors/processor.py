@@ -178,6 +178,10 @@ class Processor(Protocol):
         """Short and stable; references in the ledger begin with it."""
         ...
 
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        ...
+
     async def customer(self, buyer: Buyer, *, key: str) -> str:
         """The customer's id at the processor, made if need be."""
         ...

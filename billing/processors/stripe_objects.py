@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from billing.currency import EXPONENTS, Money, share
+from billing.currency import COUNTED_TWO_WAYS, Money, share
 from billing.processors.processor import InvoiceView, PaymentState, Plan, Purchase, Status, SubscriptionState
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def purchased(
     """A purchase's state; None for a PaymentIntent that is not ours."""
     marks = _marks(intent.metadata)
     currency = intent.currency.upper()
-    if "aspendos_kind" not in marks or intent.customer is None or currency not in EXPONENTS:
+    if "aspendos_kind" not in marks or intent.customer is None or currency in COUNTED_TWO_WAYS:
         return None
     paid = intent.status == "succeeded"
     return PaymentState(
@@ -111,7 +111,7 @@ def invoiced(
     """
     ours = [(line, tags[price]) for line in lines if (price := price_of(line)) in tags]
     currency = invoice.currency.upper()
-    if not ours or invoice.customer is None or currency not in EXPONENTS:
+    if not ours or invoice.customer is None or currency in COUNTED_TWO_WAYS:
         return None
     ends = [line.period.end for line, _ in ours if line.amount > 0]
     return PaymentState(

@@ -20,6 +20,9 @@ UNSURE = "?"
 """A tier given by a worker that had lost its lease: it is looked at again. No tier has this name."""
 
 Also = Callable[[AsyncConnection], Awaitable[None]]
+"""Something to be done in a transaction, or an objection to it."""
+
+Held = Also
 _c = payment_customers.c
 _s = payment_subscriptions.c
 
@@ -121,7 +124,7 @@ class Subscribers:
         query = select(payment_subscriptions).where(_s.processor == self._processor, _s.org_id == org_id)
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query.order_by(_s.created_at.desc(), _s.id))).mappings().all()
-        return [msgspec.convert(dict(row), Subscription) for row in rows]
+        return [msgspec.convert({str(name): row[name] for name in row}, Subscription) for row in rows]
 
     async def to_mind(self) -> set[str]:
         """Organisations whose tier may change without a notice: grace runs out, or somebody was cut short."""

@@ -6,17 +6,18 @@ repeated until it has been noted as done, and repeating it changes nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import structlog
+from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.processors.book import PaymentBook
 from billing.processors.inbox import Inbox, Lost, Work
 from billing.processors.processor import PaymentState, Processor, State, SubscriptionState
-from billing.processors.subscribers import UNSURE, Subscribers, UnknownCustomer, tier_due
+from billing.processors.subscribers import UNSURE, Held, Subscribers, UnknownCustomer, tier_due
 from inference.ir.errors import AspendosError
 
 _log = structlog.stdlib.get_logger("payments")
@@ -31,6 +32,14 @@ class TierSetter(Protocol):
     async def set_tier(self, org_id: str, tier: str | None) -> None:
         """None: the tier of those who have no subscription. The same tier again changes nothing."""
         ...
+
+
+class Chore(Struct, frozen=True, kw_only=True):
+    """Something else the one worker does, every so many seconds; `do` gets what objects when the lease is gone."""
+
+    name: str
+    every: float
+    do: Callable[[Held], Awaitable[object]]
 
 
 class PaymentWorker:
@@ -48,6 +57,7 @@ class PaymentWorker:
         clock: Callable[[], float],
         grace: float = GRACE,
         posted: Callable[[], None] = lambda: None,
+        chores: Sequence[Chore] = (),
     ) -> None:
         """`posted` is called after credit changed, so that hot balances may follow at once."""
         self._processor = processor
@@ -59,6 +69,8 @@ class PaymentWorker:
         self._clock = clock
         self._grace = grace
         self._posted = posted
+        self._chores = chores
+        self._done_at: dict[str, float] = {}
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -103,11 +115,27 @@ class PaymentWorker:
                 )
         for org_id in await self._subscribers.to_mind():
             await self._give_tier(org_id)
+        for chore in self._chores:
+            await self._do(chore)
         return settled
 
+    async def _do(self, chore: Chore) -> None:
+        now = self._clock()
+        if now < self._done_at.get(chore.name, -chore.every) + chore.every:
+            return
+        self._done_at[chore.name] = now
+        try:
+            await self._inbox.lease(self._name, _LEASE)
+            await chore.do(self._held)
+        except (AspendosError, Lost) as error:
+            _log.warning("a payments chore waits", chore=chore.name, reason=str(error))
+
     async def close(self) -> None:
-        """Hand the lease on."""
-        await self._inbox.release(self._name)
+        """Hand the lease on; where the database is away it runs out by itself."""
+        try:
+            await self._inbox.release(self._name)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("the payments lease runs out by itself", error=type(error).__name__)
 
     async def _settle(self, work: Work) -> None:
         state = await self._processor.state(work.subject)
