@@ -19,8 +19,10 @@ from gateway.dialects.openai import Chat, Completions, Embeddings
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Handler
+from gateway.http.admin.budgets import AlertTargetController, BudgetController
 from gateway.http.admin.config import ConfigController
 from gateway.http.admin.keys import KeyController
+from gateway.http.admin.provider_keys import OwnProviderKeyController, ProviderKeyController
 from gateway.http.admin.teams import TeamController
 from gateway.http.admin.tiers import TierController
 from gateway.http.admin.usage import UsageController
@@ -71,8 +73,11 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "gauges": gateway.gauges,
         "teams": gateway.teams,
         "keys": gateway.keys,
+        "provider_keys": gateway.provider_keys,
         "usage": gateway.usage,
         "announce": gateway.announce_reload,
+        "budgets": gateway.budgets.service,
+        "alert_targets": gateway.budgets.targets,
         "payments": gateway.payments,
         "database": gateway.database,
     }
@@ -87,10 +92,14 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
                 route_handlers=[
                     TeamController,
                     KeyController,
+                    ProviderKeyController,
+                    OwnProviderKeyController,
                     UsageController,
                     ConfigController,
                     BillingController,
                     TierController,
+                    BudgetController,
+                    AlertTargetController,
                 ],
                 guards=[admin_guard],
             ),

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from billing.currency import rates
 from billing.processors.offers import packs
+from gateway.alerts.mail import mail_server
 from inference.ir.errors import InvalidField
 
 _MIB = 1024 * 1024
@@ -41,6 +42,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_file: Path | None = None
     workers: int = 1
+    smtp_url: str | None = None
+    smtp_from: str | None = None
+    private_webhooks: bool = False
     stripe_key: str | None = None
     stripe_webhook_secret: str | None = None
     stripe_api_base: str | None = None
@@ -134,6 +138,11 @@ def _days(text: str) -> float:
     return value * 86400
 
 
+def _mail(text: str) -> str:
+    mail_server(text)
+    return text
+
+
 READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     "ASPENDOS_CONFIG": ("config_path", Path, "the catalogue file (config/models.yaml)"),
     "ASPENDOS_HOST": ("host", str, "address to listen on (127.0.0.1)"),
@@ -176,6 +185,17 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     ),
     "ASPENDOS_LOG_FILE": ("log_file", Path, "where JSON logs go (standard error)"),
     "ASPENDOS_WORKERS": ("workers", _count, "processes that serve (1)"),
+    "ASPENDOS_SMTP_URL": (
+        "smtp_url",
+        _mail,
+        "mail server of alerts: smtp://user:password@host:587 or smtps:// (no mail)",
+    ),
+    "ASPENDOS_SMTP_FROM": ("smtp_from", str, "sender of alerts (aspendos@ the mail server's host)"),
+    "ASPENDOS_PRIVATE_WEBHOOKS": (
+        "private_webhooks",
+        lambda text: _word("yes", "no")(text) == "yes",
+        "whether users' webhooks may lie in a private network: yes, no (no; the operator's always may)",
+    ),
     "ASPENDOS_STRIPE_KEY": ("stripe_key", _secret, "Stripe's secret key, sk_… (no payments without it)"),
     "ASPENDOS_STRIPE_WEBHOOK_SECRET": (
         "stripe_webhook_secret",

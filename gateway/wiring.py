@@ -16,21 +16,27 @@ from billing.ledger.ledger import Ledger
 from billing.meter import Meter
 from billing.reports import UsageReports
 from gateway.admission import Admission
+from gateway.alerts.desk import BudgetDesk
+from gateway.alerts.mail import mail_server
 from gateway.call import request_ids
 from gateway.catalogue import LiveCatalogue
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.keyring import Keyring
 from gateway.database.keys import KeyService
+from gateway.database.master_keys import MasterKeys
 from gateway.database.pepper import load_pepper
+from gateway.database.provider_keys import ProviderKeyService
 from gateway.database.redis_bell import RedisBell
 from gateway.database.teams import TeamService
+from gateway.database.vault import Vault
 from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
 from gateway.metrics import Metrics
 from gateway.payments import Tenants, build_payments
 from gateway.pipeline import Pipeline
+from gateway.provider_keys import ProviderKeys
 from gateway.readiness import Readiness
 from gateway.request_log import RequestLog, Write
 from gateway.settings import Settings
@@ -38,6 +44,7 @@ from gateway.settlement import Settlement
 from gateway.tasks import spawn
 from inference.client import ModelClient
 from inference.ir.errors import Unavailable
+from inference.key_check import KeyCheck
 from inference.transport import Transport
 
 _log = structlog.stdlib.get_logger("wiring")
@@ -90,7 +97,27 @@ class Gateway:
             lambda: self.catalogue.catalog.tiers,
         )
         self._transport = Transport()
+        self.budgets = BudgetDesk(
+            self.database,
+            changes,
+            self.drain,
+            pepper,
+            self._transport,
+            mail=mail_server(settings.smtp_url, settings.smtp_from) if settings.smtp_url else None,
+            private_webhooks=settings.private_webhooks,
+            knows_model=lambda name: name in self.catalogue.catalog.models,
+        )
         client = ModelClient(self._transport)
+        vault = Vault(MasterKeys(settings.data_dir, environ))
+        self.own_keys = ProviderKeys(self.database, changes, vault)
+        self.provider_keys = ProviderKeyService(
+            self.database,
+            changes,
+            vault,
+            pepper,
+            check=KeyCheck(self._transport),
+            providers=lambda: self.catalogue.catalog.providers,
+        )
         self.admission = Admission(self.keyring)
         self.pipeline = Pipeline(
             admission=self.admission,
@@ -109,6 +136,7 @@ class Gateway:
         self.readiness = Readiness(
             database=self.database,
             keyring=self.keyring,
+            own_keys=self.own_keys,
             journal=self.journal,
             catalogue=self.catalogue,
             stopping=lambda: self._stopping,
@@ -130,7 +158,9 @@ class Gateway:
             _log.error("the database is away; it is migrated as soon as it answers", reason=error.message)
             self._tasks.append(spawn(self._migrate_later(), name="migrate"))
         await self.keyring.start()
+        await self.own_keys.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
+        self._tasks.extend(spawn(run, name=name) for name, run in self.budgets.runs())
         self._tasks.append(spawn(self.metrics.hand_on_for_ever(), name="metrics"))
         for name, desk in self.payments.items():
             self._tasks.append(spawn(desk.worker.run(), name=f"payments-{name}"))
@@ -153,6 +183,7 @@ class Gateway:
             await desk.close()
         self.journal.close()
         await self.drain.flush(timeout=_LAST_DRAIN_SECONDS)
+        await self.own_keys.stop()
         await self.keyring.stop()
         await self.database.close()
         _log.info("stopped", pid=os.getpid())

@@ -23,6 +23,12 @@ app.command(
     help="Make, list, change, rotate and delete the keys clients call with.",
 )
 app.command("gateway.cli.teams:app", name="teams", help="Make, list, change and delete teams.")
+app.command("gateway.cli.budgets:app", name="budgets", help="Budgets, and where their alerts go.")
+app.command(
+    "gateway.cli.provider_keys:app",
+    name="provider-keys",
+    help="Tenants' own provider keys: store, test, replace; rotate the master key.",
+)
 app.command("gateway.cli.usage:usage", name="usage", help="Show what was used and what it cost.")
 app.command(
     "gateway.cli.local:app", name="local", help="Models of the embedded CPU worker: add, list, remove, serve."
