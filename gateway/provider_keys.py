@@ -175,6 +175,8 @@ class ProviderKeys:
         """`ok`, or `degraded: ` and why: changes are not seen, or some keys' master key is not here."""
         if self._trouble is not None:
             return f"degraded: {self._trouble}"
+        if self._vault.masters.trouble is not None:
+            return f"degraded: {self._vault.masters.trouble}"
         lost = [key.master for key in self._keys.values() if not self._vault.masters.knows(key.master)]
         if lost:
             names = ", ".join(sorted(set(lost)))

@@ -8,6 +8,7 @@ from billing.journal import Journal
 from gateway.catalogue import LiveCatalogue
 from gateway.database.engine import Database
 from gateway.database.keyring import Keyring
+from gateway.provider_keys import ProviderKeys
 from inference.ir.errors import AspendosError
 
 _PATIENCE = 0.4
@@ -30,6 +31,7 @@ class Readiness:
         *,
         database: Database,
         keyring: Keyring,
+        own_keys: ProviderKeys,
         journal: Journal,
         catalogue: LiveCatalogue,
         stopping: Callable[[], bool],
@@ -38,6 +40,7 @@ class Readiness:
         """`redis` asks it whether it is there; None where there is none."""
         self._database = database
         self._keyring = keyring
+        self._own_keys = own_keys
         self._journal = journal
         self._catalogue = catalogue
         self._stopping = stopping
@@ -47,7 +50,8 @@ class Readiness:
         """The state of the whole and a word on each part."""
         parts: dict[str, tuple[State, str]] = {
             "database": await _state_of(self._database.ping),
-            "keys": self._keys_state(),
+            "keys": _degraded_unless_ok(self._keyring.state),
+            "provider_keys": _degraded_unless_ok(self._own_keys.state),
             "journal": self._journal_state(),
             "catalogue": self._catalogue_state(),
         }
@@ -58,10 +62,6 @@ class Readiness:
         order = list(State)
         worst = max((state for state, _ in parts.values()), key=order.index)
         return worst, {name: text for name, (_, text) in parts.items()}
-
-    def _keys_state(self) -> tuple[State, str]:
-        state = self._keyring.state
-        return (State.OK if state == "ok" else State.DEGRADED), state
 
     def _journal_state(self) -> tuple[State, str]:
         state = self._journal.state
@@ -81,6 +81,11 @@ class Readiness:
         if routable == 0:
             return State.DEGRADED, "no model can be used: every provider is off"
         return State.OK, f"ok: {routable} models"
+
+
+def _degraded_unless_ok(state: str) -> tuple[State, str]:
+    """What is kept in memory goes on working while it cannot be refreshed."""
+    return (State.OK if state == "ok" else State.DEGRADED), state
 
 
 async def _state_of(ping: Callable[[], Awaitable[None]]) -> tuple[State, str]:

@@ -19,13 +19,18 @@ from gateway.database.engine import Database
 from gateway.database.keys import KeyService
 from gateway.database.pepper import confirm_pepper, load_pepper
 from gateway.database.teams import TeamService
-from gateway.settings import SettingsError, load_settings
+from gateway.settings import Settings, SettingsError, load_settings
 from inference.ir.errors import AspendosError
+from policies.api_keys import Pepper
 
 
 class Control(Struct, frozen=True, kw_only=True):
     """The services one command works with. `confirm` raises PepperMismatch: call it before making secrets."""
 
+    settings: Settings
+    database: Database
+    changes: Changes
+    pepper: Pepper
     teams: TeamService
     keys: KeyService
     confirm: Callable[[], Awaitable[None]]
@@ -53,6 +58,10 @@ async def _with_control(work: Callable[[Control], Awaitable[str]], environ: Mapp
         pepper = load_pepper(settings.data_dir, environ)
         changes = Changes(database, settings.redis_url)
         control = Control(
+            settings=settings,
+            database=database,
+            changes=changes,
+            pepper=pepper,
             teams=TeamService(database, changes),
             keys=KeyService(database, changes, pepper),
             confirm=lambda: confirm_pepper(database, pepper),

@@ -43,7 +43,8 @@ class MasterKeys:
     def __init__(
         self, data_dir: Path, env: Mapping[str, str], *, entropy: Entropy = secrets.token_bytes
     ) -> None:
-        """Reads variable and file. Raises InvalidField for a key that is not 32 bytes in hex or base64."""
+        """Reads both. Raises InvalidField for a variable that is not 32 bytes in hex or base64; a file that is not
+        what it should be is told by `trouble`, for the gateway serves everybody else without it."""
         self._path = data_dir / FILE
         self._entropy = entropy
         self._given = tuple(
@@ -55,6 +56,8 @@ class MasterKeys:
         self._known: dict[str, MasterKey] = {key.id: key for key in self._given}
         self._seen: tuple[int, int] | None = None
         self._gone = False
+        self.trouble: str | None = None
+        """What is wrong with the file; None: nothing."""
         self._read()
 
     @property
@@ -86,10 +89,12 @@ class MasterKeys:
 
     def ensure(self) -> MasterKey:
         """The newest key, made now in the file if there never was one. Raises OSError, ProviderKeyUnreadable."""
-        newest = self.newest or self._add()
-        if self._gone and not self._given:
+        newest = self.newest
+        if self.trouble is not None and not self._given:
+            raise ProviderKeyUnreadable(f"No provider key can be stored now: {self.trouble}.")
+        if newest is not None and self._gone and not self._given:
             raise missing(newest.id)
-        return newest
+        return newest or self._add()
 
     def add(self) -> MasterKey:
         """A fresh key, put first in the file. Raises InvalidField while the variable decides which key wraps."""
@@ -126,7 +131,9 @@ class MasterKeys:
         return _Lock(self._path.with_name(f"{FILE}.lock"))
 
     def _write(self, keys: Iterable[MasterKey]) -> None:
-        """Whole and on the disk before it takes the old one's name."""
+        """Whole and on the disk before it takes the old one's name. Never over a file that was not understood."""
+        if self.trouble is not None:
+            raise ProviderKeyUnreadable(f"The master keys stay as they are: {self.trouble}.")
         handle, draft = tempfile.mkstemp(dir=self._path.parent, prefix=f".{FILE}-")
         try:
             with os.fdopen(handle, "w") as file:
@@ -144,21 +151,25 @@ class MasterKeys:
         self._read()
 
     def _read(self) -> None:
-        """Look at the file, if it is not the one already read."""
+        """Look at the file, if it is not the one already read. What was read stays known whatever it says now."""
         try:
             status = self._path.stat()
+            seen = (status.st_ino, status.st_mtime_ns)
+            if seen == self._seen:
+                self._gone = False
+                return
+            lines = [line.strip() for line in self._path.read_text().splitlines() if line.strip()]
+            self._filed = tuple(_parsed(line, f"the file {self._path}") for line in lines)
         except FileNotFoundError:
-            # What was read stays known, but nothing more may be wrapped with what the next start will not find.
+            # Nothing more may be wrapped with what the next start will not find.
             self._gone = bool(self._filed)
-            return
-        self._gone = False
-        seen = (status.st_ino, status.st_mtime_ns)
-        if seen == self._seen:
-            return
-        lines = (line.strip() for line in self._path.read_text().splitlines())
-        self._filed = tuple(_parsed(line, f"the file {self._path}") for line in lines if line)
-        self._known.update((key.id, key) for key in self._filed)
-        self._seen = seen
+        except OSError as error:
+            self.trouble = f"the file {self._path} cannot be read ({error.strerror})"
+        except (InvalidField, UnicodeDecodeError):
+            self.trouble = f"the file {self._path} holds something that is no key"
+        else:
+            self._known.update((key.id, key) for key in self._filed)
+            self._seen, self._gone, self.trouble = seen, False, None
 
 
 def missing(key_id: str) -> ProviderKeyUnreadable:

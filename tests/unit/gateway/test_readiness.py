@@ -29,6 +29,7 @@ class Parts:
         self.file.write_text(CATALOGUE)
         self.database = Database(f"sqlite:///{folder / 'x.db'}")
         self.keyring: Any = SimpleNamespace(state="ok")
+        self.own_keys: Any = SimpleNamespace(state="ok")
         self.journal = Journal(folder / "journal", writer_id="w1")
         self.catalogue = LiveCatalogue(self.file, {}, Metrics())
         self.stopping = False
@@ -38,6 +39,7 @@ class Parts:
         readiness = Readiness(
             database=self.database,
             keyring=self.keyring,
+            own_keys=self.own_keys,
             journal=self.journal,
             catalogue=self.catalogue,
             stopping=lambda: self.stopping,
@@ -57,13 +59,26 @@ async def parts(tmp_path: Path) -> Any:
 async def test_all_well(parts: Parts) -> None:
     state, dependencies = await parts.check()
     assert state is State.OK
-    assert dependencies == {"database": "ok", "keys": "ok", "journal": "ok", "catalogue": "ok: 1 models"}
+    assert dependencies == {
+        "database": "ok",
+        "keys": "ok",
+        "provider_keys": "ok",
+        "journal": "ok",
+        "catalogue": "ok: 1 models",
+    }
 
 
 async def test_keys_that_cannot_follow_degrade(parts: Parts) -> None:
     parts.keyring.state = "degraded: away"
     state, dependencies = await parts.check()
     assert (state, dependencies["keys"]) == (State.DEGRADED, "degraded: away")
+
+
+async def test_provider_keys_that_cannot_be_read_degrade(parts: Parts) -> None:
+    parts.own_keys.state = "degraded: 1 of 2 need a master key that is not here"
+    state, dependencies = await parts.check()
+    assert state is State.DEGRADED
+    assert "master key" in dependencies["provider_keys"]
 
 
 async def test_a_database_away_degrades_but_traffic_goes_on(parts: Parts, tmp_path: Path) -> None:

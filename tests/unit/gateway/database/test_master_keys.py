@@ -90,6 +90,19 @@ def test_a_file_that_vanished_is_not_replaced_behind_everybodys_back(tmp_path: P
     assert not (tmp_path / FILE).exists()
 
 
+@pytest.mark.parametrize("content", [b"no key at all\n", b"\xff\xfe", ONE.hex().encode() + b"\nand more\n"])
+def test_a_damaged_file_stops_nobody_and_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    keys = MasterKeys(tmp_path, {})
+    assert keys.trouble is not None
+    with pytest.raises(ProviderKeyUnreadable, match="no key"):
+        keys.ensure()
+    assert (tmp_path / FILE).read_bytes() == content
+    (tmp_path / FILE).write_text(TWO.hex())
+    assert keys.ensure().key == TWO
+    assert keys.trouble is None
+
+
 def test_the_variable_is_the_operators_to_rotate(tmp_path: Path) -> None:
     with pytest.raises(InvalidField, match="before the old"):
         MasterKeys(tmp_path, {VARIABLE: ONE.hex()}).add()
