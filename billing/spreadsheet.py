@@ -17,25 +17,26 @@ _SUMS = tuple(name for name in UsageSum.__struct_fields__ if name != "group")
 
 def record_header() -> str:
     """The first line of a report of records."""
-    return _line(UsageRow.__struct_fields__)
+    return csv_line(UsageRow.__struct_fields__)
 
 
 def record_line(row: UsageRow) -> str:
     """One record."""
-    return _line(msgspec.structs.astuple(row))
+    return csv_line(msgspec.structs.astuple(row))
 
 
 def sum_header(by: Sequence[Dimension]) -> str:
     """The first line of a grouped report."""
-    return _line((*by, *_SUMS))
+    return csv_line((*by, *_SUMS))
 
 
 def sum_line(by: Sequence[Dimension], row: UsageSum) -> str:
     """One group."""
-    return _line((*(row.group[dimension] for dimension in by), *(getattr(row, name) for name in _SUMS)))
+    return csv_line((*(row.group[dimension] for dimension in by), *(getattr(row, name) for name in _SUMS)))
 
 
-def _line(values: Sequence[object]) -> str:
+def csv_line(values: Sequence[object]) -> str:
+    """One line, with its end."""
     out = io.StringIO()
     csv.writer(out).writerow([_cell(value) for value in values])
     return out.getvalue()

@@ -18,9 +18,11 @@ from billing.ledger import tables
 from billing.ledger.accounts import OTHER_SIDE, Account, Kind, Reason, account_id, kind_of
 from billing.ledger.book import Book, Lot, Portion
 from billing.ledger.grants import Balance, Posting, moment, nanoseconds
+from billing.ledger.history import Page, read_page
 from billing.ledger.notes import Note, check_amount, check_floor, checked
 from billing.ledger.posting import Books, Transaction, lock, write
 from billing.ledger.reading import account_of, grant_id, open_holds, posted, read_account, read_balance
+from billing.ledger.statement import Statement, read_statement
 from inference.ir.errors import Conflict, InvalidField
 
 DEFAULT_PRIORITY = 50
@@ -104,6 +106,18 @@ class Ledger:
         """How an account stands, without summing anything. Raises NotFound."""
         async with self.engine.connect() as connection:
             return await read_balance(connection, account)
+
+    async def transactions(self, account: str, *, limit: int, after: str | None = None) -> Page:
+        """What changed the balance, newest first; `after` is an earlier page's `next_cursor`. Raises NotFound."""
+        async with self.engine.connect() as connection:
+            await read_account(connection, account)
+            return await read_page(connection, account, limit=limit, after=after)
+
+    async def statement(self, account: str, month: str) -> Statement:
+        """A month, such as 2026-02, as posted so far. Raises NotFound and InvalidField."""
+        async with self.engine.connect() as connection:
+            await read_account(connection, account)
+            return await read_statement(connection, account, month)
 
     async def grant(
         self,

@@ -138,3 +138,11 @@ async def release_holds(connection: AsyncConnection, writer: str, *, now: int) -
         update(tables.holds).where(h.writer == writer, h.released_at.is_(None)).values(released_at=now)
     )
     return released.rowcount
+
+
+async def release_hold(connection: AsyncConnection, request_id: str, *, now: int) -> None:
+    """One hold, whose process is taken for dead."""
+    h = tables.holds.c
+    await connection.execute(
+        update(tables.holds).where(h.id == request_id, h.released_at.is_(None)).values(released_at=now)
+    )

@@ -284,6 +284,11 @@ class MemoryStore:
         fund = self._shelves.funds.known.get(account)
         return None if fund is None else fund.available
 
+    async def held(self, account: str) -> int:
+        """What open requests hold of the account."""
+        fund = self._shelves.funds.known.get(account)
+        return 0 if fund is None else fund.held
+
     async def forget(self, account: str) -> None:
         """As the protocol says. What is held stays held: `load` takes it off again."""
         fund = self._shelves.funds.known.get(account)

@@ -1,0 +1,305 @@
+"""Reconciler: proves that hot balances and the ledger agree, and mends what no request under way explains.
+
+What must hold for every account the store knows: available + held = ledger balance - settled but not drained.
+Nothing has to stop for it: a comparison counts only if neither side moved while it was made, and a difference
+is believed only when it is found again, unchanged. Then the store, never the ledger, is corrected, with an alarm.
+Where the ledger itself does not add up, it alarms and touches nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+import structlog
+from msgspec import Struct
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.ledger.hot import moved_since, settled_costs, some_after, still_open
+from billing.ledger.proof import Proof, glance, prove, snapshots
+from billing.ledger.settle import release_hold
+from gateway.credit import Credit
+from gateway.database.engine import away_as_unavailable
+from inference.ir.errors import Unavailable
+from policies.stores.step import Store
+
+_ATTEMPTS = 5
+_OTHERS_A_PASS = 200
+_RECLAIMED_A_TIME = 100
+_NS = 1_000_000_000
+
+_log = structlog.stdlib.get_logger("reconciler")
+
+
+class Counter(Protocol):
+    """Counts what happened, for metrics."""
+
+    def inc(self, amount: float = 1) -> None:
+        """`amount` more."""
+        ...
+
+
+class Counters(Struct, frozen=True, kw_only=True):
+    """What an operator hears of: `repaired` differences and `unsound` books are alarms, `reclaimed` holds are not."""
+
+    repaired: Counter
+    unsound: Counter
+    reclaimed: Counter
+
+
+class HotStore(Store, Protocol):
+    """A store that also says what open requests hold."""
+
+    async def held(self, account: str) -> int:
+        """Nano-USD held of the account by open requests."""
+        ...
+
+
+class Abandoned(Protocol):
+    """A request whose owner has been silent for longer than its lease; `at`: since when, seconds since 1970."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def at(self) -> float: ...
+
+
+class SharedStore(HotStore, Protocol):
+    """A store that outlives this process, and so knows requests whose process died."""
+
+    async def expired_holds(self, limit: int) -> Sequence[Abandoned]:
+        """Requests to be reclaimed."""
+        ...
+
+    async def reclaim(self, request_id: str, amount: int) -> bool:
+        """Settle one of them at `amount`; False: its owner lives, or did it."""
+        ...
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """How an account's hot balance compares with the ledger, nano-USD.
+
+    `difference_nano`: what the store has, holds included, less what the ledger says; None: it cannot be told,
+    since the store does not know the account, or requests came and went all the while (`busy`).
+    """
+
+    account_id: str
+    ledger_nano: int | None = None
+    available_nano: int | None = None
+    held_nano: int = 0
+    difference_nano: int | None = None
+    busy: bool = False
+    repaired: bool = False
+    faults: tuple[str, ...] = ()
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """What was found: every account looked at, and, where all was proved, what the proof says."""
+
+    findings: list[Finding]
+    proof: Proof | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong any more."""
+        wrong = any(found.faults or (found.difference_nano and not found.repaired) for found in self.findings)
+        return not wrong and (self.proof is None or self.proof.sound)
+
+
+class _Sample(Struct, frozen=True):
+    available: int
+    held: int
+
+
+class Reconciler:
+    """Compares, reclaims and sweeps, every `interval` seconds and when asked.
+
+    `quiet`: for so many seconds an account must not have moved for a comparison to count; where machines share
+    the store, longer than their drains take. `lost`: after so many seconds a hold is given back although no
+    journal says that its process died, since its machine may be gone for good.
+    """
+
+    def __init__(
+        self,
+        credit: Credit,
+        store: HotStore,
+        counters: Counters,
+        *,
+        shared: SharedStore | None = None,
+        interval: float = 60.0,
+        quiet: float = 0.0,
+        lost: float = 900.0,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._credit = credit
+        self._engine = snapshots(credit.ledger.engine)
+        self._hot = shared if shared is not None else store
+        self._shared = shared
+        self._store = store
+        self._counters = counters
+        self._interval = interval
+        self._quiet = quiet
+        self._lost = lost
+        self._clock = clock
+        self._suspects: dict[str, int] = {}
+        self._since = 0
+        self._place = ""
+
+    async def run(self) -> None:
+        """For ever; what cannot be reached is tried again at the next turn. Run it as one task."""
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self.sweep()
+                await self.reclaim()
+                await self.reconcile()
+            except Unavailable as error:
+                _log.warning("not reconciled", reason=error.message)
+            except SQLAlchemyError as error:
+                _log.error("not reconciled", exc_info=error)
+
+    async def sweep(self) -> int:
+        """Post what expired to breakage and tell the store; how many grants that were."""
+        with away_as_unavailable():
+            expired = await self._credit.ledger.expire(now=self._clock())
+        if expired:
+            _log.info("credit expired", grants=len(expired), nano=-sum(p.amount_nano for p in expired))
+        await self._credit.tell()
+        return len(expired)
+
+    async def reclaim(self) -> int:
+        """Give back what dead processes held: all but what the ledger says their requests cost."""
+        if self._shared is None:
+            return 0
+        abandoned = {each.id: each for each in await self._shared.expired_holds(_RECLAIMED_A_TIME)}
+        if not abandoned:
+            return 0
+        await self._credit.flush()
+        with away_as_unavailable():
+            async with self._engine.connect() as connection:
+                costs = await settled_costs(connection, list(abandoned))
+                alive = await still_open(connection, list(abandoned))
+        count = 0
+        oldest = self._clock() / _NS - self._lost
+        for name, each in abandoned.items():
+            if name in alive and each.at > oldest:
+                continue
+            if await self._shared.reclaim(name, costs.get(name, 0)):
+                count += 1
+                self._counters.reclaimed.inc()
+                _log.warning(
+                    "hold of a dead process reclaimed", request_id=name, cost_nano=costs.get(name, 0)
+                )
+            if name in alive:
+                await self._release(name)
+        return count
+
+    async def _release(self, request_id: str) -> None:
+        writer = self._credit.ledger.engine.execution_options(aspendos_writes=True)
+        with away_as_unavailable():
+            async with writer.begin() as connection:
+                await release_hold(connection, request_id, now=self._clock())
+
+    async def reconcile(self) -> Check:
+        """Compare the accounts that moved since the last turn and some of the others, in turn.
+
+        A difference is repaired when the next turn finds it again.
+        """
+        started = self._clock()
+        with away_as_unavailable():
+            async with self._engine.connect() as connection:
+                names = await moved_since(connection, self._since)
+                others = await some_after(connection, self._place, _OTHERS_A_PASS)
+        self._place = others[-1] if len(others) == _OTHERS_A_PASS else ""
+        self._since = started - int((self._interval + self._quiet) * _NS)
+        found = [await self._look(name) for name in sorted({*names, *others, *self._suspects})]
+        return Check(findings=found)
+
+    async def check(self, accounts: Sequence[str] | None = None, *, repair: bool = True) -> Check:
+        """All of it, now: the ledger proved entry by entry, then these accounts, or all. Each is looked at twice."""
+        with away_as_unavailable():
+            proof = await prove(self._engine)
+            names = (
+                [account.id for account in await self._credit.ledger.accounts()]
+                if accounts is None
+                else accounts
+            )
+        for fault in proof.faults:
+            self._alarm(fault.subject, fault.what)
+        if not proof.sound:
+            return Check(findings=[await self.compare(name) for name in names], proof=proof)
+        found: list[Finding] = []
+        for name in names:
+            finding = await self._look(name, repair=False)
+            found.append(await self._look(name) if repair and finding.difference_nano else finding)
+        return Check(findings=found, proof=proof)
+
+    async def _look(self, account: str, *, repair: bool = True) -> Finding:
+        finding = await self.compare(account)
+        for fault in finding.faults:
+            self._alarm(account, fault)
+        difference = finding.difference_nano
+        suspected = self._suspects.pop(account, None)
+        if finding.faults or not difference:
+            if finding.busy and suspected is not None:
+                self._suspects[account] = suspected
+            return finding
+        if not repair or suspected != difference:
+            self._suspects[account] = difference
+            _log.warning("hot balance differs from the ledger", account=account, difference_nano=difference)
+            return finding
+        once = f"repair:{account}:{self._clock()}"
+        await self._hot.credit(account, -difference, once=once)
+        self._counters.repaired.inc()
+        _log.error(
+            "hot balance repaired",
+            account=account,
+            difference_nano=difference,
+            ledger_nano=finding.ledger_nano,
+            once=once,
+        )
+        return msgspec.structs.replace(finding, repaired=True)
+
+    async def compare(self, account: str) -> Finding:
+        """One account, nothing changed. Raises Unavailable when store or database is away."""
+        finding = Finding(account_id=account)
+        for _ in range(_ATTEMPTS):
+            before = await self._sample(account)
+            if self._quiet and before is not None:
+                await asyncio.sleep(self._quiet)
+            ledger = await self._credit.ledger_side(account)
+            with away_as_unavailable():
+                async with self._engine.connect() as connection:
+                    faults = tuple(fault.what for fault in await glance(connection, account))
+            after = await self._sample(account)
+            known = after is not None
+            finding = Finding(
+                account_id=account,
+                ledger_nano=ledger.balance_nano,
+                available_nano=after.available if after is not None else None,
+                held_nano=after.held if after is not None else ledger.held_nano,
+                faults=faults,
+                busy=known and before != after,
+                difference_nano=(
+                    after.available + after.held - (ledger.balance_nano - ledger.untold_nano)
+                    if after is not None and before == after
+                    else None
+                ),
+            )
+            if not finding.busy:
+                return finding
+        return finding
+
+    async def _sample(self, account: str) -> _Sample | None:
+        """Both figures of one moment; None where the store does not know the account, or it moved meanwhile."""
+        available = await self._hot.available(account)
+        held = await self._hot.held(account)
+        if available is None or available != await self._hot.available(account):
+            return None
+        return _Sample(available, held)
+
+    def _alarm(self, subject: str, fault: str) -> None:
+        self._counters.unsound.inc()
+        _log.critical("the ledger does not add up; nothing was touched", subject=subject, fault=fault)
