@@ -50,7 +50,7 @@ class FallbackStore:
         self._memory = memory
         self._processes = processes
         self._cap = cap
-        self._outage = 0
+        self._alone_now = False
         self._lent: set[str] = set()
         self._lent_quotas: set[str] = set()
         self._balances: _Recent[int] = _Recent()
@@ -77,6 +77,7 @@ class FallbackStore:
             return await self._alone(request_id, rules, tokens, amount, error.message)
         if isinstance(came, Ticket) and came.balance is not None and rules.account is not None:
             self._balances.note(rules.account, came.balance)
+            self._alone_now = False
         return came
 
     async def _alone(
@@ -103,9 +104,9 @@ class FallbackStore:
         return came
 
     async def _new_outage(self) -> None:
-        """What was lent in an earlier outage Redis knows by now: begin again."""
-        if self._outage != self.redis.link.arrivals:
-            self._outage = self.redis.link.arrivals
+        """What was lent before Redis last lent itself it knows by now: begin again."""
+        if not self._alone_now:
+            self._alone_now = True
             for account in self._lent:
                 await self._memory.forget(account)
             for key in self._lent_quotas:

@@ -31,6 +31,7 @@ _DAY_MS = 24 * 3_600_000
 _WEEK_MS = 7 * _DAY_MS
 _BATCH = 64
 _IDLE = 600
+_YOUNG = "Redis is away: it has lost the balances, and the journals are on their way"
 _TAKEN_BACK = -1  # as tokens of a settlement: of an admission nobody waits for any more
 
 _T = TypeVar("_T")
@@ -171,17 +172,24 @@ class RedisStore:
         marks = (once.encode() for once in included)
         words = (number(balance), b"%d" % epoch, self._grace, b"%d" % _WEEK_MS, *marks)
         reply = await self.link.ask(scripts.LOAD, (self._wording.account(account),), *words)
+        if reply[0] == b"young":
+            raise Unavailable(_YOUNG)
         return reply[0] == b"ok"
 
     async def load_quota(self, quota: Quota, used: int) -> None:
         """As the protocol says. It is kept for a day past its period."""
         ends = _us(quota.ends_at) if quota.ends_at < 1e11 else b""
-        words = (number(used), ends, b"%d" % _DAY_MS)
-        await self.link.ask(scripts.LOAD_QUOTA, (self._wording.quota(quota.key),), *words)
+        words = (number(used), ends, b"%d" % _DAY_MS, self._grace)
+        reply = await self.link.ask(scripts.LOAD_QUOTA, (self._wording.quota(quota.key),), *words)
+        if reply[0] == b"young":
+            raise Unavailable(_YOUNG)
 
     async def epoch(self, account: str) -> int:
-        """As the protocol says."""
-        return int((await self._read(account))[2])
+        """As the protocol says. Raises Unavailable where a new generation takes no balance yet."""
+        _, available, epoch, _, age = await self._read(account)
+        if not available and age < self._timing.grace * MICROSECONDS:
+            raise Unavailable(_YOUNG)
+        return int(epoch)
 
     async def credit(self, account: str, amount: int, *, once: str) -> None:
         """As the protocol says; a name is remembered for a week."""

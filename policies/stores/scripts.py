@@ -36,6 +36,7 @@ if not now then
   now = tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 local function int(x) return string.format('%.0f', x) end
+local function age() return now - tonumber(redis.call('GET', KEYS[1] .. ':at') or '0') end
 """
 )
 
@@ -205,7 +206,7 @@ end
 
 local cold, short, balance, used = afford(rules, amount)
 if #cold > 0 then
-  if now - tonumber(redis.call('GET', KEYS[1] .. ':at') or '0') < tonumber(ARGV[8]) then return {'young'} end
+  if age() < tonumber(ARGV[8]) then return {'young'} end
   return {'cold', cold}
 end
 
@@ -484,11 +485,11 @@ LOAD = _script(
     _TICKETS,
     """
 -- KEYS 2 account; ARGV 3 balance, 4 epoch, 5 how long a new generation lends to nobody, 6 ms a mark is kept,
--- then credits -> 'ok' | 'no'
+-- then credits -> 'ok' | 'no' | 'young'
 local key = KEYS[2]
 renewed(key)
 if redis.call('HEXISTS', key, 'a') == 1 then return {'ok'} end
-if now - tonumber(redis.call('GET', KEYS[1] .. ':at') or '0') < tonumber(ARGV[5]) then return {'no'} end
+if age() < tonumber(ARGV[5]) then return {'young'} end
 if (redis.call('HGET', key, 'e') or '0') ~= ARGV[4] then return {'no'} end
 redis.call('HSET', key, 'a', ARGV[3])
 local h = redis.call('HGET', key, 'h')
@@ -507,10 +508,12 @@ LOAD_QUOTA = _script(
     _PRELUDE,
     _TICKETS,
     """
--- KEYS 2 quota; ARGV 3 used, 4 us since 1970 when its period ends, or '', 5 ms it is kept after that -> 'ok'
+-- KEYS 2 quota; ARGV 3 used, 4 us since 1970 when its period ends, or '', 5 ms it is kept after that,
+-- 6 how long a new generation lends to nobody -> 'ok' | 'young'
 local key = KEYS[2]
 renewed(key)
 if redis.call('HEXISTS', key, 'a') == 1 then return {'ok'} end
+if age() < tonumber(ARGV[6]) then return {'young'} end
 redis.call('HSET', key, 'a', ARGV[3])
 local h = redis.call('HGET', key, 'h')
 if h ~= '0' then redis.call('HINCRBY', key, 'a', h) end
@@ -543,10 +546,10 @@ return {'ok'}
 READ = _script(
     _PRELUDE,
     """
--- KEYS 2 account -> 'ok', available or '', epoch, held
+-- KEYS 2 account -> 'ok', available or '', epoch, held, age of the generation in us
 local a = redis.call('HMGET', KEYS[2], 'g', 'a', 'e', 'h')
 local mine = a[1] == gen
-return {'ok', mine and a[2] or '', a[3] or '0', mine and a[4] or '0'}
+return {'ok', mine and a[2] or '', a[3] or '0', mine and a[4] or '0', age()}
 """,
 )
 

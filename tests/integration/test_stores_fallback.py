@@ -34,8 +34,10 @@ def server() -> Iterator[RedisServer]:
 
 
 @asynccontextmanager
-async def process(server: RedisServer, processes: int = 4, cap: int = 300) -> AsyncGenerator[FallbackStore]:
-    redis = RedisStore(server.url, names=lambda: secrets.token_hex(8), timing=TIMING)
+async def process(
+    server: RedisServer, processes: int = 4, cap: int = 300, timing: Timing = TIMING
+) -> AsyncGenerator[FallbackStore]:
+    redis = RedisStore(server.url, names=lambda: secrets.token_hex(8), timing=timing)
     memory = MemoryStore(steady(time.time, time.monotonic))
     store = FallbackStore(redis, memory, processes=processes, cap=cap)
     running = asyncio.get_running_loop().create_task(store.run())
@@ -200,6 +202,36 @@ async def test_a_credit_redis_missed_is_told_once(server: RedisServer) -> None:
         await becomes(lambda: store.redis.available(ACCOUNT), 400)
         await store.credit(ACCOUNT, 500, once="pack")
         assert await store.redis.available(ACCOUNT) == 400
+
+
+async def test_a_new_generation_is_bridged_by_one_loan(server: RedisServer) -> None:
+    server.start()
+    async with process(server, timing=Timing(lease=30, beat=0.05, grace=0.6, drained=0, answer=0.3)) as store:
+        await store.redis.link.ready(10)
+        await asyncio.sleep(0.7)
+        await load(store, 1_000)
+        store.settle(await ticket(store, "seen", amount=1), tokens=1, amount=0)
+        assert await store.redis.flush(10)
+        server.kill()
+        await gone(store)
+        away = await ticket(store, "away", amount=200)
+        server.start()
+        await store.redis.link.ready(10)
+        young = await ticket(store, "young", amount=100)
+        assert young.degraded is not None
+        assert "journals" in young.degraded
+        await refused(store, "over", amount=1)  # away and young are one outage
+        unseen = Rules(account="acct_unseen")
+        assert isinstance(await store.admit("unseen", unseen, tokens=1, amount=5), Cold)
+        assert await store.load("acct_unseen", 10, epoch=await store.epoch("acct_unseen"))
+        await ticket(store, "unseen", unseen, amount=5)
+        for each in (away, young):
+            store.settle(each, tokens=1, amount=50)
+        assert await store.redis.flush(10)
+        await asyncio.sleep(0.7)
+        assert isinstance(await store.admit("later", PAID, tokens=1, amount=1), Cold)
+        await load(store, 900)
+        assert (await ticket(store, "later", amount=900)).degraded is None
 
 
 async def test_an_epoch_of_one_store_loads_nothing_into_the_other(server: RedisServer) -> None:

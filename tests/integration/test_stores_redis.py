@@ -21,6 +21,7 @@ from tests.redis_server import RedisServer
 
 QUICK = Timing(lease=0.6, beat=0.05, grace=0, drained=0, mercy=0, answer=2, connect=2)
 ACCOUNT = "acct_team"
+QUOTA = Quota("month", 1_000, 4e9)
 PAID = Rules(slots=(Slot("team", 3),), account=ACCOUNT)
 
 
@@ -338,7 +339,9 @@ async def test_a_young_generation_lends_nothing(server: RedisServer) -> None:
         await ticket(store, "free", free)
         with pytest.raises(Unavailable, match="journals"):
             await store.admit("paid", PAID, tokens=1, amount=1)
-        assert not await store.load(ACCOUNT, 1_000, epoch=await store.epoch(ACCOUNT))
+        for early in (store.load(ACCOUNT, 1_000, epoch=0), store.epoch(ACCOUNT), store.load_quota(QUOTA, 0)):
+            with pytest.raises(Unavailable, match="journals"):
+                await early
         await asyncio.sleep(0.5)
         await load(store, 1_000)
         await ticket(store, "paid", amount=1)
