@@ -1,24 +1,109 @@
-"""Admission: who is calling and what they may use, all rules of one request in one place."""
+"""Admission: who is calling, what they may use, and whether limits and credit let it through.
+
+All rules of one request are gathered here into one decision and one step of the shared store. Money is only ever
+asked for what costs something: a free model, or a provider's key of the caller's own, is never refused for it.
+"""
 
 import difflib
+from collections.abc import Callable
+from typing import Protocol
 
+from msgspec import Struct
+
+from billing.budgets.budget import Action, Cap
+from gateway.budget_book import refusal as over_budget
 from gateway.call import Call
 from gateway.database.keyring import Keyring
 from gateway.dialects.openai import Request
-from gateway.routing.table import Route, RoutingTable
-from inference.ir.cards import Kind
-from inference.ir.errors import MissingKey, ModelNotFound, Unavailable
+from gateway.http.limits import limited, refused_headers, unpaid
+from gateway.routing.table import KeyFor, Route, RoutingTable
+from gateway.rule_book import RuleBook
+from inference.codecs.token_estimate import estimate_input
+from inference.ir.cards import Kind, Model
+from inference.ir.errors import AspendosError, Internal, MissingKey, ModelNotFound, Unavailable
+from inference.ir.tiers import REFUSE, Disconnect
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal
+from policies.ceiling import Ask, Ceiling, ceiling
+from policies.degrade import Proceed, Refuse, Shorten, Switch, decide
+from policies.stores.step import Cold, Quota, Refused, Rules, Store, Ticket, Unit
+from policies.tiers import feature_of, require_feature, require_model, tier_named
 
 _KEY_HELP = "Send it as `Authorization: Bearer ask-...`, as OpenAI's SDKs do with their `api_key`."
+_UNKNOWN_OUTPUT = 512
+"""Tokens that token limits are charged beforehand for an answer whose client set no maximum."""
+_MOST_HELD = 2**62
+"""No hold is larger: counters are 64 bits wide."""
+_TURNS = 8
+"""How often one request may be tried again because something had to be loaded, or somebody was quicker."""
+
+
+class Treasury(Protocol):
+    """What stands behind the store's balances: the ledger, and the budgets' spending."""
+
+    async def warm(self, cold: Cold) -> None:
+        """Teach the store what it does not know. Raises Unavailable."""
+        ...
+
+
+class BudgetCaps(Protocol):
+    """Where a refusing quota came from."""
+
+    def cap(self, key: str) -> Cap | None: ...
+
+
+class OwnKeys(Protocol):
+    """Tenants' own provider keys."""
+
+    def for_caller(
+        self, org_id: str | None, team_id: str | None, user_id: str | None, model: str
+    ) -> KeyFor | None: ...
+
+
+class Admitted(Struct, frozen=True):
+    """A request let in: where it goes, with whose keys, and the maximum output to send upstream if it had to be set.
+
+    `endless`: it pays, and nobody set an end to its answer, so a stream has to be metered as it goes.
+    """
+
+    route: Route
+    key_for: KeyFor | None = None
+    max_output: int | None = None
+    endless: bool = False
+
+
+class _Bid(Struct):
+    """One request on its way through the rules; what is bid changes when it does not fit."""
+
+    route: Route
+    ask: Ask
+    most: Ceiling
+    rules: Rules
+    cut: int | None = None
+    spared: frozenset[str] = frozenset()
 
 
 class Admission:
-    """Decides from memory; only a key never seen here costs a database read."""
+    """Decides from memory and the store; only a key never seen here costs a database read."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        *,
+        rule_book: RuleBook,
+        store: Store,
+        treasury: Treasury,
+        budgets: BudgetCaps,
+        own_keys: OwnKeys,
+        clock: Callable[[], float],
+    ) -> None:
         self._keyring = keyring
+        self._rule_book = rule_book
+        self._store = store
+        self._treasury = treasury
+        self._budgets = budgets
+        self._own_keys = own_keys
+        self._clock = clock
 
     async def principal(self, authorization: bytes | None) -> Principal:
         """The caller. Raises MissingKey, UnknownKey, ExpiredKey, DisabledKey, or Unavailable when nobody knows."""
@@ -29,7 +114,7 @@ class Admission:
     def route(
         self, table: RoutingTable, principal: Principal, request: Request, kind: Kind, call: Call
     ) -> Route:
-        """The route to the model asked for. Raises ModelNotFound, ModelNotAllowed or Unavailable."""
+        """The route to the model asked for. Raises ModelNotFound or ModelNotAllowed."""
         route = table.routes.get(request.model)
         if route is None:
             raise ModelNotFound(unknown_model(table, principal, request.model), param="model")
@@ -44,14 +129,177 @@ class Admission:
                 code="wrong_model_kind",
                 status=400,
             )
-        if not model.targets:
-            raise Unavailable(
-                f"The model `{request.model}` is in the catalogue but switched off here. "
-                "`aspendos check-config` tells whoever runs the gateway why.",
-                code="model_off",
-                param="model",
-            )
         return route
+
+    async def admit(
+        self, call: Call, table: RoutingTable, principal: Principal, request: Request, route: Route
+    ) -> Admitted:
+        """Count the request and hold what it may cost. From here on the call has a ticket to settle.
+
+        Raises ModelNotAllowed, Forbidden, RateLimited, PaymentRequired or Unavailable, and then nothing was
+        counted or held.
+        """
+        catalog = table.catalog
+        tier = call.tier = tier_named(principal.tier, catalog.tiers)
+        feature = call.feature = feature_of(
+            route.model.kind, images=request.pictures > 0, audio=request.audio
+        )
+        if principal.tags or request.tags or call.tags:
+            call.tags = {**principal.tags, **call.tags, **(request.tags or {})}
+        if tier is not None or principal.features:
+            require_model(tier, route.model, request.model, catalog.tiers)
+            require_feature(tier, feature, catalog.tiers, granted=principal.features)
+        key_for = self._own_keys.for_caller(
+            principal.org_id, principal.team_id, principal.user_id, route.model.name
+        )
+        own_key = key_for is not None and route.only_own(key_for)
+        if not own_key and not route.model.targets:
+            raise switched_off(request.model)
+        ask = Ask(
+            prompt=estimate_input(request.prompt),
+            pictures=request.pictures,
+            max_output=request.max_output,
+            answers=request.answers,
+        )
+        tags = tuple(sorted(call.tags.items())) if call.tags else ()
+
+        def rules_for(model: Model, spared: frozenset[str]) -> Rules:
+            return self._rule_book.rules(
+                principal,
+                catalog,
+                model,
+                feature,
+                tier=tier,
+                own_key=own_key,
+                tags=tags,
+                spared=spared,
+            )
+
+        bid = _Bid(route, ask, ceiling(route.model, ask), rules_for(route.model, frozenset()))
+        for _ in range(_TURNS):
+            amount = min(bid.most.amount, _MOST_HELD) if bid.rules.account or bid.rules.quotas else 0
+            tokens = charged_tokens(bid)
+            verdict = await self._store.admit(call.id, bid.rules, tokens=tokens, amount=amount)
+            if isinstance(verdict, Ticket):
+                call.ticket = verdict
+                call.model = bid.route.model
+                disconnect = call.model.disconnect or (tier.disconnect if tier is not None else None)
+                call.drain = disconnect is Disconnect.DRAIN
+                endless = bid.most.assumed and amount > 0
+                cut = bid.most.output if endless and not request.stream else bid.cut
+                return Admitted(bid.route, key_for, cut, endless and request.stream)
+            if isinstance(verdict, Cold):
+                await self._treasury.warm(verdict)
+            elif verdict.by is None:
+                self._lower(bid, call, table, principal, verdict)
+            elif isinstance(verdict.by, Quota):
+                self._heed(bid, table, principal, verdict)
+            else:
+                raise _with_headers(limited(verdict, tokens), verdict)
+            bid.rules = rules_for(bid.route.model, bid.spared)
+        raise Unavailable(
+            "The counters did not come to rest; send the request again.", code="busy", retry_after=1.0
+        )
+
+    def _lower(
+        self, bid: _Bid, call: Call, table: RoutingTable, principal: Principal, refused: Refused
+    ) -> None:
+        """Bid for what the credit left covers, as the tier says. Raises PaymentRequired where it says no."""
+        rule = call.tier.when_empty if call.tier is not None else REFUSE
+        other = self._allowed(table, principal, rule.model)
+        decision = decide(
+            bid.route.model,
+            bid.ask,
+            have=refused.remaining,
+            rule=rule,
+            other=None if other is None else other.model,
+        )
+        match decision:
+            case Refuse():
+                error = unpaid(
+                    decision.needs, decision.missing, decision.affords, bid.rules.account or "unknown"
+                )
+                raise _with_headers(error, refused)
+            case Shorten():
+                bid.most, bid.cut = decision.ceiling, decision.max_output
+            case Switch() if other is not None:
+                bid.route, bid.most, bid.cut = other, decision.ceiling, None
+            case Switch() | Proceed():  # somebody's hold was settled between: bid again
+                bid.most = decision.ceiling
+
+    def _heed(self, bid: _Bid, table: RoutingTable, principal: Principal, refused: Refused) -> None:
+        """Do what a used-up budget says: another model, or PaymentRequired."""
+        quota = refused.by
+        cap = self._budgets.cap(quota.key) if isinstance(quota, Quota) else None
+        if cap is None:
+            raise Internal("A budget refused that is in no book.")
+        if cap.budget.action is Action.DOWNGRADE and cap.budget.id not in bid.spared:
+            other = self._cheaper(table, principal, bid.route, cap.budget.downgrade_to)
+            if other is not None:
+                bid.route, bid.cut = other, None
+                bid.most = ceiling(other.model, bid.ask)
+                bid.spared |= {cap.budget.id}
+                return
+        raise _with_headers(over_budget(cap, refused.remaining, self._clock()), refused)
+
+    def _allowed(self, table: RoutingTable, principal: Principal, name: str | None) -> Route | None:
+        """The route to a model that shall step in, if this caller may use it and it can be reached."""
+        route = table.routes.get(name) if name is not None else None
+        if route is None or not route.model.targets or not allowed(principal, route.model.name):
+            return None
+        return route
+
+    def _cheaper(
+        self, table: RoutingTable, principal: Principal, route: Route, name: str | None
+    ) -> Route | None:
+        """The model a budget names, else the cheapest of the kind that this caller may use."""
+        if name is not None:
+            return self._allowed(table, principal, name)
+        model = route.model
+        price = _price(model)
+        found = [
+            other
+            for other in {id(each): each for each in table.routes.values()}.values()
+            if other.model.kind is model.kind
+            and other.model.targets
+            and _price(other.model) < price
+            and allowed(principal, other.model.name)
+        ]
+        return min(found, key=lambda each: (_price(each.model), each.model.name), default=None)
+
+
+def charged_tokens(bid: _Bid) -> int:
+    """What token limits are charged before the answer: the prompt's estimate and the output asked for.
+
+    Corrected to what was used once that is known. Never more than a limit holds: a client's generous maximum
+    must not keep out a request that a limit could let through.
+    """
+    limits = [window.limit for window in bid.rules.windows if window.unit is Unit.TOKENS]
+    if not limits:
+        return 0
+    output = bid.ask.max_output
+    output = _UNKNOWN_OUTPUT if output is None and bid.most.output else min(output or 0, bid.most.output)
+    prompt = bid.ask.prompt
+    return max(prompt, min(prompt + output * bid.most.answers, *limits))
+
+
+def switched_off(asked: str) -> Unavailable:
+    """The error for a model in the catalogue that no provider can serve now."""
+    return Unavailable(
+        f"The model `{asked}` is in the catalogue but switched off here. "
+        "`aspendos check-config` tells whoever runs the gateway why.",
+        code="model_off",
+        param="model",
+    )
+
+
+def _price(model: Model) -> int:
+    return 0 if model.free else model.price.input + model.price.output
+
+
+def _with_headers(error: AspendosError, refused: Refused) -> AspendosError:
+    error.headers = tuple(refused_headers(refused))
+    return error
 
 
 def may_use(principal: Principal, asked: str, name: str) -> bool:

@@ -32,6 +32,7 @@ class Call:
         "arrived_ns",
         "attempts",
         "deployment",
+        "drain",
         "edge",
         "failures",
         "feature",
@@ -71,6 +72,7 @@ class Call:
         self.failures: list[tuple[str, str, str]] = []
         self.ttft_us: int | None = None
         self.gone = False
+        self.drain = False
         self.settled = False
         self._began_ns = time.perf_counter_ns()
         self._waited_ns = 0
@@ -106,9 +108,12 @@ class Call:
         self.failures.append((deployment.provider.name, deployment.name, error.code))
 
     def client_gone(self) -> None:
-        """The client left while nothing had been sent to it: stop whatever is being awaited."""
+        """The client left while nothing had been sent to it: stop whatever is being awaited.
+
+        Unless `drain`: then the answer is read to its end, for the record.
+        """
         self.gone = True
-        if self.task is not None:
+        if self.task is not None and not self.drain:
             self.task.cancel()
 
     def client_paused(self) -> None:

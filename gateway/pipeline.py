@@ -12,11 +12,13 @@ from gateway.call import Call
 from gateway.dialects.openai import Request
 from gateway.edge.edge import Edge, Header
 from gateway.http.errors import respond_error
+from gateway.http.limits import headers_of
 from gateway.http.stream import Relay
 from gateway.metrics import Metrics
 from gateway.routing.execute import execute
 from gateway.routing.table import RoutingTable
 from gateway.settlement import Settlement
+from gateway.tags import read_tags
 from inference.client import Answer, Ask, ModelClient
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.ir.cards import Kind
@@ -107,7 +109,13 @@ class Pipeline:
         call.working()
         request = dialect.decode(body)
         call.stream, call.prompt = request.stream, request.prompt
-        route = self._admission.route(self._catalogue.table, principal, request, dialect.kind, call)
+        tags = edge.header(b"x-aspendos-tags")
+        if tags is not None:
+            call.tags = read_tags(tags)
+        table = self._catalogue.table
+        route = self._admission.route(table, principal, request, dialect.kind, call)
+        admitted = await self._admission.admit(call, table, principal, request, route)
+        self._settlement.hold(call)
         ask = Ask(
             route=dialect.route,
             body=body,
@@ -116,14 +124,21 @@ class Pipeline:
             hints=request.hints,
             options=request.options,
             request_id=call.id,
+            max_output=admitted.max_output,
         )
         edge.watch(call)
         call.waiting()
-        answer = await execute(self._client, route.attempts(self._draw), ask, call)
+        key_for = admitted.key_for
+        attempts = (
+            admitted.route.attempts(self._draw)
+            if key_for is None
+            else admitted.route.attempts_with(self._draw, key_for)
+        )
+        answer = await execute(self._client, attempts, ask, call)
         try:
             if request.stream:
                 call.working()
-                await self._stream(call, answer, request)
+                await self._stream(call, answer, request, endless=admitted.endless)
             else:
                 await self._deliver(call, answer)
         finally:
@@ -146,14 +161,15 @@ class Pipeline:
                 source=UsageSource.COUNTED,
             )
         cost = self._settlement.settle(call, usage, finish_reason=completed.finish_reason)
-        headers = self._headers(call)
+        headers = self._headers(call, cost)
         headers.append((b"content-type", answer.reply.header(b"content-type") or _JSON))
         headers.append((b"x-aspendos-cost", usd(cost).encode()))
         call.edge.respond(200, headers, body)
 
-    async def _stream(self, call: Call, answer: Answer, request: Request) -> None:
+    async def _stream(self, call: Call, answer: Answer, request: Request, *, endless: bool) -> None:
         """A streamed response: passed on as it arrives until either side ends."""
-        relay = Relay(call, answer, answer.deployment.wire.stream(request.options), self._settlement)
+        tap = answer.deployment.wire.stream(request.options)
+        relay = Relay(call, answer, tap, self._settlement, self._settlement.purse(call) if endless else None)
         call.edge.start(200, [*_EVENT_STREAM, *self._headers(call)])
         call.waiting()
         relay.start()
@@ -163,10 +179,11 @@ class Pipeline:
             relay.stop()
             raise
 
-    def _headers(self, call: Call) -> list[Header]:
+    def _headers(self, call: Call, cost: int | None = None) -> list[Header]:
         return [
             (b"x-request-id", call.id.encode()),
             *self._where(call),
+            *(headers_of(call.ticket, cost) if call.ticket is not None else ()),
             (b"x-aspendos-overhead-us", b"%d" % call.overhead_us()),
         ]
 
@@ -189,7 +206,10 @@ class Pipeline:
         if isinstance(error, ClientGone):
             edge.abort()
         elif not edge.started:
-            respond_error(edge, error, call.id, self._where(call))
+            headers = self._where(call)
+            if call.ticket is not None and not error.headers:
+                headers += headers_of(call.ticket, 0)
+            respond_error(edge, error, call.id, headers)
 
 
 def check_head(edge: Edge) -> None:

@@ -1,5 +1,6 @@
 """Settings: the environment, read once into a frozen Struct; every mistake is reported at once."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_file: Path | None = None
     workers: int = 1
+    processes: int | None = None
+    offline_credit: int = 1_000_000_000
     smtp_url: str | None = None
     smtp_from: str | None = None
     private_webhooks: bool = False
@@ -85,6 +88,13 @@ def _seconds(text: str) -> float:
     if not 0 < value < 86400:
         raise ValueError("expected seconds above zero, such as 30 or 0.5")
     return value
+
+
+def _nano_usd(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,9})(?:\.(\d{1,9}))?", text)
+    if match is None:
+        raise ValueError("expected US dollars of 0 or more, such as 1 or 0.25")
+    return int(match[1] + (match[2] or "").ljust(9, "0"))
 
 
 def _count(text: str) -> int:
@@ -154,6 +164,16 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         "SQLite or PostgreSQL (a SQLite file in the data directory)",
     ),
     "ASPENDOS_REDIS_URL": ("redis_url", _url("redis", "rediss", "unix"), "Redis, for news between processes"),
+    "ASPENDOS_PROCESSES": (
+        "processes",
+        _count,
+        "gateway processes that share Redis; each keeps to its share of every limit while Redis is away (the workers)",
+    ),
+    "ASPENDOS_OFFLINE_CREDIT": (
+        "offline_credit",
+        _nano_usd,
+        "USD one process may lend per account, from its last known balance, while Redis is away (1)",
+    ),
     "ASPENDOS_ADMIN_KEY": ("admin_key", _secret, "bearer key of the management API (off without it)"),
     "ASPENDOS_KEY_PEPPER": (
         "key_pepper",

@@ -1,4 +1,7 @@
-"""Settlement: what every call ends in, exactly once: its usage record, its figures, its log line."""
+"""Settlement: what every call ends in, exactly once: its usage record, its figures, its log line, its ticket back."""
+
+import time
+from collections.abc import Callable
 
 from billing.meter import Meter
 from billing.pricing import cost_nano
@@ -6,17 +9,75 @@ from billing.usage import UsageRecord
 from gateway.call import Call
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
-from inference.ir.errors import AspendosError
+from inference.ir.cards import Price
+from inference.ir.errors import AspendosError, ClientGone
 from inference.ir.usage import NO_USAGE, Usage
+from policies.ceiling import output_cost
+from policies.stores.step import Store, Ticket
+
+_STRIDE = 1024
+"""Tokens of output a hold is extended by."""
+
+
+class Purse:
+    """The hold of one stream nobody set an end to: what it covers, and how it grows."""
+
+    __slots__ = ("_meter", "_price", "_store", "_ticket")
+
+    def __init__(self, ticket: Ticket, price: Price, store: Store, meter: Meter) -> None:
+        self._ticket = ticket
+        self._price = price
+        self._store = store
+        self._meter = meter
+
+    def covers(self, usage: Usage) -> bool:
+        """Whether what was delivered, and a stride's eighth more, is held."""
+        margin = output_cost(_STRIDE // 8, self._price)
+        return cost_nano(usage, self._price) + margin <= self._ticket.held
+
+    async def extend(self, usage: Usage) -> bool:
+        """Hold enough for the next stride; False where the credit, or a budget, does not allow it."""
+        wanted = cost_nano(usage, self._price) + output_cost(_STRIDE, self._price) - self._ticket.held
+        if wanted <= 0:
+            return True
+        if not await self._store.extend(self._ticket, wanted):
+            return False
+        account = self._ticket.rules.account
+        if account is not None:
+            self._meter.hold(self._ticket.id, account, self._ticket.held, time.time_ns())
+        return True
 
 
 class Settlement:
     """Closes calls. Synchronous, so that nothing can come between the record and the last byte."""
 
-    def __init__(self, meter: Meter, metrics: Metrics, log: RequestLog) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        metrics: Metrics,
+        log: RequestLog,
+        store: Store,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._meter = meter
         self._metrics = metrics
         self._log = log
+        self._store = store
+        self._clock_ns = clock_ns
+
+    def hold(self, call: Call) -> None:
+        """Journal what is held for a call, before anything is asked of a provider."""
+        ticket = call.ticket
+        if ticket is not None and ticket.rules.account is not None and ticket.held:
+            self._meter.hold(ticket.id, ticket.rules.account, ticket.held, self._clock_ns())
+
+    def purse(self, call: Call) -> Purse | None:
+        """The purse of a stream that has to be metered as it goes; None for one that pays nothing."""
+        ticket, model = call.ticket, call.model
+        if ticket is None or model is None or not ticket.held:
+            return None
+        return Purse(ticket, model.price, self._store, self._meter)
 
     def settle(
         self,
@@ -27,14 +88,27 @@ class Settlement:
         error: AspendosError | None = None,
         finish_reason: str | None = None,
     ) -> int:
-        """Record a call and return its cost in nano-USD; a call already settled is left as it is (0)."""
+        """Record a call and return its cost in nano-USD; a call already settled is left as it is (0).
+
+        A call that failed costs its caller nothing; one whose client hung up costs what was delivered to it.
+        """
         if call.settled:
             return 0
         call.settled = True
         call.working()
         overhead, duration = call.overhead_us(), call.elapsed_us()
-        model, principal, deployment = call.model, call.principal, call.deployment
-        cost = cost_nano(usage, model.price) if model is not None and usage is not NO_USAGE else 0
+        if call.gone and error is None:
+            error = ClientGone("The client closed the connection.")
+            status = error.http_status
+        model, principal, deployment, ticket = call.model, call.principal, call.deployment, call.ticket
+        cost = provider_cost = 0
+        own_key = deployment is not None and deployment.credential is not None
+        if model is not None and usage is not NO_USAGE and not own_key:
+            price = model.price
+            charged = error is None or isinstance(error, ClientGone)
+            cost = cost_nano(usage, price) if charged else 0
+            paid = price if deployment is None or deployment.cost is None else deployment.cost
+            provider_cost = cost if charged and paid is price else cost_nano(usage, paid)
         provider = deployment.provider.name if deployment is not None else None
         code = error.code if error is not None else None
         if principal is not None:
@@ -44,6 +118,15 @@ class Settlement:
                     at=call.arrived_ns,
                     key_id=principal.key_id,
                     team_id=principal.team_id,
+                    org_id=principal.org_id,
+                    user_id=principal.user_id,
+                    tier=principal.tier,
+                    feature=call.feature,
+                    tags=call.tags,
+                    account=ticket.rules.account if ticket is not None else None,
+                    held_nano=ticket.held if ticket is not None else 0,
+                    provider_cost_nano=provider_cost,
+                    byok=own_key,
                     route=call.route,
                     model=model.name if model is not None else None,
                     provider=provider,
@@ -66,6 +149,9 @@ class Settlement:
                     finish_reason=finish_reason,
                 )
             )
+            if ticket is not None:
+                tokens = usage.input_tokens + usage.output_tokens
+                self._store.settle(ticket, tokens=tokens, amount=cost)
             self._metrics.ended(
                 route=call.route,
                 model=model.name if model is not None else "",

@@ -4,7 +4,9 @@ import asyncio
 import gc
 import os
 import random
+import secrets
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from gateway.alerts.desk import BudgetDesk
 from gateway.alerts.mail import mail_server
 from gateway.call import request_ids
 from gateway.catalogue import LiveCatalogue
+from gateway.credit import Credit
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.keyring import Keyring
@@ -40,12 +43,18 @@ from gateway.provider_keys import ProviderKeys
 from gateway.readiness import Readiness
 from gateway.request_log import RequestLog, Write
 from gateway.settings import Settings
+from gateway.rule_book import RuleBook
 from gateway.settlement import Settlement
 from gateway.tasks import spawn
+from gateway.treasury import Treasury
 from inference.client import ModelClient
 from inference.ir.errors import Unavailable
 from inference.key_check import KeyCheck
 from inference.transport import Transport
+from policies.stores.clock import steady
+from policies.stores.fallback import FallbackStore
+from policies.stores.memory import MemoryStore
+from policies.stores.redis import RedisStore
 
 _log = structlog.stdlib.get_logger("wiring")
 _MIGRATE_AGAIN_SECONDS = 2.0
@@ -61,6 +70,16 @@ def tune_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+def shared_store(settings: Settings) -> FallbackStore:
+    """Counters in Redis, with this process's own for the time it is away."""
+    return FallbackStore(
+        RedisStore(settings.redis_url or "", names=lambda: secrets.token_hex(8)),
+        MemoryStore(steady(time.time, time.monotonic)),
+        processes=settings.processes or settings.workers,
+        cap=settings.offline_credit,
+    )
 
 
 class Gateway:
@@ -118,7 +137,21 @@ class Gateway:
             check=KeyCheck(self._transport),
             providers=lambda: self.catalogue.catalog.providers,
         )
-        self.admission = Admission(self.keyring)
+        self.store = (
+            shared_store(settings) if settings.redis_url else MemoryStore(steady(time.time, time.monotonic))
+        )
+        self.ledger = Ledger(self.database.engine)
+        self.credit = Credit(self.ledger, self.drain, self.store)
+        self.treasury = Treasury(self.credit, self.ledger, self.budgets.book, self.store)
+        self.admission = Admission(
+            self.keyring,
+            rule_book=RuleBook(self.budgets.book, self.treasury),
+            store=self.store,
+            treasury=self.treasury,
+            budgets=self.budgets.book,
+            own_keys=self.own_keys,
+            clock=time.time,
+        )
         self.pipeline = Pipeline(
             admission=self.admission,
             catalogue=self.catalogue,
@@ -127,6 +160,7 @@ class Gateway:
                 Meter(self.journal),
                 self.metrics,
                 RequestLog(log_line, level=level_number(settings.log_level)),
+                self.store,
             ),
             metrics=self.metrics,
             draw=random.random,
@@ -161,6 +195,10 @@ class Gateway:
         await self.own_keys.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
         self._tasks.extend(spawn(run, name=name) for name, run in self.budgets.runs())
+        if isinstance(self.store, FallbackStore):
+            self._tasks.append(spawn(self.store.run(), name="store"))
+        self._tasks.append(spawn(self.credit.run(), name="credit"))
+        self._tasks.append(spawn(self.treasury.run(), name="treasury"))
         self._tasks.append(spawn(self.metrics.hand_on_for_ever(), name="metrics"))
         for name, desk in self.payments.items():
             self._tasks.append(spawn(desk.worker.run(), name=f"payments-{name}"))

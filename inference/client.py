@@ -35,7 +35,9 @@ class Wire(Protocol):
     probe: str
 
     def credential(self, key: str) -> tuple[str, str]: ...
-    def request(self, body: bytes, *, asked: str, model: str, stream: bool, hints: bool) -> bytes: ...
+    def request(
+        self, body: bytes, *, asked: str, model: str, stream: bool, hints: bool, max_output: int | None
+    ) -> bytes: ...
     def completion(self, body: bytes) -> Completed: ...
     def stream(self, options: StreamOptions | None) -> StreamTap: ...
     def stream_usage(self, tap: StreamTap) -> Usage: ...
@@ -43,7 +45,10 @@ class Wire(Protocol):
 
 
 class Ask(Struct, frozen=True, kw_only=True):
-    """What is asked of a model, in the client's own bytes."""
+    """What is asked of a model, in the client's own bytes.
+
+    `max_output` is a limit to each answer in tokens that the gateway sets; None: the client's own words stand.
+    """
 
     route: str
     body: bytes
@@ -52,6 +57,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     hints: bool
     options: StreamOptions | None
     request_id: str
+    max_output: int | None = None
 
 
 class Deployment:
@@ -60,13 +66,25 @@ class Deployment:
     `credential` is the tenant's key it is called with, None for the operator's own.
     """
 
-    __slots__ = ("_prefix", "credential", "heads", "load", "model", "name", "origin", "provider", "wire")
+    __slots__ = (
+        "_prefix",
+        "cost",
+        "credential",
+        "heads",
+        "load",
+        "model",
+        "name",
+        "origin",
+        "provider",
+        "wire",
+    )
 
     def __init__(self, target: Target, base_url: str, load: Load) -> None:
         provider = target.provider
         self.provider = provider
         self.credential: Credential | None = None
         self.model = target.model
+        self.cost = target.cost
         self.origin = origin_of(provider, base_url)
         self.name = f"{target.model}@{self.origin.host}:{self.origin.port}"
         self.load = load
@@ -85,7 +103,7 @@ class Deployment:
         if credential.provider != self.provider.name:
             raise ValueError(f"a key for {credential.provider!r} was offered to {self.provider.name!r}")
         twin = object.__new__(Deployment)
-        for field in ("_prefix", "heads", "load", "model", "name", "origin", "provider", "wire"):
+        for field in ("_prefix", "cost", "heads", "load", "model", "name", "origin", "provider", "wire"):
             setattr(twin, field, getattr(self, field))
         twin.credential = credential
         return twin
@@ -152,7 +170,12 @@ class ModelClient:
     async def attempt(self, deployment: Deployment, ask: Ask) -> Answer:
         """Ask one deployment. Raises an UpstreamError; a refusal's body has been read and mapped."""
         body = deployment.wire.request(
-            ask.body, asked=ask.model, model=deployment.model, stream=ask.stream, hints=ask.hints
+            ask.body,
+            asked=ask.model,
+            model=deployment.model,
+            stream=ask.stream,
+            hints=ask.hints,
+            max_output=ask.max_output,
         )
         credential = deployment.credential
         head = deployment.heads[ask.route] if credential is None else deployment.head(ask.route)

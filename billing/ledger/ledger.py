@@ -5,7 +5,7 @@ Refuses amounts that are not whole nano-USD from 1 to 2^63-1, and a reference us
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Collection, AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -94,6 +94,13 @@ class Ledger:
         async with self.engine.connect() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else account_of(row)
+
+    async def floors(self, accounts: Collection[str]) -> dict[str, int]:
+        """How far down each of these accounts may be spent; those that do not exist are not in it."""
+        a = tables.accounts.c
+        async with self.engine.connect() as connection:
+            rows = (await connection.execute(select(a.id, a.floor_nano).where(a.id.in_(accounts)))).all()
+        return {row.id: row.floor_nano for row in rows}
 
     async def accounts(self) -> list[Account]:
         """All customers' accounts, by id."""

@@ -8,9 +8,12 @@ from typing import ClassVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from gateway.tags import check_tags
 from inference.codecs.body import check_text, explain
+from inference.codecs.sse import data_event, event_json
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.usage import Usage
 from inference.providers.openai import StreamOptions
 
 
@@ -189,7 +192,7 @@ def _least(*limits: int | None) -> int | None:
 
 
 def _tags(hints: Hints | UnsetType | None) -> dict[str, str] | None:
-    return hints.tags if isinstance(hints, Hints) else None
+    return check_tags(hints.tags) if isinstance(hints, Hints) and hints.tags else None
 
 
 def _pictures(messages: bytes) -> int:
@@ -207,11 +210,39 @@ def _prompts(prompt: bytes) -> int:
 
 
 _items = msgspec.json.Decoder(list[Raw])
-_error = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
 
 
 def error_body(error: AspendosError) -> bytes:
     """OpenAI's error object, the one its SDKs read: message, type, param, code."""
-    return _error(
+    return _encode(
         {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
     )
+
+
+_sample = msgspec.json.Decoder(dict[str, Raw])
+
+
+def closing_events(sample: bytes, usage: Usage | None) -> bytes:
+    """The end of a stream that the gateway cuts at its own maximum: a finish reason, and usage where it was asked for.
+
+    `sample` is an event of the stream, whose id, model and time the new ones take over.
+    """
+    try:
+        fields = _sample.decode(event_json(sample))
+    except msgspec.DecodeError:
+        fields = {}
+    kind = bytes(fields.get("object", b""))
+    fields.pop("usage", None)
+    fields.pop("obfuscation", None)
+    choice: dict[str, object] = {"index": 0, "finish_reason": "length"}
+    choice |= {"text": ""} if kind == b'"text_completion"' else {"delta": {}}
+    events = data_event(_encode({**fields, "choices": [choice]}))
+    if usage is not None:
+        counts = {
+            "prompt_tokens": usage.input_tokens,
+            "completion_tokens": usage.output_tokens,
+            "total_tokens": usage.input_tokens + usage.output_tokens,
+        }
+        events += data_event(_encode({**fields, "choices": [], "usage": counts}))
+    return events

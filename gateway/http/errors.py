@@ -18,6 +18,7 @@ def render_error(error: AspendosError, request_id: str | None) -> tuple[int, lis
         headers.append((b"retry-after", str(max(1, -int(-error.retry_after // 1))).encode()))
     if isinstance(error, MethodNotAllowed) and error.param:
         headers.append((b"allow", error.param.encode()))
+    headers += error.headers
     return error.http_status, headers, error_body(error)
 
 

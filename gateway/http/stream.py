@@ -1,11 +1,13 @@
 """A stream on its way: upstream bytes to the client as they arrive, both ends watched, settled exactly once."""
 
 import asyncio
+from math import inf
 
 from billing.pricing import usd
 from gateway.call import Call
-from gateway.dialects.openai import error_body
-from gateway.settlement import Settlement
+from gateway.dialects.openai import closing_events, error_body
+from gateway.settlement import Purse, Settlement
+from gateway.tasks import spawn
 from inference.client import Answer
 from inference.codecs.sse import StreamTap, comment, data_event
 from inference.codecs.token_estimate import estimate_input, estimate_output
@@ -20,19 +22,32 @@ from inference.ir.errors import (
 from inference.ir.usage import Usage, UsageSource
 
 _DONE = b"data: [DONE]\n\n"
+_DRY = "x-aspendos-stopped: the credit left, or a budget, does not cover more of this answer"
+_STRIDE_BYTES = 4096
+"""So much of a stream goes by between two looks at what it costs: some twenty events."""
 
 
 class Relay:
     """Sink of the upstream and watcher of the client; everything happens in their callbacks, none awaits."""
 
-    __slots__ = ("_answer", "_call", "_edge", "_over", "_settlement", "_tap", "done")
+    __slots__ = ("_answer", "_call", "_check_at", "_edge", "_over", "_purse", "_settlement", "_tap", "done")
 
-    def __init__(self, call: Call, answer: Answer, tap: StreamTap, settlement: Settlement) -> None:
+    def __init__(
+        self,
+        call: Call,
+        answer: Answer,
+        tap: StreamTap,
+        settlement: Settlement,
+        purse: Purse | None = None,
+    ) -> None:
+        """`purse`: what the stream may cost has to be watched as it goes; None: it is bounded, or costs nothing."""
         self._call = call
         self._edge = call.edge
         self._answer = answer
         self._tap = tap
         self._settlement = settlement
+        self._purse = purse
+        self._check_at: float = _STRIDE_BYTES if purse is not None else inf
         self._over = False  # not the same as `done`, which whoever awaits it may cancel
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -55,6 +70,8 @@ class Relay:
                 self._edge.write(out)
             if tap.done and not call.settled:
                 self._complete()
+            elif tap.size > self._check_at:
+                self._look_into(self._purse)
         except Exception as error:
             self.broke(error)
 
@@ -88,12 +105,15 @@ class Relay:
     # what becomes of the client
 
     def client_gone(self) -> None:
-        """Stop the upstream at once; what was delivered is metered."""
+        """Stop the upstream at once, or let it come to its end, as the call says; what was delivered is metered."""
         if self._over:
             return
-        self._answer.abort()
         call = self._call
         call.gone = True
+        if call.drain:
+            self._answer.reply.resume()
+            return
+        self._answer.abort()
         # A client that hangs up on an error it was sent did not end the call: the upstream did.
         error = self._reported() or ClientGone("The client closed the connection.")
         self._settlement.settle(
@@ -133,6 +153,44 @@ class Relay:
         finally:
             self._edge.abort()
             self._close(error)
+
+    # what it costs
+
+    def _look_into(self, purse: Purse | None) -> None:
+        """See whether what is held still covers the stream; if not, let the upstream wait until more is."""
+        if purse is None:
+            return
+        if purse.covers(self._delivered()):
+            self._check_at = self._tap.size + _STRIDE_BYTES
+            return
+        self._check_at = inf
+        self._answer.reply.pause()
+        spawn(self._extend(purse), name="extend hold")
+
+    async def _extend(self, purse: Purse) -> None:
+        try:
+            more = await purse.extend(self._delivered())
+        except Exception as error:
+            self.broke(error)
+            return
+        if self._over or self._call.settled:
+            return
+        if more:
+            self._check_at = self._tap.size + _STRIDE_BYTES
+            self._answer.reply.resume()
+        else:
+            self._run_dry()
+
+    def _run_dry(self) -> None:
+        """Nothing is left to pay for more: end the stream as one whose maximum output is reached."""
+        self._answer.abort()
+        tap, usage = self._tap, self._delivered()
+        tap.drop_tail()
+        cost = self._settlement.settle(self._call, usage, finish_reason="length")
+        report = None if tap.hide_usage else usage
+        self._edge.write(closing_events(tap.sample, report) + comment(_DRY) + _bill(cost, usage) + _DONE)
+        self._edge.finish()
+        self._close()
 
     # settling
 

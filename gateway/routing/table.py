@@ -58,6 +58,12 @@ class Route:
             return own
         return own + [deployment for deployment in order if deployment.provider.off is None]
 
+    def only_own(self, key_for: KeyFor) -> bool:
+        """Whether every attempt for a caller with these keys is paid by a key of the caller's own."""
+        names = {target.provider.name for target in (*self.model.targets, *self.model.locked_targets)}
+        keys = [key for name in names if (key := key_for(name)) is not None]
+        return bool(keys) and not all(key.fallback for key in keys)
+
     def _order(
         self, groups: Sequence[Sequence[Deployment]], weights: Sequence[int], draw: Callable[[], float]
     ) -> list[Deployment]:

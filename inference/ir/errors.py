@@ -62,6 +62,8 @@ class AspendosError(Exception):
         self.param = param
         self.retry_after = retry_after
         self.http_status = status or self.status
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+        """What the answer says beside the error: limits and what is left of them."""
 
 
 class ClientError(AspendosError):

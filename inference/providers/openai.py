@@ -84,6 +84,7 @@ _options = msgspec.json.Decoder(dict[str, Raw])
 _anything = msgspec.json.Decoder()
 _TRUE = Raw(b"true")
 _MESSAGE_LIMIT = 2000
+_REASONS = re.compile(r"(openai/)?(o\d|gpt-5)")
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 """A code is a word: it ends up in logs and usage records, where no text of anybody's belongs."""
 _MOST_TOKENS = 100_000_000
@@ -106,17 +107,32 @@ class OpenAI:
         """The header that carries a key, and its value."""
         return "authorization", f"Bearer {key}"
 
-    def request(self, body: bytes, *, asked: str, model: str, stream: bool, hints: bool = False) -> bytes:
+    def request(
+        self,
+        body: bytes,
+        *,
+        asked: str,
+        model: str,
+        stream: bool,
+        hints: bool = False,
+        max_output: int | None = None,
+    ) -> bytes:
         """The body to send: the client's, with `model` and, for streams, `stream_options` patched.
 
         `asked` is the name the client used, `hints` says that it sent routing hints under `aspendos`, which
-        are taken out. When nothing has to change the bytes are the client's own.
+        are taken out. `max_output` limits each answer, in the field the client used for that, if it used one.
+        When nothing has to change the bytes are the client's own.
         """
-        if not stream and asked == model and not hints:
+        if not stream and asked == model and not hints and max_output is None:
             return body
         fields = decode_fields(body)
         fields.pop("aspendos", None)
         fields["model"] = raw(model)
+        if max_output is not None:
+            # Everybody but OpenAI's reasoning models takes `max_tokens`, and those take only the other.
+            modern = "max_completion_tokens" in fields or _REASONS.match(model) is not None
+            fields.pop("max_tokens", None)
+            fields["max_completion_tokens" if modern else "max_tokens"] = raw(max_output)
         if stream:
             fields["stream_options"] = self._stream_options(fields.get("stream_options"))
         return encode_fields(fields)
