@@ -42,8 +42,8 @@ from gateway.pipeline import Pipeline
 from gateway.provider_keys import ProviderKeys
 from gateway.readiness import Readiness
 from gateway.request_log import RequestLog, Write
-from gateway.settings import Settings
 from gateway.rule_book import RuleBook
+from gateway.settings import Settings
 from gateway.settlement import Settlement
 from gateway.tasks import spawn
 from gateway.treasury import Treasury

@@ -5,7 +5,7 @@ Refuses amounts that are not whole nano-USD from 1 to 2^63-1, and a reference us
 
 import secrets
 import time
-from collections.abc import Collection, AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 
