@@ -12,9 +12,10 @@ Keys, all behind one prefix with one hash tag, so that on a Redis Cluster they l
     leases           sorted set, request id -> end of its lease
     c:...            a credit told
 
-An account or quota of another generation counts as unknown. Money is changed by HINCRBY, which is exact over
-64 bits; it is compared in Lua's doubles, exact below 2^53 nano-USD (nine million dollars). What can overflow is
-written first, so that an error leaves nothing half done.
+An account or quota of another generation counts as unknown. Amounts past 2^53 nano-USD (nine million dollars),
+where Lua's numbers are not exact, are changed by HINCRBY, which is over 64 bits; near a floor of such a size or a
+quota's limit the comparison is exact to a few nano-USD. What can overflow is written first, so that an error
+leaves nothing half done.
 """
 
 import hashlib
@@ -36,6 +37,16 @@ if not now then
   now = tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 local function int(x) return string.format('%.0f', x) end
+-- Add to both counters of an account or quota at once; past 2^53, where Lua is not exact, one by one.
+local function add(key, a, h, to_a, to_h)
+  local sum_a, sum_h = tonumber(a) + to_a, tonumber(h) + to_h
+  if math.abs(sum_a) < 9e15 and math.abs(sum_h) < 9e15 and math.abs(tonumber(a)) < 9e15 then
+    redis.call('HSET', key, 'a', int(sum_a), 'h', int(sum_h))
+  else
+    redis.call('HINCRBY', key, 'a', int(to_a))
+    redis.call('HINCRBY', key, 'h', int(to_h))
+  end
+end
 local function age() return now - tonumber(redis.call('GET', KEYS[1] .. ':at') or '0') end
 """
 )
@@ -64,11 +75,14 @@ end
 
 -- `sign` 1: a counts what is left (account); -1: what is used (quota).
 local function change(key, sign, held, amount, within)
+  local x = redis.call('HMGET', key, 'g', 'a', 'h')
+  if x[1] == gen and x[2] then
+    if held ~= 0 or amount ~= 0 then add(key, x[2], x[3], sign * (held - amount), -held) end
+    return
+  end
   renewed(key)
-  local known = redis.call('HEXISTS', key, 'a') == 1
-  if known and held ~= amount then redis.call('HINCRBY', key, 'a', int(sign * (held - amount))) end
   if held ~= 0 then redis.call('HINCRBY', key, 'h', int(-held)) end
-  if not known and amount ~= 0 then
+  if amount ~= 0 then
     local before = tonumber(redis.call('HGET', key, 'ut') or '0')
     if before <= now then redis.call('HDEL', key, 'u') end
     redis.call('HINCRBY', key, 'u', int(amount))
@@ -115,38 +129,32 @@ end
 # Whether account and quotas are known and cover `amount`; before: of rules, amount; gives cold and short.
 _AFFORD = """
 local function afford(rules, amount)
-  local cold, short, balance, used = {}, false, false, {}
+  local cold, short, balance, used, known = {}, false, false, {}, {}
   if rules[1] ~= '' then
-    local a = redis.call('HMGET', rules[1], 'g', 'a')
+    local a = redis.call('HMGET', rules[1], 'g', 'a', 'h')
     if a[1] ~= gen or not a[2] then
       cold[#cold + 1] = -1
     else
-      balance = a[2]
+      balance, known[0] = a[2], a
       if amount > 0 and tonumber(balance) - amount < rules[2] then short = true end
     end
   end
   for i, quota in ipairs(rules[5]) do
-    local q = redis.call('HMGET', quota[1], 'g', 'a')
+    local q = redis.call('HMGET', quota[1], 'g', 'a', 'h')
     if q[1] ~= gen or not q[2] then
       cold[#cold + 1] = i - 1
     else
-      used[i] = q[2]
+      used[i], known[i] = q[2], q
       if quota[2] >= 0 and amount > 0 and tonumber(q[2]) + amount > quota[2] then short = true end
     end
   end
-  return cold, short, balance, used
+  return cold, short, balance, used, known
 end
 
-local function hold(rules, amount, text)
+local function hold(rules, amount, known)
   if amount == 0 then return end
-  if rules[1] ~= '' then
-    redis.call('HINCRBY', rules[1], 'a', '-' .. text)
-    redis.call('HINCRBY', rules[1], 'h', text)
-  end
-  for _, quota in ipairs(rules[5]) do
-    redis.call('HINCRBY', quota[1], 'a', text)
-    redis.call('HINCRBY', quota[1], 'h', text)
-  end
+  if rules[1] ~= '' then add(rules[1], known[0][2], known[0][3], -amount, amount) end
+  for i, quota in ipairs(rules[5]) do add(quota[1], known[i][2], known[i][3], amount, amount) end
 end
 """
 
@@ -196,15 +204,15 @@ local W, S = rules[3], rules[4]
 local keys = {PREFIX .. 't:' .. id}
 for i, w in ipairs(W) do keys[i + 1] = w[1] end
 local states = redis.call('MGET', unpack(keys))
-local known = states[1]
-if known then
-  if known == 'C' then return {'back'} end
-  if string.sub(known, 1, 1) ~= 'O' then return {'ended'} end
-  local held, had, at = struct.unpack('<ddd', known, 2)
+local there = states[1]
+if there then
+  if there == 'C' then return {'back'} end
+  if string.sub(there, 1, 1) ~= 'O' then return {'ended'} end
+  local held, had, at = struct.unpack('<ddd', there, 2)
   return {'again', held, had, at}
 end
 
-local cold, short, balance, used = afford(rules, amount)
+local cold, short, balance, used, known = afford(rules, amount)
 if #cold > 0 then
   if age() < tonumber(ARGV[8]) then return {'young'} end
   return {'cold', cold}
@@ -265,11 +273,10 @@ if short or full or over then
   return reply
 end
 
-hold(rules, amount, ARGV[6])
+hold(rules, amount, known)
 local lease = int(now + tonumber(ARGV[4]))
 for _, slot in ipairs(S) do
   redis.call('ZADD', slot[1], lease, id)
-  redis.call('PEXPIRE', slot[1], int(2 * tonumber(ARGV[4]) / 1000))
 end
 local reply = {'ok', now, balance or ''}
 for i, w in ipairs(W) do
@@ -315,9 +322,9 @@ if not t or string.sub(t, 1, 1) ~= 'O' then return {'no'} end
 local held, tokens, at, same, blob = open(t)
 if not same then return {'no'} end
 local rules = cmsgpack.unpack(blob)
-local cold, short, balance = afford(rules, amount)
+local cold, short, balance, _, known = afford(rules, amount)
 if #cold > 0 or short then return {'no'} end
-hold(rules, amount, ARGV[4])
+hold(rules, amount, known)
 redis.call('SET', key, pack(held + amount, tokens, at, blob))
 return {'ok', balance or ''}
 """,
@@ -397,7 +404,6 @@ for i = 4, #ARGV, 5 do
     for _, quota in ipairs(rules[5]) do take(quota[1], 1) end
     for _, slot in ipairs(rules[4]) do
       redis.call('ZADD', slot[1], lease, id)
-      redis.call('PEXPIRE', slot[1], int(2 * tonumber(ARGV[3]) / 1000))
     end
     redis.call('SET', key, pack(amount, tonumber(tokens), tonumber(at), blob))
     redis.call('ZADD', LEASES, lease, id)
@@ -420,7 +426,6 @@ for i = 4, #ARGV do
     local _, _, _, _, blob = open(t)
     for _, slot in ipairs(cmsgpack.unpack(blob)[4]) do
       redis.call('ZADD', slot[1], lease, id)
-      redis.call('PEXPIRE', slot[1], int(2 * tonumber(ARGV[3]) / 1000))
     end
     redis.call('ZADD', LEASES, lease, id)
   else
