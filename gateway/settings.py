@@ -31,6 +31,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     admin_key: str | None = None
     key_pepper: str | None = None
     master_keys: str | None = None
+    token_keys: str | None = None
+    issuer: str = "aspendos"
+    access_lifetime: float = 900.0
+    refresh_lifetime: float = 7 * 86400.0
+    oidc_file: Path | None = None
     max_body: int = 32 * _MIB
     max_headers: int = 100
     max_header_bytes: int = 64 * 1024
@@ -95,6 +100,13 @@ def _nano_usd(text: str) -> int:
     if match is None:
         raise ValueError("expected US dollars of 0 or more, such as 1 or 0.25")
     return int(match[1] + (match[2] or "").ljust(9, "0"))
+
+
+def _some_days(text: str) -> float:
+    value = float(text.removesuffix("d"))
+    if not 0 < value <= 365:
+        raise ValueError("expected days above zero and up to 365, such as 7")
+    return value * 86400
 
 
 def _count(text: str) -> int:
@@ -185,6 +197,15 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         str,
         "key or keys that encrypt tenants' provider keys, newest first (a file in the data directory)",
     ),
+    "ASPENDOS_TOKEN_KEY": (
+        "token_keys",
+        str,
+        "key or keys that sign access tokens, newest first (a file in the data directory)",
+    ),
+    "ASPENDOS_TOKEN_ISSUER": ("issuer", str, "`iss` of access tokens, best the public URL (aspendos)"),
+    "ASPENDOS_ACCESS_LIFETIME": ("access_lifetime", _seconds, "seconds an access token lives (900)"),
+    "ASPENDOS_REFRESH_LIFETIME": ("refresh_lifetime", _some_days, "days a refresh token waits to be used (7)"),
+    "ASPENDOS_OIDC_FILE": ("oidc_file", Path, "YAML file of the OpenID Connect issuers to trust (none)"),
     "ASPENDOS_MAX_BODY": ("max_body", _size, "largest request body (32m)"),
     "ASPENDOS_MAX_RESPONSE": ("max_response", _size, "largest response that is not streamed (128m)"),
     "ASPENDOS_MAX_HEADERS": ("max_headers", _count, "most request headers (100)"),
