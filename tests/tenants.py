@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import delete
+
 from gateway.database.master_keys import MasterKeys
 from gateway.database.provider_key_owners import Reach
 from gateway.database.provider_key_views import ProviderKey, ProviderKeyCreate
@@ -96,6 +98,12 @@ class Tenants:
                     user = UserRow(id=f"user_{number}", name=f"u{number}", role="member", **common)
                     user.org_id, user.email = f"org_{org}", f"u{number}@test"
                     session.add(user)
+
+    async def delete_team(self, team_id: str) -> None:
+        """As the teams' own service does it."""
+        async with self.plane.changes.writing() as session:
+            await session.execute(delete(TeamRow).where(TeamRow.id == team_id))
+            await self.plane.changes.record(session, "team", team_id)
 
     async def store(self, *, secret: str = SECRET, provider: str = "openai", **fields: object) -> ProviderKey:
         wanted = ProviderKeyCreate(provider=provider, key=secret, **fields)  # pyright: ignore[reportArgumentType] - fields of any type, as the test writes them

@@ -126,7 +126,7 @@ async def test_a_running_view_hears_of_a_key(tenants: Tenants) -> None:
 async def test_a_team_that_was_deleted_leaves_no_key_behind(tenants: Tenants) -> None:
     await tenants.store(team="t1")
     await tenants.keys.sync()
-    await tenants.plane.teams.delete("team_1")
+    await tenants.delete_team("team_1")
     await tenants.keys.sync()
     assert len(tenants.keys) == 0
 

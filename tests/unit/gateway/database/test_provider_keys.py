@@ -275,5 +275,5 @@ async def test_another_machines_master_key_is_noticed_before_it_wraps(
 
 async def test_keys_go_with_their_owner(tenants: Tenants) -> None:
     await tenants.store(team="t1")
-    await tenants.plane.teams.delete("team_1")
+    await tenants.delete_team("team_1")
     assert (await tenants.service.list(OPERATOR)).data == ()
