@@ -198,6 +198,14 @@ def revoked() -> TokenRefused:
     )
 
 
+def disabled(whom: str) -> TokenRefused:
+    """The error for a token whose holder was turned away since."""
+    return TokenRefused(
+        f"The {whom} of this bearer token is disabled here, or gone. Ask an administrator of the organisation.",
+        code="holder_disabled",
+    )
+
+
 def text_at(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
     """The texts at a dotted path of claims (`realm_access.roles`): one, several in a list, or none.
 
@@ -236,8 +244,9 @@ def _check_algorithm(algorithm: object) -> None:
 def _check_audience(found: object, audiences: tuple[str, ...]) -> None:
     listed = cast("list[object]", found) if isinstance(found, list) else [found]
     if not any(isinstance(audience, str) and audience in audiences for audience in listed):
+        said = _shown(listed[0] if len(listed) == 1 else listed)
         raise TokenRefused(
-            f"The bearer token is meant for {_shown(found)} (`aud`), not for this gateway, which is "
+            f"The bearer token is meant for {said} (`aud`), not for this gateway, which is "
             f"{' or '.join(repr(audience) for audience in audiences)}.",
             code="token_audience",
         )

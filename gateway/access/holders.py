@@ -1,0 +1,350 @@
+"""Holders: the users behind proven tokens, as the database has them now. Refuses to prove anything.
+
+A login must not have ended, its user and organisation not be disabled. A user of a trusted issuer is known by the
+issuer's name for them, and made at first sight where the issuer's settings say so; what the token's claims say of
+team, tier and role holds for that token.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.access.access_tokens import Subject
+from gateway.access.oidc_settings import Issuer
+from gateway.database import audit
+from gateway.database.changes import Changes
+from gateway.database.engine import Database
+from gateway.database.sessions import Sessions
+from gateway.database.tables import ChangeCounterRow, MembershipRow, OrganisationRow, TeamRow, UserRow
+from gateway.database.validity import stored_limits
+from inference.ir.errors import Forbidden
+from policies import tokens
+from policies.api_keys import Entropy, Principal
+from policies.caller import Caller
+from policies.roles import Role
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """Whom a token stands for. `seq` is how far the log of changes had come before they were read."""
+
+    seq: int
+    user_id: str
+    caller: Caller
+    principal: Principal | None
+    session: str | None = None
+
+    def caller_of_models(self) -> Principal:
+        """As whom they call models. Raises Forbidden for a user in no team: nobody could be limited or billed."""
+        if self.principal is None:
+            raise Forbidden(
+                f"The user {self.caller.name} is in no team, so no models can be called as them. An administrator "
+                "of the organisation can add them to a team; or call with an API key (ask-...).",
+                code="no_team",
+            )
+        return self.principal
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """What an issuer's token says of its holder, in our words; None where it says nothing."""
+
+    subject: str
+    organisation: str
+    team: str | None
+    tier: str | None
+    role: Role | None
+    email: str
+    name: str
+
+
+def said(issuer: Issuer, claims: Mapping[str, Any]) -> Said:
+    """Read the claims as the issuer's settings tell. Raises Forbidden where no organisation is said.
+
+    Of several roles the most powerful one that is translated counts.
+    """
+    names = issuer.claims
+    subject = str(claims["sub"])
+    organisation = _one(claims, names.organisation, issuer.organisations) or issuer.organisation
+    if organisation is None:
+        raise Forbidden(
+            f"The bearer token does not say (in `{names.organisation}`) to which organisation its holder belongs.",
+            code="no_organisation",
+        )
+    role: Role | None = None
+    if names.role is not None:
+        given = {issuer.roles[word] for word in tokens.text_at(claims, names.role) if word in issuer.roles}
+        role = next((one for one in Role if one in given), issuer.default_role)
+    email = _one(claims, names.email, {})
+    host = urlsplit(issuer.issuer).hostname or "issuer"
+    return Said(
+        subject=subject,
+        organisation=organisation,
+        team=_one(claims, names.team, issuer.teams) or issuer.team,
+        tier=_one(claims, names.tier, issuer.tiers) or issuer.tier,
+        role=role,
+        email=(email or f"sub-{hashlib.sha256(subject.encode()).hexdigest()[:16]}@{host}").lower()[:254],
+        name=(_one(claims, names.name, {}) or email or subject)[:128],
+    )
+
+
+class Holders:
+    """Reads users, and makes those an issuer vouches for."""
+
+    def __init__(
+        self,
+        database: Database,
+        changes: Changes,
+        sessions: Sessions,
+        *,
+        entropy: Entropy = secrets.token_bytes,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._changes = changes
+        self._sessions = sessions
+        self._entropy = entropy
+        self._clock = clock
+
+    async def of_login(self, subject: Subject) -> Holder:
+        """The user of one of our own tokens. Raises TokenRefused (401) or Unavailable."""
+        async with self._database.reading() as session:
+            seq = await _seq(session)
+            if not await self._sessions.alive(session, subject.session):
+                raise tokens.revoked()
+            user = await session.get(UserRow, subject.user_id)
+            if user is None or user.org_id != subject.org_id:
+                raise tokens.disabled("user")
+            holder = await _holder(session, seq, user)
+        return msgspec.structs.replace(holder, session=subject.session)
+
+    async def of_issuer(self, issuer: Issuer, claims: Mapping[str, Any]) -> Holder:
+        """The user of an issuer's token. Raises TokenRefused (401), Forbidden (403) or Unavailable."""
+        told = said(issuer, claims)
+        async with self._database.reading() as session:
+            seq = await _seq(session)
+            organisation = await _organisation(session, told.organisation)
+            user = await _user_of(session, issuer.issuer, told.subject)
+            if user is not None and not await self._stale(session, user, organisation, told):
+                return await _holder(session, seq, user, told)
+        if user is None and not issuer.provision:
+            raise Forbidden(
+                f"The issuer {issuer.issuer} vouches for {told.email}, but there is no such user here, and new "
+                "ones are not made from its tokens. An administrator can add them.",
+                code="user_unknown",
+            )
+        # Two first requests at once: the other one made the user. Or the address belongs to somebody else.
+        with suppress(IntegrityError):
+            await self._keep(issuer, told, organisation)
+        async with self._database.reading() as session:
+            seq = await _seq(session)
+            user = await _user_of(session, issuer.issuer, told.subject)
+            if user is None:
+                raise Forbidden(
+                    f"There is another user with the address {told.email} here, who does not log in with the "
+                    f"issuer {issuer.issuer}. An administrator can join the two by giving that user this issuer "
+                    f"and the subject {told.subject!r}.",
+                    code="user_conflict",
+                )
+            return await _holder(session, seq, user, told)
+
+    async def _stale(
+        self, session: AsyncSession, user: UserRow, organisation: OrganisationRow, told: Said
+    ) -> bool:
+        """Whether what we keep of the user is not what the issuer says."""
+        if user.org_id != organisation.id:
+            raise Forbidden(
+                f"The bearer token puts its holder into the organisation {organisation.name!r}, but the user "
+                "belongs to another one here. An administrator has to delete the user first.",
+                code="wrong_organisation",
+            )
+        if told.role is not None and user.role != told.role.value:
+            return True
+        if told.team is None:
+            return False
+        team = await _team(session, organisation, told.team)
+        return await session.get(MembershipRow, (team.id, user.id)) is None
+
+    async def _keep(self, issuer: Issuer, told: Said, organisation: OrganisationRow) -> None:
+        """Write down what the issuer says: the user, their role, their team. Raises IntegrityError."""
+        actor = f"issuer {issuer.issuer}"
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        async with self._changes.writing() as session:
+            user = await _user_of(session, issuer.issuer, told.subject, lock=True)
+            if user is None:
+                user = _new_user(f"user_{self._entropy(8).hex()}", issuer, told, organisation, now)
+                session.add(user)
+                await session.flush()
+                after = {"email": user.email, "role": user.role, "issuer": issuer.issuer}
+                await audit.record(
+                    session, actor, "user.create", "user", user.id, None, after, org_id=user.org_id
+                )
+            elif told.role is not None and user.role != told.role.value:
+                before, user.role = user.role, told.role.value
+                await audit.record(
+                    session,
+                    actor,
+                    "user.update",
+                    "user",
+                    user.id,
+                    {"role": before},
+                    {"role": user.role},
+                    org_id=user.org_id,
+                )
+            if told.team is not None:
+                team = await _team(session, organisation, told.team)
+                if await session.get(MembershipRow, (team.id, user.id)) is None:
+                    session.add(
+                        MembershipRow(team_id=team.id, user_id=user.id, role="member", created_at=now)
+                    )
+                    await session.flush()
+                    await audit.record(
+                        session,
+                        actor,
+                        "team.member_add",
+                        "team",
+                        team.id,
+                        None,
+                        {"user": user.id},
+                        org_id=user.org_id,
+                    )
+            await self._changes.record(session, "user", user.id)
+
+
+def _new_user(
+    user_id: str, issuer: Issuer, told: Said, organisation: OrganisationRow, now: datetime
+) -> UserRow:
+    return UserRow(
+        id=user_id,
+        org_id=organisation.id,
+        email=told.email,
+        name=told.name,
+        role=(told.role or issuer.default_role).value,
+        tags={},
+        disabled=False,
+        created_at=now,
+        issuer=issuer.issuer,
+        subject=told.subject,
+    )
+
+
+async def _holder(session: AsyncSession, seq: int, user: UserRow, told: Said | None = None) -> Holder:
+    """Raises TokenRefused where the user or the organisation is disabled."""
+    organisation = await session.get(OrganisationRow, user.org_id)
+    if user.disabled:
+        raise tokens.disabled("user")
+    if organisation is None or organisation.disabled:
+        raise tokens.disabled("organisation")
+    team = await _team_of(session, user, organisation, told)
+    caller = Caller(kind="user", name=user.email, org_id=user.org_id, user_id=user.id, role=Role(user.role))
+    principal = None
+    if team is not None:
+        if team.disabled:
+            raise tokens.disabled("team")
+        principal = _principal(organisation, team, user, told)
+    return Holder(seq=seq, user_id=user.id, caller=caller, principal=principal)
+
+
+def _principal(organisation: OrganisationRow, team: TeamRow, user: UserRow, told: Said | None) -> Principal:
+    """The user calling by themselves: as with a key of theirs that allows all, named by the user's own id.
+
+    A tier the token says is the user's, for this token.
+    """
+    around = (user, team, organisation)  # from the nearest to the farthest
+    tier = told.tier if told is not None else None
+    holder = user if tier is not None else next((row for row in around if row.tier is not None), None)
+    limited = (("user", user), ("team", team), ("org", organisation))
+    return Principal(
+        key_id=user.id,
+        key_name=user.email,
+        team_id=team.id,
+        team_name=team.name,
+        org_id=organisation.id,
+        org_name=organisation.name,
+        user_id=user.id,
+        user_name=user.name,
+        team_models=tuple(team.models),
+        tier=tier or (holder.tier if holder is not None else None),
+        tier_holder=None if holder is None else holder.id,
+        account=next((row.account for row in around if row.account is not None), None),
+        limits=tuple(
+            (kind, row.id, limits)
+            for kind, row in limited
+            if (limits := stored_limits(row.limits)) is not None
+        ),
+        tags=organisation.tags | team.tags | user.tags,
+    )
+
+
+async def _team_of(
+    session: AsyncSession, user: UserRow, organisation: OrganisationRow, told: Said | None
+) -> TeamRow | None:
+    """The team the token says, else the one the user has been in longest; None for a user in none."""
+    if told is not None and told.team is not None:
+        return await _team(session, organisation, told.team)
+    query = (
+        select(TeamRow)
+        .join(MembershipRow, MembershipRow.team_id == TeamRow.id)
+        .where(MembershipRow.user_id == user.id)
+        .order_by(MembershipRow.created_at, TeamRow.id)
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def _seq(session: AsyncSession) -> int:
+    """Read before everything else: what is read after it is at least as new."""
+    return (await session.execute(select(ChangeCounterRow.value))).scalar_one()
+
+
+async def _user_of(session: AsyncSession, issuer: str, subject: str, *, lock: bool = False) -> UserRow | None:
+    query = select(UserRow).where(UserRow.issuer == issuer, UserRow.subject == subject)
+    return (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+
+
+async def _organisation(session: AsyncSession, reference: str) -> OrganisationRow:
+    query = select(OrganisationRow).where(
+        (OrganisationRow.id == reference) | (OrganisationRow.name == reference)
+    )
+    rows = (await session.execute(query)).scalars().all()
+    if not rows:
+        raise Forbidden(
+            f"The bearer token's organisation, {reference[:64]!r}, does not exist here. The operator makes it, or "
+            "translates the word under `organisations` in ASPENDOS_OIDC_FILE.",
+            code="organisation_unknown",
+        )
+    return next((row for row in rows if row.id == reference), rows[0])
+
+
+async def _team(session: AsyncSession, organisation: OrganisationRow, reference: str) -> TeamRow:
+    query = select(TeamRow).where(
+        TeamRow.org_id == organisation.id, (TeamRow.id == reference) | (TeamRow.name == reference)
+    )
+    rows = (await session.execute(query)).scalars().all()
+    if not rows:
+        raise Forbidden(
+            f"The bearer token's team, {reference[:64]!r}, does not exist in the organisation "
+            f"{organisation.name!r}. An administrator makes it, or the operator translates the word under `teams` "
+            "in ASPENDOS_OIDC_FILE.",
+            code="team_unknown",
+        )
+    return next((row for row in rows if row.id == reference), rows[0])
+
+
+def _one(claims: Mapping[str, Any], path: str | None, translated: Mapping[str, str]) -> str | None:
+    """The first word of a claim that is translated; without a translation table, the first word itself."""
+    if path is None:
+        return None
+    words = tokens.text_at(claims, path)
+    if translated:
+        return next((translated[word] for word in words if word in translated), None)
+    return words[0] if words else None
