@@ -1,7 +1,7 @@
 """Allowance: the credits a tier gives its holder each month, and which of them are due. Pure; posts nothing.
 
-A month runs from the day the holder first had a tier, at its time of day, to the same of the next month (the last
-day, where a month is shorter). Exactly one month begins in each calendar month, whose name it bears.
+A month runs from the moment the holder first had a tier with credits to the same day and time of the next month (the
+last day, where that is shorter). Exactly one month begins in each calendar month, whose name it bears.
 
 At its beginning a month's whole allowance is due. A tier with more credits adds, at once, the difference for what is
 left of the month, to the second; a tier with fewer changes nothing before the next one. The highest that was had

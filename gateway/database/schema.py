@@ -8,12 +8,13 @@ from billing import tables as billing_tables
 from billing.budgets import tables as budget_tables
 from billing.ledger import tables as ledger_tables
 from billing.processors import tables as payment_tables
-from gateway.database import provider_key_rows, session_tables, tables
+from gateway.database import provider_key_rows, session_tables, tables, tier_terms
 
 METADATA: tuple[MetaData, ...] = (tables.metadata, billing_tables.metadata)
 assert budget_tables.metadata is billing_tables.metadata  # importing them is what registers them
 assert ledger_tables.metadata is billing_tables.metadata  # importing them is what registers them
 assert provider_key_rows.Base.metadata is tables.metadata  # importing them is what registers them
+assert tier_terms.Base.metadata is tables.metadata  # importing them is what registers them
 assert session_tables.Base.metadata is tables.metadata  # importing them is what registers them
 assert payment_tables.metadata is billing_tables.metadata  # importing them is what registers them
 """Every package's tables; migrations are compared against their sum."""
