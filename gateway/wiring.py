@@ -37,6 +37,7 @@ from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
 from gateway.metrics import Metrics
+from gateway.monthly_grants import MonthlyGrants
 from gateway.payments import Tenants, build_payments
 from gateway.pipeline import Pipeline
 from gateway.provider_keys import ProviderKeys
@@ -142,6 +143,9 @@ class Gateway:
         )
         self.ledger = Ledger(self.database.engine)
         self.credit = Credit(self.ledger, self.drain, self.store)
+        self.monthly_grants = MonthlyGrants(
+            self.database, changes, self.ledger, self.credit, lambda: self.catalogue.catalog.tiers
+        )
         self.treasury = Treasury(self.credit, self.ledger, self.budgets.book, self.store)
         self.admission = Admission(
             self.keyring,
@@ -199,6 +203,7 @@ class Gateway:
             self._tasks.append(spawn(self.store.run(), name="store"))
         self._tasks.append(spawn(self.credit.run(), name="credit"))
         self._tasks.append(spawn(self.treasury.run(), name="treasury"))
+        self._tasks.append(spawn(self.monthly_grants.run(), name="monthly-grants"))
         self._tasks.append(spawn(self.metrics.hand_on_for_ever(), name="metrics"))
         for name, desk in self.payments.items():
             self._tasks.append(spawn(desk.worker.run(), name=f"payments-{name}"))
