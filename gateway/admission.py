@@ -27,6 +27,7 @@ from policies.api_keys import Principal
 from policies.ceiling import Ask, Ceiling, ceiling
 from policies.degrade import Proceed, Refuse, Shorten, Switch, decide
 from policies.stores.step import Cold, Quota, Refused, Rules, Store, Ticket, Unit
+from policies.tokens import looks_like_one
 from policies.tiers import feature_of, require_feature, require_model, tier_named
 
 _KEY_HELP = "Send it as `Authorization: Bearer ask-...`, as OpenAI's SDKs do with their `api_key`."
@@ -50,6 +51,14 @@ class BudgetCaps(Protocol):
     """Where a refusing quota came from."""
 
     def cap(self, key: str) -> Cap | None: ...
+
+
+class Tokens(Protocol):
+    """Bearer tokens that are no API keys: those of logins and of trusted issuers."""
+
+    def lookup(self, token: str) -> Principal | None: ...
+
+    async def principal(self, token: str) -> Principal: ...
 
 
 class OwnKeys(Protocol):
@@ -90,6 +99,7 @@ class Admission:
         self,
         keyring: Keyring,
         *,
+        tokens: Tokens | None = None,
         rule_book: RuleBook,
         store: Store,
         treasury: Treasury,
@@ -98,6 +108,7 @@ class Admission:
         clock: Callable[[], float],
     ) -> None:
         self._keyring = keyring
+        self._tokens = tokens
         self._rule_book = rule_book
         self._store = store
         self._treasury = treasury
@@ -106,8 +117,12 @@ class Admission:
         self._clock = clock
 
     async def principal(self, authorization: bytes | None) -> Principal:
-        """The caller. Raises MissingKey, UnknownKey, ExpiredKey, DisabledKey, or Unavailable when nobody knows."""
+        """The caller. Raises MissingKey, UnknownKey, ExpiredKey, DisabledKey, TokenRefused, Forbidden for a token
+        whose holder is in no team, or Unavailable when nobody knows."""
         token = bearer(authorization)
+        if self._tokens is not None and looks_like_one(token):
+            holder = self._tokens.lookup(token)
+            return holder if holder is not None else await self._tokens.principal(token)
         known = self._keyring.lookup(token)
         return known if known is not None else await self._keyring.authenticate(token)
 

@@ -31,6 +31,7 @@ from gateway.http.billing import BillingController
 from gateway.http.caller import provide_caller
 from gateway.http.errors import render_error
 from gateway.http.health import HealthController
+from gateway.http.login import InvitationController, LoginController, key_set
 from gateway.http.metrics import metrics
 from gateway.http.models import ModelController
 from gateway.http.openapi import CompleteSchema
@@ -74,6 +75,9 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "teams": gateway.teams,
         "keys": gateway.keys,
         "provider_keys": gateway.provider_keys,
+        "logins": gateway.door.logins,
+        "tokens": gateway.door.tokens,
+        "access": gateway.door.access,
         "usage": gateway.usage,
         "announce": gateway.announce_reload,
         "budgets": gateway.budgets.service,
@@ -87,6 +91,8 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             HealthController,
             metrics,
             receive_webhook,
+            LoginController,
+            key_set,
             Router(
                 "/",
                 route_handlers=[
@@ -96,6 +102,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
                     OwnProviderKeyController,
                     UsageController,
                     ConfigController,
+                    InvitationController,
                     BillingController,
                     TierController,
                     BudgetController,
@@ -125,6 +132,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
     )
     check_permissions(app)
     app.state.settings = settings
+    app.state.tokens = gateway.door.tokens
     app.state.new_id = gateway.new_id
     config = EdgeConfig(
         routes={

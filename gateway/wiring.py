@@ -17,6 +17,7 @@ from billing.journal import Fsync, Journal, unique_writer_id
 from billing.ledger.ledger import Ledger
 from billing.meter import Meter
 from billing.reports import UsageReports
+from gateway.access.door import Door
 from gateway.admission import Admission
 from gateway.alerts.desk import BudgetDesk
 from gateway.alerts.mail import mail_server
@@ -117,6 +118,18 @@ class Gateway:
             lambda: self.catalogue.catalog.tiers,
         )
         self._transport = Transport()
+        self.door = Door(
+            database=self.database,
+            changes=changes,
+            pepper=pepper,
+            transport=self._transport,
+            environ=environ,
+            data_dir=settings.data_dir,
+            issuer=settings.issuer,
+            access_lifetime=settings.access_lifetime,
+            refresh_lifetime=settings.refresh_lifetime,
+            oidc_file=settings.oidc_file,
+        )
         self.budgets = BudgetDesk(
             self.database,
             changes,
@@ -149,6 +162,7 @@ class Gateway:
         self.treasury = Treasury(self.credit, self.ledger, self.budgets.book, self.store)
         self.admission = Admission(
             self.keyring,
+            tokens=self.door.tokens,
             rule_book=RuleBook(self.budgets.book, self.treasury),
             store=self.store,
             treasury=self.treasury,
@@ -197,6 +211,7 @@ class Gateway:
             self._tasks.append(spawn(self._migrate_later(), name="migrate"))
         await self.keyring.start()
         await self.own_keys.start()
+        self.door.tokens.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
         self._tasks.extend(spawn(run, name=name) for name, run in self.budgets.runs())
         if isinstance(self.store, FallbackStore):
@@ -221,6 +236,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.door.tokens.stop()
         await self._transport.close()
         for desk in self.payments.values():
             await desk.close()

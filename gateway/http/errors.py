@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.dialects.openai import error_body
 from gateway.edge.edge import Edge, Header
-from inference.ir.errors import AspendosError, MethodNotAllowed
+from inference.ir.errors import AspendosError, MethodNotAllowed, MissingKey, Unauthenticated
 
 _JSON = (b"content-type", b"application/json")
 
@@ -14,12 +14,22 @@ def render_error(error: AspendosError, request_id: str | None) -> tuple[int, lis
     headers: list[Header] = [_JSON]
     if request_id:
         headers.append((b"x-request-id", request_id.encode()))
+    if isinstance(error, Unauthenticated):
+        headers.append((b"www-authenticate", _challenge(error)))
     if error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, -int(-error.retry_after // 1))).encode()))
     if isinstance(error, MethodNotAllowed) and error.param:
         headers.append((b"allow", error.param.encode()))
     headers += error.headers
     return error.http_status, headers, error_body(error)
+
+
+def _challenge(error: Unauthenticated) -> bytes:
+    """How to prove oneself (RFC 6750 §3); of something sent and refused, why, in characters a header may hold."""
+    if isinstance(error, MissingKey):
+        return b'Bearer realm="aspendos"'
+    why = error.message.encode("ascii", "replace").replace(b"\\", b"/").replace(b'"', b"'")
+    return b'Bearer realm="aspendos", error="invalid_token", error_description="' + why + b'"'
 
 
 def respond_error(edge: Edge, error: AspendosError, request_id: str, extra: Sequence[Header] = ()) -> None:

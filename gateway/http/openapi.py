@@ -72,6 +72,12 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     schemas["Error"] = _ERROR
     components["securitySchemes"] = {
         "virtualKey": {"type": "http", "scheme": "bearer", "description": "A key `ask-<id>-<secret>`."},
+        "accessToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token of POST /auth/login, or of a trusted OpenID Connect issuer.",
+        },
         "adminKey": {"type": "http", "scheme": "bearer", "description": "The value of ASPENDOS_ADMIN_KEY."},
     }
     for path, (operation, summary, body, streams) in _SURFACES.items():
@@ -129,9 +135,9 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
             "content": {"application/json": {"schema": {"$ref": _REF.format(name="Error")}}},
         }
     if path.startswith("/v1/"):
-        operation["security"] = [{"virtualKey": []}]
+        operation["security"] = [{"virtualKey": []}, {"accessToken": []}]
     elif path.startswith("/admin/"):
-        operation["security"] = [{"adminKey": []}]
+        operation["security"] = [{"adminKey": []}, {"accessToken": []}]
 
 
 _NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
