@@ -41,7 +41,7 @@ class Issuer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     issuer: str
     audience: str | list[str]
-    algorithms: list[str] = ["ES256", "EdDSA", "PS256", "RS256"]
+    algorithms: tuple[str, ...] = ("ES256", "EdDSA", "PS256", "RS256")
     jwks_uri: str | None = None
     """Where its keys are; without it `<issuer>/.well-known/openid-configuration` is asked."""
     tls_ca: str | None = None
