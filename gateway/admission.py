@@ -27,8 +27,8 @@ from policies.api_keys import Principal
 from policies.ceiling import Ask, Ceiling, ceiling
 from policies.degrade import Proceed, Refuse, Shorten, Switch, decide
 from policies.stores.step import Cold, Quota, Refused, Rules, Store, Ticket, Unit
-from policies.tokens import looks_like_one
 from policies.tiers import feature_of, require_feature, require_model, tier_named
+from policies.tokens import looks_like_one
 
 _KEY_HELP = "Send it as `Authorization: Bearer ask-...`, as OpenAI's SDKs do with their `api_key`."
 _UNKNOWN_OUTPUT = 512
