@@ -2,7 +2,8 @@
 
 Prints JSON. Every request is subject to six windows, two slots, two quotas and an account; a hold is one
 admission with its settlement. Redis runs on a Unix socket, without persistence, in a temporary folder; the
-clients are processes of this machine, so rate is what both get out of its cores together.
+clients are processes of this machine, so rate is what both get out of its cores together. Beside the latency of
+an admission stands that of a PING at the same time on another connection: what the machine itself adds.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 import uvloop
 
 from policies.stores.clock import steady
+from policies.stores.line import connect, pack
 from policies.stores.link import Timing
 from policies.stores.memory import MemoryStore
 from policies.stores.redis import RedisStore
@@ -47,7 +49,7 @@ async def warm(store: Store, each: Rules) -> None:
     assert each.account is not None
     while isinstance(cold := await store.admit(secrets.token_hex(8), each, tokens=0, amount=0), Cold):
         for account in cold.accounts:
-            await store.load(account, 10**17, epoch=await store.epoch(account))
+            await store.load(account, 10**15, epoch=await store.epoch(account))
         for quota in cold.quotas:
             await store.load_quota(quota, 0)
 
@@ -97,14 +99,21 @@ async def as_fast_as_it_goes(url: str, count: int, concurrency: int) -> dict[str
 
 
 async def paced(url: str, rate: int, seconds: float) -> dict[str, float]:
-    """Latency of an admission at a steady `rate` per second, from the moment it was due."""
+    """Latency of an admission at a steady `rate` per second, and of a PING sent beside every one."""
     store = RedisStore(url, names=lambda: secrets.token_hex(8), timing=PATIENT)
     running = asyncio.get_running_loop().create_task(store.run())
     await store.link.ready(10)
     each = rules(0)
     await warm(store, each)
     waits: list[float] = []
+    pings: list[float] = []
     prefix = secrets.token_hex(4)
+    line = await connect(url, timeout=10, connect_timeout=10)
+
+    async def ping() -> None:
+        began = time.perf_counter()
+        await line.ask(pack(b"PING"))
+        pings.append(time.perf_counter() - began)
 
     async def one(number: int) -> None:
         began = time.perf_counter()
@@ -119,10 +128,15 @@ async def paced(url: str, rate: int, seconds: float) -> dict[str, float]:
         for number in range(count):
             await asyncio.sleep(max(start + number / rate - loop.time(), 0))
             group.create_task(one(number))
+            await asyncio.sleep(0.5 / rate)
+            group.create_task(ping())
     running.cancel()
-    waits.sort()
-    places = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
-    return {f"{name}_ms": waits[int(len(waits) * place)] * 1e3 for name, place in places.items()}
+    line.close()
+    figures: dict[str, float] = {}
+    for what, times in (("admit", sorted(waits)), ("ping", sorted(pings))):
+        for name, place in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999)):
+            figures[f"{what}_{name}_ms"] = times[int(len(times) * place)] * 1e3
+    return figures
 
 
 def together(url: str, processes: int, count: int, concurrency: int) -> dict[str, float]:
@@ -150,8 +164,6 @@ def server_cpu(url: str) -> float:
         store = RedisStore(url, names=lambda: secrets.token_hex(8), timing=PATIENT)
         running = asyncio.get_running_loop().create_task(store.run())
         await store.link.ready(10)
-        from policies.stores.line import pack
-
         line = store.link.line
         assert line is not None
         fields = dict(
