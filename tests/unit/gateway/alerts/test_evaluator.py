@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from billing.budgets.budget import Budget, Holder, Subject, SubjectKind, applicable, cap_of
+from billing.budgets.crossing import Crossing, Figures
 from billing.budgets.spent import Spending
 from gateway.alerts.evaluator import Evaluator
 from gateway.alerts.outbox import Outbox
@@ -172,10 +173,10 @@ async def test_a_database_that_is_away_loses_no_alert(
     class Failing(Outbox):
         away = True
 
-        async def raise_alert(self, *args: object) -> bool:
+        async def raise_alert(self, figures: Figures, crossing: Crossing) -> bool:
             if self.away:
                 raise Unavailable("the database is away")
-            return await super().raise_alert(*args)  # pyright: ignore[reportArgumentType] - handed on as they came
+            return await super().raise_alert(figures, crossing)
 
     box = Failing(database, clock=clock)
     evaluator = Evaluator(
@@ -190,7 +191,7 @@ async def test_a_database_that_is_away_loses_no_alert(
 
 async def test_without_budgets_nothing_is_asked(database: Database, tmp_path: Path, clock: Clock) -> None:
     evaluator = Evaluator(
-        type("None_", (_Known,), {"enabled": lambda self: ()})(),
+        _Known(),
         spending(database, tmp_path),
         Outbox(database, clock=clock),
         clock=clock,
