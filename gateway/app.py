@@ -19,13 +19,17 @@ from gateway.dialects.openai import Chat, Completions, Embeddings
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Handler
+from gateway.http.admin.audit import AuditController
 from gateway.http.admin.budgets import AlertTargetController, BudgetController
 from gateway.http.admin.config import ConfigController
+from gateway.http.admin.credits import CreditController
 from gateway.http.admin.keys import KeyController
+from gateway.http.admin.organisations import OrganisationController
 from gateway.http.admin.provider_keys import OwnProviderKeyController, ProviderKeyController
 from gateway.http.admin.teams import TeamController
 from gateway.http.admin.tiers import TierController
 from gateway.http.admin.usage import UsageController
+from gateway.http.admin.users import UserController
 from gateway.http.auth import admin_guard, check_permissions
 from gateway.http.billing import BillingController
 from gateway.http.caller import provide_caller
@@ -72,13 +76,19 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "catalogue": gateway.catalogue,
         "readiness": gateway.readiness,
         "gauges": gateway.gauges,
+        "organisations": gateway.organisations,
         "teams": gateway.teams,
+        "members": gateway.members,
+        "users": gateway.users,
+        "audit": gateway.audit,
         "keys": gateway.keys,
         "provider_keys": gateway.provider_keys,
         "logins": gateway.door.logins,
         "tokens": gateway.door.tokens,
         "access": gateway.door.access,
         "usage": gateway.usage,
+        "credits": gateway.credits,
+        "reconciler": gateway.reconciler,
         "announce": gateway.announce_reload,
         "budgets": gateway.budgets.service,
         "alert_targets": gateway.budgets.targets,
@@ -96,11 +106,15 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             Router(
                 "/",
                 route_handlers=[
+                    OrganisationController,
                     TeamController,
+                    UserController,
                     KeyController,
+                    AuditController,
                     ProviderKeyController,
                     OwnProviderKeyController,
                     UsageController,
+                    CreditController,
                     ConfigController,
                     InvitationController,
                     BillingController,

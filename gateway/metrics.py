@@ -148,6 +148,19 @@ class Metrics:
         self.reloads = Counter(
             "aspendos_config_reloads", "Catalogue reloads.", ("result",), registry=registry
         )
+        self.credit_repaired = Counter(
+            "aspendos_credit_repaired",
+            "Hot balances that differed from the ledger and were corrected: an alarm.",
+            registry=registry,
+        )
+        self.ledger_unsound = Counter(
+            "aspendos_ledger_unsound",
+            "Faults found in the ledger itself, which nothing repairs: an alarm.",
+            registry=registry,
+        )
+        self.holds_reclaimed = Counter(
+            "aspendos_holds_reclaimed", "Holds of dead processes given back.", registry=registry
+        )
         self._bound: dict[tuple[str, str, str, int], _Bound] = {}
 
     def ended(

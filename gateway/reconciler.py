@@ -81,11 +81,12 @@ class SharedStore(HotStore, Protocol):
 class Finding(Struct, frozen=True, kw_only=True):
     """How an account's hot balance compares with the ledger, nano-USD.
 
-    `difference_nano`: what the store has, holds included, less what the ledger says; None: it cannot be told,
+    `entries`: how many the account has. `difference_nano`: what the store has, holds included, less what the ledger says; None: it cannot be told,
     since the store does not know the account, or requests came and went all the while (`busy`).
     """
 
     account_id: str
+    entries: int = 0
     ledger_nano: int | None = None
     available_nano: int | None = None
     held_nano: int = 0
@@ -250,7 +251,8 @@ class Reconciler:
             self._suspects[account] = difference
             _log.warning("hot balance differs from the ledger", account=account, difference_nano=difference)
             return finding
-        once = f"repair:{account}:{self._clock()}"
+        # Of what was seen, not of when or by whom: of several processes that see it, one repairs it.
+        once = f"repair:{account}:{finding.entries}:{finding.available_nano}:{finding.held_nano}:{difference}"
         await self._hot.credit(account, -difference, once=once)
         self._counters.repaired.inc()
         _log.error(
@@ -277,6 +279,7 @@ class Reconciler:
             known = after is not None
             finding = Finding(
                 account_id=account,
+                entries=ledger.entries,
                 ledger_nano=ledger.balance_nano,
                 available_nano=after.available if after is not None else None,
                 held_nano=after.held if after is not None else ledger.held_nano,

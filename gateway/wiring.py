@@ -7,7 +7,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import structlog
@@ -24,15 +24,21 @@ from gateway.alerts.mail import mail_server
 from gateway.call import request_ids
 from gateway.catalogue import LiveCatalogue
 from gateway.credit import Credit
+from gateway.credit_desk import CreditDesk
+from gateway.database.audit import Audit
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
+from gateway.database.holders import HolderService
 from gateway.database.keyring import Keyring
 from gateway.database.keys import KeyService
 from gateway.database.master_keys import MasterKeys
+from gateway.database.members import MemberService
+from gateway.database.organisations import OrganisationService
 from gateway.database.pepper import load_pepper
 from gateway.database.provider_keys import ProviderKeyService
 from gateway.database.redis_bell import RedisBell
 from gateway.database.teams import TeamService
+from gateway.database.users import UserService
 from gateway.database.vault import Vault
 from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
@@ -43,6 +49,7 @@ from gateway.payments import Tenants, build_payments
 from gateway.pipeline import Pipeline
 from gateway.provider_keys import ProviderKeys
 from gateway.readiness import Readiness
+from gateway.reconciler import Counters, Reconciler
 from gateway.request_log import RequestLog, Write
 from gateway.rule_book import RuleBook
 from gateway.settings import Settings
@@ -61,6 +68,8 @@ from policies.stores.redis import RedisStore
 _log = structlog.stdlib.get_logger("wiring")
 _MIGRATE_AGAIN_SECONDS = 2.0
 _LAST_DRAIN_SECONDS = 5.0
+_QUIET_SECONDS = 3.0
+"""Longer than another machine's drain takes: an account at rest for so long can be compared."""
 
 
 def tune_collector() -> None:
@@ -103,7 +112,12 @@ class Gateway:
         changes = Changes(self.database, settings.redis_url)
         pepper = load_pepper(settings.data_dir, environ)
         self.keyring = Keyring(self.database, changes, pepper)
-        self.teams = TeamService(self.database, changes)
+        self.organisations = OrganisationService(self.database, changes, tiers=self._tiers)
+        self.teams = TeamService(self.database, changes, tiers=self._tiers)
+        self.users = UserService(self.database, changes, tiers=self._tiers)
+        self.members = MemberService(self.database, changes)
+        self.holders = HolderService(changes, tiers=self._tiers)
+        self.audit = Audit(self.database)
         self.keys = KeyService(self.database, changes, pepper)
         journal_dir = settings.data_dir / "journal"
         self.journal = Journal(journal_dir, writer_id=unique_writer_id(), fsync=Fsync(settings.fsync))
@@ -155,7 +169,20 @@ class Gateway:
             shared_store(settings) if settings.redis_url else MemoryStore(steady(time.time, time.monotonic))
         )
         self.ledger = Ledger(self.database.engine)
-        self.credit = Credit(self.ledger, self.drain, self.store)
+        shared = self.store.redis if isinstance(self.store, FallbackStore) else None
+        self.credit = Credit(self.ledger, self.drain, self.store, shared=shared)
+        self.credits = CreditDesk(self.database, self.ledger, self.drain, tell=self.credit.tell)
+        self.reconciler = Reconciler(
+            self.credit,
+            self.store.redis if isinstance(self.store, FallbackStore) else self.store,
+            Counters(
+                repaired=self.metrics.credit_repaired,
+                unsound=self.metrics.ledger_unsound,
+                reclaimed=self.metrics.holds_reclaimed,
+            ),
+            shared=shared,
+            quiet=_QUIET_SECONDS if shared is not None else 0.0,
+        )
         self.monthly_grants = MonthlyGrants(
             self.database, changes, self.ledger, self.credit, lambda: self.catalogue.catalog.tiers
         )
@@ -202,6 +229,9 @@ class Gateway:
             shared=shared_dir is not None,
         )
 
+    def _tiers(self) -> Container[str]:
+        return self.catalogue.catalog.tiers.keys()
+
     async def start(self) -> None:
         """Migrate, load the keys, start draining. A database that is away delays the first, not the traffic."""
         try:
@@ -217,6 +247,7 @@ class Gateway:
         if isinstance(self.store, FallbackStore):
             self._tasks.append(spawn(self.store.run(), name="store"))
         self._tasks.append(spawn(self.credit.run(), name="credit"))
+        self._tasks.append(spawn(self.reconciler.run(), name="reconciler"))
         self._tasks.append(spawn(self.treasury.run(), name="treasury"))
         self._tasks.append(spawn(self.monthly_grants.run(), name="monthly-grants"))
         self._tasks.append(spawn(self.metrics.hand_on_for_ever(), name="metrics"))

@@ -29,6 +29,11 @@ app.command(
     name="provider-keys",
     help="Tenants' own provider keys: store, test, replace; rotate the master key.",
 )
+app.command(
+    "gateway.cli.credits:app",
+    name="credits",
+    help="Credit accounts: show, open, grant, adjust; statements; prove the books.",
+)
 app.command("gateway.cli.usage:usage", name="usage", help="Show what was used and what it cost.")
 app.command(
     "gateway.cli.local:app", name="local", help="Models of the embedded CPU worker: add, list, remove, serve."
