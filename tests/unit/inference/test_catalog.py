@@ -410,3 +410,24 @@ def test_the_shipped_file_satisfies_the_schema_editors_use() -> None:
     document["models"]["gpt-4o"]["prise"] = 1
     assert not validator.is_valid(document)
     assert SHIPPED.read_text().startswith("# yaml-language-server: $schema=./models.schema.json\n")
+
+
+def test_a_provider_off_for_want_of_a_key_alone_can_be_opened_by_a_tenants() -> None:
+    catalog = load(GOOD)
+    assert [name for name, card in catalog.providers.items() if card.lacks_key] == ["a"]
+    model = catalog.models["m"]
+    assert [target.provider.name for target in model.targets] == ["b"]
+    assert [(target.provider.name, target.weight) for target in model.locked_targets] == [("a", 3)]
+    assert catalog.models["w"].locked_targets == ()  # a wire not built, and a weight of 0: no key helps
+    opened = load(GOOD, A_KEY="k")
+    assert not any(card.lacks_key for card in opened.providers.values())
+    assert opened.models["m"].locked_targets == ()
+
+
+def test_headers_from_the_environment_speak_of_the_operators_account() -> None:
+    text = GOOD.replace(
+        "key: {env: A_KEY}}", "key: {env: A_KEY}, headers: {X-Org: {env: ORG}, x-version: '1'}}"
+    )
+    card = load(text, A_KEY="k", ORG="o").providers["a"]
+    assert card.account_headers == {"x-org"}
+    assert load(text, A_KEY="k").providers["a"].lacks_key
