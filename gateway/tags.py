@@ -1,6 +1,7 @@
 """Tags: a client's own words for whoever reads the bill, `project=atlas, environment=prod`. Pure."""
 
 import re
+from collections.abc import Sequence
 
 from inference.ir.errors import InvalidField
 
@@ -19,10 +20,14 @@ def read_tags(header: bytes) -> dict[str, str]:
         text = header.decode()
     except UnicodeDecodeError:
         raise InvalidField(f"x-aspendos-tags is not UTF-8; {_HELP}.", param="x-aspendos-tags") from None
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    return check_tags(
-        {name.strip(): value.strip() for name, _, value in pairs}, len(pairs), param="x-aspendos-tags"
-    )
+    return split_tags([part for part in text.split(",") if part.strip()], param="x-aspendos-tags")
+
+
+def split_tags(texts: Sequence[str], *, param: str = "aspendos.tags") -> dict[str, str]:
+    """Tags written `name=value`, or `name` alone, whose value is `true`. Raises InvalidField."""
+    pairs = [text.partition("=") for text in texts]
+    tags = {name.strip(): value.strip() if equals else "true" for name, equals, value in pairs}
+    return check_tags(tags, len(pairs), param=param)
 
 
 def check_tags(

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gateway.tags import check_tags
+from gateway.tags import check_tags, split_tags
 from inference.codecs.body import check_text, explain
 from inference.codecs.sse import data_event, event_json
 from inference.ir.cards import Kind
@@ -39,7 +39,7 @@ class Request(Struct, frozen=True, kw_only=True):
 class Hints(Struct, frozen=True):
     """What a request says to the gateway itself, under `aspendos`; it is not forwarded."""
 
-    tags: dict[str, str] | None = None
+    tags: dict[str, str] | list[str] | None = None
 
 
 class ChatBody(Struct, frozen=True, kw_only=True):
@@ -192,7 +192,9 @@ def _least(*limits: int | None) -> int | None:
 
 
 def _tags(hints: Hints | UnsetType | None) -> dict[str, str] | None:
-    return check_tags(hints.tags) if isinstance(hints, Hints) and hints.tags else None
+    if not isinstance(hints, Hints) or not hints.tags:
+        return None
+    return check_tags(hints.tags) if isinstance(hints.tags, dict) else split_tags(hints.tags)
 
 
 def _pictures(messages: bytes) -> int:

@@ -1,5 +1,7 @@
 """What every call ends in: one record, one count, one line; the second time, nothing."""
 
+import time
+
 import msgspec
 
 from billing.meter import Meter
@@ -11,6 +13,7 @@ from gateway.settlement import Settlement
 from inference.ir.errors import MissingKey
 from inference.ir.usage import Usage, UsageSource
 from policies.api_keys import Principal
+from policies.stores.memory import MemoryStore
 from tests.fake_answer import deployment, model
 from tests.fake_edge import FakeEdge
 
@@ -34,7 +37,7 @@ def call() -> Call:
 async def test_a_call_is_settled_once() -> None:
     journal, metrics = Journal(), Metrics()
     lines: list[bytes] = []
-    settlement = Settlement(Meter(journal), metrics, RequestLog(lines.append))
+    settlement = Settlement(Meter(journal), metrics, RequestLog(lines.append), MemoryStore(time.time))
     settled = call()
     usage = Usage(
         input_tokens=1000,
@@ -59,7 +62,7 @@ async def test_a_caller_nobody_knows_is_counted_but_writes_no_record() -> None:
     journal, metrics = Journal(), Metrics()
     lines: list[bytes] = []
     stranger = Call("req-2", "chat", FakeEdge())
-    Settlement(Meter(journal), metrics, RequestLog(lines.append)).settle(
+    Settlement(Meter(journal), metrics, RequestLog(lines.append), MemoryStore(time.time)).settle(
         stranger, status=401, error=MissingKey("no key")
     )
     assert journal.records == []

@@ -1,6 +1,7 @@
 """The relay between two connections: settled exactly once, in the right order, whoever leaves first."""
 
 import asyncio
+import time
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from gateway.request_log import RequestLog
 from gateway.settlement import Settlement
 from inference.ir.errors import UpstreamTimeout
 from policies.api_keys import Principal
+from policies.stores.memory import MemoryStore
 from tests.fake_answer import FakeReply, answer, model
 from tests.fake_edge import FakeEdge
 
@@ -50,7 +52,9 @@ class Stage:
         self.call.stream = True
         self.call.prompt = b"x" * 40
         self.call.attempted(self.answer.deployment)
-        settlement = Settlement(Meter(self.journal), Metrics(), RequestLog(self.lines.append))
+        settlement = Settlement(
+            Meter(self.journal), Metrics(), RequestLog(self.lines.append), MemoryStore(time.time)
+        )
         self.relay = Relay(self.call, self.answer, self.answer.deployment.wire.stream(None), settlement)
         self.relay.start()
 
