@@ -19,6 +19,7 @@ from gateway.dialects.openai import Chat, Completions, Embeddings
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Handler
+from gateway.http.account import AccountController
 from gateway.http.admin.audit import AuditController
 from gateway.http.admin.budgets import AlertTargetController, BudgetController
 from gateway.http.admin.config import ConfigController
@@ -73,6 +74,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
 
     provided: dict[str, Any] = {
         "admission": gateway.admission,
+        "balances": gateway.balances,
         "catalogue": gateway.catalogue,
         "readiness": gateway.readiness,
         "gauges": gateway.gauges,
@@ -98,6 +100,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
     app = Litestar(
         route_handlers=[
             ModelController,
+            AccountController,
             HealthController,
             metrics,
             receive_webhook,
