@@ -1,20 +1,34 @@
 """Admission: what is asked for is found, allowed and of the right kind, or the answer says why not."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from gateway.admission import Admission, bearer
+from billing.budgets.budget import Action, Budget, Cap, Holder, Subject, SubjectKind, cap_of
+from billing.budgets.period import Period
+from gateway.admission import Admission, Admitted, bearer
 from gateway.call import Call
 from gateway.catalogue import LiveCatalogue
 from gateway.database.keyring import Keyring
 from gateway.dialects.openai import Request
 from gateway.metrics import Metrics
-from gateway.routing.table import RoutingTable
+from gateway.routing.table import KeyFor, OwnKey, RoutingTable
+from gateway.rule_book import RuleBook
 from inference.ir.cards import Kind
-from inference.ir.errors import AspendosError, MissingKey, ModelNotAllowed, ModelNotFound, Unavailable
+from inference.ir.errors import (
+    AspendosError,
+    Forbidden,
+    MissingKey,
+    ModelNotAllowed,
+    ModelNotFound,
+    PaymentRequired,
+    RateLimited,
+    Unavailable,
+)
 from policies.api_keys import Principal
+from policies.stores.memory import MemoryStore
+from policies.stores.step import Cold
 from tests.fake_edge import FakeEdge
 
 CATALOGUE = """version: 1
@@ -26,6 +40,14 @@ models:
   secret: {kind: chat, free: true, targets: [{provider: p, model: x}]}
   vectors: {kind: embedding, free: true, targets: [{provider: p, model: x}]}
   sleeping: {kind: chat, free: true, targets: [{provider: keyless, model: x}]}
+  dear: {kind: chat, price: {input: 1, output: 10}, max_output: 1000, targets: [{provider: p, model: x}]}
+  cheap: {kind: chat, price: {input: 0.1, output: 1}, max_output: 1000, targets: [{provider: p, model: x}]}
+  endless: {kind: chat, price: {input: 1, output: 10}, targets: [{provider: p, model: x}]}
+tiers:
+  few: {requests: {minute: 2}, tokens: {minute: 1000}, parallel: 1}
+  short: {when_empty: {shorten: 10}}
+  other: {when_empty: {model: chat-one}}
+  narrow: {models: ["chat-*"], features: {vision: false}}
 """
 
 
@@ -40,10 +62,74 @@ def principal(*models: str, team: tuple[str, ...] = ()) -> Principal:
     return Principal(key_id="k", key_name="k", team_id="t", team_name="t", models=models, team_models=team)
 
 
+class Counting:
+    """Admission over a store in memory, with what stands behind it."""
+
+    def __init__(self, table: RoutingTable, *, balance: int = 0, caps: tuple[Cap, ...] = ()) -> None:
+        self.table = table
+        self.now = 1_000_000.0
+        self.store = MemoryStore(lambda: self.now)
+        self.balance = balance
+        self.caps_of_all = caps
+        self.version = 1
+        self.keys: dict[str, OwnKey] = {}
+        self.calls = 0
+        self.admission = Admission(
+            cast(Keyring, None),  # the keyring has tests of its own
+            rule_book=RuleBook(self, self, clock=lambda: self.now),
+            store=self.store,
+            treasury=self,
+            budgets=self,
+            own_keys=self,
+            clock=lambda: self.now,
+        )
+
+    def caps(self, holder: Holder) -> tuple[Cap, ...]:
+        return self.caps_of_all
+
+    def cap(self, key: str) -> Cap | None:
+        return next((cap for cap in self.caps_of_all if cap.key == key), None)
+
+    def floor(self, account: str) -> int:
+        return 0
+
+    async def warm(self, cold: Cold) -> None:
+        for account in cold.accounts:
+            await self.store.load(account, self.balance, epoch=await self.store.epoch(account))
+        for quota in cold.quotas:
+            await self.store.load_quota(quota, 0)
+
+    def for_caller(
+        self, org_id: str | None, team_id: str | None, user_id: str | None, model: str
+    ) -> KeyFor | None:
+        return self.keys.get if self.keys else None
+
+    async def ask(self, who: Principal, model: str, **fields: Any) -> tuple[Call, Admitted]:
+        """One request, from its route to its ticket."""
+        self.calls += 1
+        call = Call(f"r{self.calls}", "chat", FakeEdge())
+        wanted: dict[str, Any] = {
+            "stream": False,
+            "options": None,
+            "hints": False,
+            "prompt": b"x" * 40,
+            **fields,
+        }
+        request = Request(model=model, **wanted)
+        route = self.admission.route(self.table, who, request, Kind.CHAT, call)
+        return call, await self.admission.admit(call, self.table, who, request, route)
+
+    def settle(self, call: Call, *, tokens: int = 0, amount: int = 0) -> None:
+        assert call.ticket is not None
+        self.store.settle(call.ticket, tokens=tokens, amount=amount)
+
+
 async def admit(table: RoutingTable, who: Principal, model: str, kind: Kind = Kind.CHAT) -> str:
-    admission = Admission(cast(Keyring, None))  # the keyring has tests of its own
+    admission = Counting(table).admission
     request = Request(model=model, stream=False, options=None, hints=False, prompt=b"")
-    return admission.route(table, who, request, kind, Call("r", "chat", FakeEdge())).model.name
+    call = Call("r", "chat", FakeEdge())
+    route = admission.route(table, who, request, kind, call)
+    return (await admission.admit(call, table, who, request, route)).route.model.name
 
 
 async def test_names_and_aliases_are_found(table: RoutingTable) -> None:
@@ -97,3 +183,175 @@ def test_no_key_is_said_to_be_no_key(header: bytes | None) -> None:
 def test_a_bearer_token_is_taken_whole() -> None:
     assert bearer(b"Bearer ask-x-y") == "ask-x-y"
     assert bearer(b"bearer  ask-x-y ") == "ask-x-y"
+
+
+def holder(tier: str | None = None, account: str | None = None) -> Principal:
+    return Principal(
+        key_id="k",
+        key_name="k",
+        team_id="team_1",
+        team_name="t",
+        org_id="org_1",
+        tier=tier,
+        tier_holder="team_1" if tier else None,
+        account=account,
+    )
+
+
+DEAR = (1024 + 40) * 1_000 + 1000 * 10_000
+"""The most 40 bytes of prompt and 1,000 tokens of output can cost of `dear`, in nano-USD."""
+
+
+async def test_a_request_too_many_is_refused_and_told_when(table: RoutingTable) -> None:
+    counting = Counting(table)
+    for _ in range(2):
+        call, _ = await counting.ask(holder("few"), "chat-one")
+        counting.settle(call, tokens=10)
+    with pytest.raises(RateLimited, match="Your team's limit of 2 requests a minute") as caught:
+        await counting.ask(holder("few"), "chat-one")
+    assert caught.value.retry_after is not None
+    assert (b"x-ratelimit-remaining-requests", b"0") in caught.value.headers
+    counting.now += caught.value.retry_after
+    await counting.ask(holder("few"), "chat-one")
+
+
+async def test_one_at_a_time_is_one_at_a_time(table: RoutingTable) -> None:
+    counting = Counting(table)
+    call, _ = await counting.ask(holder("few"), "chat-one", max_output=1)
+    with pytest.raises(RateLimited) as caught:
+        await counting.ask(holder("few"), "chat-one", max_output=1)
+    assert caught.value.code == "too_many_parallel_requests"
+    counting.settle(call)
+    await counting.ask(holder("few"), "chat-one", max_output=1)
+
+
+async def test_tokens_are_charged_before_and_corrected_after(table: RoutingTable) -> None:
+    counting = Counting(table)
+    call, _ = await counting.ask(holder("few"), "dear", max_output=900)
+    assert call.ticket is not None
+    assert call.ticket.tokens == 910
+    counting.settle(call, tokens=30)
+    call, _ = await counting.ask(holder("few"), "dear", max_output=900)
+    tokens = (
+        next(each for each in call.ticket.standings if each.window.unit == "tokens") if call.ticket else None
+    )
+    assert tokens is not None
+    assert tokens.remaining == 1000 - 30 - 910
+
+
+async def test_a_generous_maximum_does_not_shut_out_what_a_limit_can_hold(table: RoutingTable) -> None:
+    call, _ = await Counting(table).ask(holder("few"), "dear", max_output=50_000)
+    assert call.ticket is not None
+    assert call.ticket.tokens == 1000
+
+
+async def test_what_it_can_cost_is_held(table: RoutingTable) -> None:
+    counting = Counting(table, balance=DEAR)
+    call, admitted = await counting.ask(holder(account="acct_1"), "dear")
+    assert call.ticket is not None
+    assert (call.ticket.held, call.ticket.balance) == (DEAR, 0)
+    assert admitted.max_output is None
+    with pytest.raises(PaymentRequired, match=r"1\.1064 are missing") as caught:
+        await counting.ask(holder(account="acct_1"), "dear")
+    assert caught.value.code == "insufficient_credits"
+    counting.settle(call, amount=1)
+    with pytest.raises(PaymentRequired, match="at most 999 tokens"):
+        await counting.ask(holder(account="acct_1"), "dear")
+
+
+async def test_an_empty_account_blocks_no_free_model_and_nobody_without_account(table: RoutingTable) -> None:
+    counting = Counting(table)
+    await counting.ask(holder(account="acct_1"), "chat-one")
+    await counting.ask(holder(), "dear")
+    with pytest.raises(PaymentRequired):
+        await counting.ask(holder(account="acct_1"), "dear")
+
+
+async def test_the_tier_may_shorten_or_switch(table: RoutingTable) -> None:
+    half = DEAR - 500 * 10_000
+    call, admitted = await Counting(table, balance=half).ask(holder("short", "acct_1"), "dear")
+    assert admitted.max_output == 500
+    assert call.ticket is not None
+    assert call.ticket.held == half
+    with pytest.raises(PaymentRequired):
+        await Counting(table, balance=1000).ask(holder("short", "acct_1"), "dear")
+    call, admitted = await Counting(table, balance=half).ask(holder("other", "acct_1"), "dear")
+    assert admitted.route.model.name == "chat-one"
+    assert call.model is admitted.route.model
+
+
+async def test_a_model_without_an_end_gets_one_unless_it_streams(table: RoutingTable) -> None:
+    plenty = Counting(table, balance=10**12)
+    _, whole = await plenty.ask(holder(account="acct_1"), "endless")
+    assert (whole.max_output, whole.endless) == (16_384, False)
+    _, stream = await plenty.ask(holder(account="acct_1"), "endless", stream=True)
+    assert (stream.max_output, stream.endless) == (None, True)
+    _, free = await plenty.ask(holder(), "endless")
+    assert (free.max_output, free.endless) == (None, False)
+    _, given = await plenty.ask(holder(account="acct_1"), "endless", max_output=5)
+    assert (given.max_output, given.endless) == (None, False)
+
+
+def budget(action: Action, amount: int, to: str | None = None) -> Cap:
+    made = Budget(
+        id="bud_1",
+        org_id="org_1",
+        name="March",
+        subject=Subject(kind=SubjectKind.TEAM, id="team_1"),
+        period=Period.MONTH,
+        time_zone="UTC",
+        amount_nano=amount,
+        action=action,
+        downgrade_to=to,
+    )
+    return cap_of(made, 1_000_000.0)
+
+
+async def test_a_hard_budget_refuses_what_may_exceed_it(table: RoutingTable) -> None:
+    counting = Counting(table, caps=(budget(Action.HARD, DEAR),))
+    call, _ = await counting.ask(holder(), "dear")
+    with pytest.raises(PaymentRequired, match="The budget 'March'") as caught:
+        await counting.ask(holder(), "dear")
+    assert caught.value.code == "budget_exceeded"
+    counting.settle(call, amount=0)
+    await counting.ask(holder(), "dear")
+    await counting.ask(holder(), "chat-one")
+
+
+async def test_a_budget_that_downgrades_goes_to_the_model_it_names_or_the_cheapest(
+    table: RoutingTable,
+) -> None:
+    named = Counting(table, caps=(budget(Action.DOWNGRADE, DEAR, "cheap"),))
+    await named.ask(holder(), "dear")
+    _, admitted = await named.ask(holder(), "dear")
+    assert admitted.route.model.name == "cheap"
+    cheapest = Counting(table, caps=(budget(Action.DOWNGRADE, 1),))
+    _, admitted = await cheapest.ask(holder(), "dear")
+    assert admitted.route.model.free
+
+
+async def test_the_tier_says_which_models_and_features(table: RoutingTable) -> None:
+    counting = Counting(table)
+    with pytest.raises(ModelNotAllowed, match="narrow"):
+        await counting.ask(holder("narrow"), "dear")
+    with pytest.raises(Forbidden, match="vision"):
+        await counting.ask(holder("narrow"), "chat-one", pictures=1)
+    with pytest.raises(Unavailable, match="gone"):
+        await counting.ask(holder("gone"), "chat-one")
+
+
+async def test_rules_are_made_once_and_anew_when_something_changes(table: RoutingTable) -> None:
+    counting = Counting(table, balance=10**12)
+    who = holder("few", "acct_1")
+    first, _ = await counting.ask(who, "dear")
+    counting.settle(first)
+    second, _ = await counting.ask(who, "dear")
+    assert first.ticket is not None
+    assert second.ticket is not None
+    assert second.ticket.rules is first.ticket.rules
+    counting.settle(second)
+    counting.version += 1
+    counting.now += 120
+    third, _ = await counting.ask(who, "dear")
+    assert third.ticket is not None
+    assert third.ticket.rules is not first.ticket.rules
