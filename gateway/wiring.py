@@ -21,6 +21,7 @@ from gateway.access.door import Door
 from gateway.admission import Admission
 from gateway.alerts.desk import BudgetDesk
 from gateway.alerts.mail import mail_server
+from gateway.balances import Balances
 from gateway.call import request_ids
 from gateway.catalogue import LiveCatalogue
 from gateway.credit import Credit
@@ -187,6 +188,7 @@ class Gateway:
             self.database, changes, self.ledger, self.credit, lambda: self.catalogue.catalog.tiers
         )
         self.treasury = Treasury(self.credit, self.ledger, self.budgets.book, self.store)
+        self.balances = Balances(self.store, self.treasury.warm)
         self.admission = Admission(
             self.keyring,
             tokens=self.door.tokens,
