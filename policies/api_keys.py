@@ -87,6 +87,8 @@ class Credential(Struct, frozen=True, kw_only=True):
     expires_at: float = inf
     disabled: bool = False
     team_disabled: bool = False
+    user_disabled: bool = False
+    org_disabled: bool = False
 
     def __repr__(self) -> str:
         return f"Credential({display(self.principal.key_id)})"
@@ -183,7 +185,7 @@ def verify(credential: Credential, token: str, now: float, pepper: Pepper) -> Pr
     digest = pepper.digest(token[_SECRET_START:])
     if not hmac.compare_digest(digest, credential.digest):
         _accept_previous(credential, digest, now)
-    if credential.disabled or credential.team_disabled:
+    if credential.disabled or credential.user_disabled or credential.team_disabled or credential.org_disabled:
         raise _disabled(credential)
     if now >= credential.expires_at:
         raise ExpiredKey(
@@ -215,9 +217,21 @@ def _disabled(credential: Credential) -> DisabledKey:
             f"The API key {shown} ({principal.key_name!r}) is disabled. Its administrator can enable it with "
             f"`aspendos keys enable {principal.key_id}`."
         )
+    if credential.user_disabled:
+        return DisabledKey(
+            f"The user {principal.user_name!r}, whose the API key {shown} is, is disabled. Their administrator can "
+            f"enable them with `aspendos users update {principal.user_id} --enable`.",
+            code="disabled_user",
+        )
+    if credential.team_disabled:
+        return DisabledKey(
+            f"The team {principal.team_name!r} of the API key {shown} is disabled. Its administrator can "
+            f"enable it with `aspendos teams update {principal.team_name} --enable`."
+        )
     return DisabledKey(
-        f"The team {principal.team_name!r} of the API key {shown} is disabled. Its administrator can "
-        f"enable it with `aspendos teams update {principal.team_name} --enable`."
+        f"The organisation {principal.org_name!r} of the API key {shown} is disabled. Whoever runs the gateway can "
+        f"enable it with `aspendos organisations update {principal.org_id} --enable`.",
+        code="disabled_organisation",
     )
 
 

@@ -10,6 +10,7 @@ from gateway.database.keys import IssuedKey, KeyCreate, KeyService
 from gateway.database.teams import TeamCreate, TeamService
 from inference.ir.errors import Conflict
 from policies.api_keys import Pepper
+from policies.caller import OPERATOR
 
 PEPPER = b"a pepper for tests alone"
 
@@ -45,5 +46,7 @@ class Plane:
     ) -> IssuedKey:
         """A key of a team that is made if need be."""
         with suppress(Conflict):
-            await self.teams.create(TeamCreate(name=team))
-        return await self.keys.create(KeyCreate(team=team, name="k", models=models, expires=expires))
+            await self.teams.create(OPERATOR, TeamCreate(name=team))
+        return await self.keys.create(
+            OPERATOR, KeyCreate(team=team, name="k", models=models, expires=expires)
+        )

@@ -1,27 +1,34 @@
-"""What `teams` and `keys` share at the terminal: the control plane opened for one command, and its output.
+"""What commands share at the terminal: the control plane opened for one of them, and its output.
 
 Works straight on the database, with or without a running server; running servers hear of every change.
 """
 
 import asyncio
+import getpass
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 import structlog
 from msgspec import Struct
 
+from gateway.database.audit import Audit
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.keys import KeyService
+from gateway.database.members import MemberService
+from gateway.database.organisations import OrganisationService, Tiers
 from gateway.database.pepper import confirm_pepper, load_pepper
 from gateway.database.teams import TeamService
+from gateway.database.users import UserService
 from gateway.settings import Settings, SettingsError, load_settings
-from inference.ir.errors import AspendosError
+from inference.ir.errors import AspendosError, InvalidField
 from policies.api_keys import Pepper
+from policies.caller import Caller
 
 
 class Control(Struct, frozen=True, kw_only=True):
@@ -31,8 +38,13 @@ class Control(Struct, frozen=True, kw_only=True):
     database: Database
     changes: Changes
     pepper: Pepper
+    caller: Caller
+    organisations: OrganisationService
     teams: TeamService
+    users: UserService
+    members: MemberService
     keys: KeyService
+    audit: Audit
     confirm: Callable[[], Awaitable[None]]
 
 
@@ -57,18 +69,49 @@ async def _with_control(work: Callable[[Control], Awaitable[str]], environ: Mapp
         await database.migrate()
         pepper = load_pepper(settings.data_dir, environ)
         changes = Changes(database, settings.redis_url)
+        tiers = _tiers(settings.config_path, environ)
         control = Control(
             settings=settings,
             database=database,
             changes=changes,
             pepper=pepper,
-            teams=TeamService(database, changes),
+            caller=Caller(kind="operator", name=f"command line ({_unix_user()})"),
+            organisations=OrganisationService(database, changes, tiers=tiers),
+            teams=TeamService(database, changes, tiers=tiers),
+            users=UserService(database, changes, tiers=tiers),
+            members=MemberService(database, changes),
+            audit=Audit(database),
             keys=KeyService(database, changes, pepper),
             confirm=lambda: confirm_pepper(database, pepper),
         )
         return await work(control)
     finally:
         await database.close()
+
+
+def _tiers(config_path: Path, environ: Mapping[str, str]) -> Tiers:
+    """The catalogue's tiers, read when they are asked for. Raises InvalidField where it has mistakes."""
+
+    def names() -> Container[str]:
+        from inference.catalog import CatalogError, read_catalog
+
+        try:
+            return read_catalog(config_path, environ).tiers.keys()
+        except CatalogError as error:
+            raise InvalidField(
+                f"The catalogue {config_path} has mistakes, so its tiers are not known (`aspendos check-config` lists "
+                f"them): {error}",
+                param="tier",
+            ) from None
+
+    return names
+
+
+def _unix_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"uid {os.getuid()}"
 
 
 def _quiet_logs() -> None:

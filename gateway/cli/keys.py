@@ -41,7 +41,7 @@ def create(
         if create_team:
             await _ensure_team(control, team)
         wanted = KeyCreate(team=team, name=name, models=globs(models), expires=expires)
-        return _issued(await control.keys.create(wanted, created_by="cli"), json=json)
+        return _issued(await control.keys.create(control.caller, wanted, created_by="cli"), json=json)
 
     return run(work)
 
@@ -57,7 +57,7 @@ def list_(
     """List the keys, oldest first, without their secrets."""
 
     async def work(control: Control) -> str:
-        page = await control.keys.list(team=team, limit=limit, after=after)
+        page = await control.keys.list(control.caller, team=team, limit=limit, after=after)
         if json:
             return as_json(page)
         head = ("ID", "NAME", "TEAM", "STATE", "EXPIRES", "LAST USED", "MODELS")
@@ -84,7 +84,7 @@ def show(key: Reference, /, *, json: Json = False) -> int:
     """Show one key, without its secret."""
 
     async def work(control: Control) -> str:
-        return _shown(await control.keys.get(key), json=json)
+        return _shown(await control.keys.get(control.caller, key), json=json)
 
     return run(work)
 
@@ -122,7 +122,10 @@ def rotate(
 
     async def work(control: Control) -> str:
         await control.confirm()
-        return _issued(await control.keys.rotate(key, overlap_seconds=seconds(overlap, "overlap")), json=json)
+        return _issued(
+            await control.keys.rotate(control.caller, key, overlap_seconds=seconds(overlap, "overlap")),
+            json=json,
+        )
 
     return run(work)
 
@@ -144,8 +147,8 @@ def delete(key: Reference, /, *, json: Json = False) -> int:
     """Delete a key for good. Its usage records stay."""
 
     async def work(control: Control) -> str:
-        found = await control.keys.get(key)
-        await control.keys.delete(found.id)
+        found = await control.keys.get(control.caller, key)
+        await control.keys.delete(control.caller, found.id)
         return as_json({"deleted": found.id}) if json else f"Deleted the key {found.display}."
 
     return run(work)
@@ -153,16 +156,16 @@ def delete(key: Reference, /, *, json: Json = False) -> int:
 
 def _patch(key: str, patch: KeyPatch, *, json: bool) -> int:
     async def work(control: Control) -> str:
-        return _shown(await control.keys.update(key, patch), json=json)
+        return _shown(await control.keys.update(control.caller, key, patch), json=json)
 
     return run(work)
 
 
 async def _ensure_team(control: Control, team: str) -> None:
     try:
-        await control.teams.get(team)
+        await control.teams.get(control.caller, team)
     except NotFound:
-        await control.teams.create(TeamCreate(name=team))
+        await control.teams.create(control.caller, TeamCreate(name=team))
 
 
 def _issued(issued: IssuedKey, *, json: bool) -> str:

@@ -23,7 +23,7 @@ def create(name: str, /, *, models: Models = None, json: Json = False) -> int:
     """Make a team. Without --models its keys may use every model."""
 
     async def work(control: Control) -> str:
-        team = await control.teams.create(TeamCreate(name=name, models=globs(models)))
+        team = await control.teams.create(control.caller, TeamCreate(name=name, models=globs(models)))
         return as_json(team) if json else _card(team)
 
     return run(work)
@@ -39,7 +39,7 @@ def list_(
     """List the teams, oldest first."""
 
     async def work(control: Control) -> str:
-        page = await control.teams.list(limit=limit, after=after)
+        page = await control.teams.list(control.caller, limit=limit, after=after)
         if json:
             return as_json(page)
         rows = [
@@ -56,7 +56,7 @@ def show(team: Reference, /, *, json: Json = False) -> int:
     """Show one team."""
 
     async def work(control: Control) -> str:
-        found = await control.teams.get(team)
+        found = await control.teams.get(control.caller, team)
         return as_json(found) if json else _card(found)
 
     return run(work)
@@ -83,7 +83,7 @@ def update(
             models=() if all_models else UNSET if models is None else globs(models),
             disabled=UNSET if enable is None else not enable,
         )
-        changed = await control.teams.update(team, patch)
+        changed = await control.teams.update(control.caller, team, patch)
         return as_json(changed) if json else _card(changed)
 
     return run(work)
@@ -100,7 +100,7 @@ def delete(
     """Delete a team. Its usage records stay."""
 
     async def work(control: Control) -> str:
-        await control.teams.delete(team, with_keys=with_keys)
+        await control.teams.delete(control.caller, team, with_keys=with_keys)
         return as_json({"deleted": team}) if json else f"Deleted the team {team}."
 
     return run(work)

@@ -46,7 +46,7 @@ from gateway.database.budget_views import (
 )
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
-from gateway.database.teams import MOST_LISTED
+from gateway.database.pages import MOST_LISTED
 from inference.ir.errors import InvalidField, NotFound
 from policies.api_keys import Entropy
 from policies.caller import Caller

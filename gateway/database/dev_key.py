@@ -10,8 +10,11 @@ import structlog
 
 from gateway.database.keyring import Keyring
 from gateway.database.keys import KeyCreate, KeyService
+from gateway.database.pages import MOST_LISTED
+from gateway.database.tables import DEFAULT_ORG
 from gateway.database.teams import TeamCreate, TeamService
 from inference.ir.errors import Conflict, Unauthenticated
+from policies.caller import OPERATOR
 
 TEAM = "default"
 _FILE = "dev-key"
@@ -33,13 +36,19 @@ async def ensure_dev_key(data_dir: Path, keyring: Keyring, teams: TeamService, k
             _log.info("the kept key is replaced", reason=error.message)
         else:
             return kept
-    try:
-        await teams.create(TeamCreate(name=TEAM))
-    except Conflict:
-        _log.debug("the team is there already", team=TEAM)
-    issued = await keys.create(KeyCreate(team=TEAM, name="made at first start"), created_by="serve")
+    wanted = KeyCreate(team=await _team(teams), name="made at first start")
+    issued = await keys.create(OPERATOR, wanted, created_by="serve")
     _write(path, issued.key)
     return issued.key
+
+
+async def _team(teams: TeamService) -> str:
+    """The id of the team `default` of the organisation `default`."""
+    try:
+        return (await teams.create(OPERATOR, TeamCreate(name=TEAM))).id
+    except Conflict:
+        page = await teams.list(OPERATOR, organisation=DEFAULT_ORG, limit=MOST_LISTED)
+        return next((team.id for team in page.data if team.name == TEAM), TEAM)
 
 
 def _write(path: Path, key: str) -> None:

@@ -13,12 +13,14 @@ from math import inf
 import structlog
 from sqlalchemy import bindparam, or_, select, update
 
-from gateway.database.changes import Changes
+from gateway.database.changes import Changes, News
 from gateway.database.engine import Database
 from gateway.database.pepper import confirm_pepper
-from gateway.database.tables import KeyRow, TeamRow
+from gateway.database.tables import KeyRow, OrganisationRow, TeamRow, UserRow
+from gateway.database.validity import stored_limits
 from gateway.tasks import spawn
 from inference.ir.errors import ServiceError, Unavailable
+from inference.ir.tiers import Limits
 from policies.api_keys import Credential, Pepper, Principal, claimed_id, public_id_of, unknown, verify
 
 _LOOK_SECONDS = 5.0
@@ -151,11 +153,12 @@ class Keyring:
                 await confirm_pepper(self._database, self._pepper)
                 self._confirmed = True
             news = await self._changes.since(self._seq)
-            if news.everything or len(news.keys) + len(news.teams) > _BATCH:
+            of = len(news.keys) + len(news.users) + len(news.teams) + len(news.orgs)
+            if news.everything or of > _BATCH:
                 self._credentials = await self._read()
-            elif news.keys or news.teams:
-                found = await self._read(keys=news.keys, teams=news.teams)
-                for public_id in self._touched(news.keys, news.teams) - found.keys():
+            elif of:
+                found = await self._read(news)
+                for public_id in self._touched(news) - found.keys():
                     del self._credentials[public_id]
                 self._credentials.update(found)
             self._seq = news.seq
@@ -224,7 +227,7 @@ class Keyring:
             told = False
             try:
                 async with self._filling:
-                    found = await self._read(keys=batch.keys())
+                    found = await self._read(News(seq=0, everything=False, keys=frozenset(batch)))
                     self._credentials.update(found)
                 self._remember_absent(batch.keys() - found.keys())
                 told = True
@@ -245,27 +248,45 @@ class Keyring:
         while len(self._absent) > _MOST_ABSENT:
             del self._absent[next(iter(self._absent))]
 
-    def _touched(self, keys: frozenset[str], teams: frozenset[str]) -> set[str]:
+    def _touched(self, news: News) -> set[str]:
+        """Keys in memory that `news` is about."""
         return {
             public_id
             for public_id, credential in self._credentials.items()
-            if public_id in keys or credential.principal.team_id in teams
+            if public_id in news.keys
+            or credential.principal.team_id in news.teams
+            or credential.principal.user_id in news.users
+            or credential.principal.org_id in news.orgs
         }
 
-    async def _read(
-        self, keys: Iterable[str] | None = None, teams: Iterable[str] = ()
-    ) -> dict[str, Credential]:
-        """Credentials of these keys and of these teams' keys; of all keys for None."""
-        query = select(KeyRow, TeamRow).join(TeamRow, KeyRow.team_id == TeamRow.id)
-        if keys is not None:
-            query = query.where(or_(KeyRow.id.in_(list(keys)), KeyRow.team_id.in_(list(teams))))
+    async def _read(self, news: News | None = None) -> dict[str, Credential]:
+        """Credentials of all keys that `news` is about; of all keys for None."""
+        query = (
+            select(KeyRow, TeamRow, OrganisationRow, UserRow)
+            .join(TeamRow, KeyRow.team_id == TeamRow.id)
+            .join(OrganisationRow, TeamRow.org_id == OrganisationRow.id)
+            .outerjoin(UserRow, KeyRow.user_id == UserRow.id)
+        )
+        if news is not None:
+            columns = (
+                (KeyRow.id, news.keys),
+                (KeyRow.team_id, news.teams),
+                (KeyRow.user_id, news.users),
+                (TeamRow.org_id, news.orgs),
+            )
+            query = query.where(or_(*(column.in_(list(ids)) for column, ids in columns if ids)))
         async with self._database.reading() as session:
             rows = (await session.execute(query)).all()
-        return {key.id: _credential(key, team) for key, team in rows}
+        return {row[0].id: _credential(*row) for row in rows}
 
 
-def _credential(key: KeyRow, team: TeamRow) -> Credential:
+def _credential(
+    key: KeyRow, team: TeamRow, organisation: OrganisationRow, user: UserRow | None
+) -> Credential:
     previous = key.previous_secret_hash
+    # From the nearest to the key to the farthest.
+    around = (team, organisation) if user is None else (user, team, organisation)
+    holder = next((row for row in around if row.tier is not None), None)
     return Credential(
         principal=Principal(
             key_id=key.id,
@@ -274,6 +295,16 @@ def _credential(key: KeyRow, team: TeamRow) -> Credential:
             team_name=team.name,
             models=tuple(key.models),
             team_models=tuple(team.models),
+            org_id=organisation.id,
+            org_name=organisation.name,
+            user_id=user.id if user is not None else None,
+            user_name=user.name if user is not None else None,
+            tier=holder.tier if holder is not None else None,
+            tier_holder=holder.id if holder is not None else None,
+            account=next((row.account for row in around if row.account is not None), None),
+            limits=_limits(key, team, organisation, user),
+            features=tuple(key.features),
+            tags=organisation.tags | team.tags | (user.tags if user is not None else {}) | key.tags,
         ),
         digest=bytes.fromhex(key.secret_hash),
         previous_digest=bytes.fromhex(previous) if previous else None,
@@ -281,7 +312,18 @@ def _credential(key: KeyRow, team: TeamRow) -> Credential:
         expires_at=key.expires_at.timestamp() if key.expires_at else inf,
         disabled=key.disabled,
         team_disabled=team.disabled,
+        user_disabled=user is not None and user.disabled,
+        org_disabled=organisation.disabled,
     )
+
+
+def _limits(
+    key: KeyRow, team: TeamRow, organisation: OrganisationRow, user: UserRow | None
+) -> tuple[tuple[str, str, Limits], ...]:
+    """Limits of the key's own and of whose it is."""
+    scopes = (("key", key), ("user", user), ("team", team), ("org", organisation))
+    found = ((kind, row.id, stored_limits(row.limits)) for kind, row in scopes if row is not None)
+    return tuple((kind, name, limits) for kind, name, limits in found if limits is not None)
 
 
 def _cannot_tell() -> Unavailable:

@@ -5,40 +5,54 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
-from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.database import validity
+from gateway.database import audit, validity
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
-from gateway.database.tables import DEFAULT_ORG, KeyRow, TeamRow
-from inference.ir.errors import Conflict, InvalidField, NotFound
+from gateway.database.organisations import Tiers, find_organisation
+from gateway.database.pages import page_query
+from gateway.database.tables import DEFAULT_ORG, KeyRow, MembershipRow, TeamRow
+from inference.ir.errors import Conflict, NotFound
+from inference.ir.tiers import Limits
 from policies import allowlist
 from policies.api_keys import Entropy
-
-_Listed = TypeVar("_Listed", TeamRow, KeyRow)
-
-MOST_LISTED = 200
-"""Rows in one page, at most."""
+from policies.caller import Caller
+from policies.roles import Permission
 
 
 class TeamCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A team to be made. `models` are globs of model names; an empty list allows all."""
+    """A team to be made. `models` are globs of model names; an empty list allows all.
+
+    `organisation` is an id or a name; without it, it is the caller's own, and the operator's `default`. Only the
+    operator may give a `tier`. `limits` come on top of a tier's and never lift them.
+    """
 
     name: str
+    organisation: str | None = None
     models: tuple[str, ...] = ()
+    tier: str | None = None
+    limits: Limits | None = None
+    tags: dict[str, str] = field(default_factory=dict[str, str])
     metadata: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class TeamPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What shall change; what is left out stays. `metadata` is replaced whole."""
+    """What shall change; what is left out stays. `metadata` and `tags` are replaced whole.
+
+    Only the operator may change `tier`.
+    """
 
     name: str | UnsetType = UNSET
     models: tuple[str, ...] | UnsetType = UNSET
+    tier: str | UnsetType | None = UNSET
+    limits: Limits | UnsetType | None = UNSET
+    tags: dict[str, str] | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
 
@@ -47,12 +61,18 @@ class Team(Struct, frozen=True, kw_only=True):
     """A team as it stands. `keys` counts its keys, disabled and expired ones included."""
 
     id: str
+    organisation: str
     name: str
     models: tuple[str, ...]
+    tier: str | None
+    limits: Limits | None
+    tags: dict[str, str]
     disabled: bool
+    account: str | None
     metadata: dict[str, str]
     created_at: datetime
     keys: int
+    members: int
 
 
 class TeamPage(Struct, frozen=True, kw_only=True):
@@ -66,7 +86,7 @@ class TeamPage(Struct, frozen=True, kw_only=True):
 class TeamService:
     """Create, read, change and delete teams. Wherever a team is named, its id and its name both do.
 
-    Everything raises Unavailable when the database is away.
+    A caller's own organisation is all there is to them. Everything raises Unavailable when the database is away.
     """
 
     def __init__(
@@ -74,69 +94,94 @@ class TeamService:
         database: Database,
         changes: Changes,
         *,
+        tiers: Tiers | None = None,
         entropy: Entropy = secrets.token_bytes,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._changes = changes
+        self._tiers = tiers
         self._entropy = entropy
         self._clock = clock
 
-    async def create(self, wanted: TeamCreate) -> Team:
-        """Raises InvalidField, or Conflict when the name is taken."""
-        row = TeamRow(
-            id=f"team_{self._entropy(8).hex()}",
-            org_id=DEFAULT_ORG,
-            tags={},
-            name=validity.name(wanted.name),
-            models=list(allowlist.clean(wanted.models)),
-            disabled=False,
-            labels=validity.labels(wanted.metadata),
-            created_at=datetime.fromtimestamp(self._clock(), UTC),
-        )
+    async def create(self, caller: Caller, wanted: TeamCreate) -> Team:
+        """A user who makes a team is its first admin. Raises InvalidField, Forbidden, or Conflict when the name
+        is taken."""
+        caller.require(Permission.TEAMS_WRITE)
+        if wanted.tier is not None:
+            caller.require(Permission.OPERATE)
+        now = datetime.fromtimestamp(self._clock(), UTC)
         async with self._changes.writing() as session:
+            home = wanted.organisation or caller.org_id or DEFAULT_ORG
+            organisation = await find_organisation(session, caller, home, "organisation")
+            row = TeamRow(
+                id=f"team_{self._entropy(8).hex()}",
+                org_id=organisation.id,
+                name=validity.name(wanted.name),
+                models=list(allowlist.clean(wanted.models)),
+                tier=validity.tier(wanted.tier, self._tiers and self._tiers()),
+                limits=validity.limits(wanted.limits),
+                tags=validity.tags(wanted.tags),
+                disabled=False,
+                labels=validity.labels(wanted.metadata),
+                created_at=now,
+            )
             session.add(row)
             await _flush_named(session, row.name)
+            if caller.user_id is not None:
+                session.add(
+                    MembershipRow(team_id=row.id, user_id=caller.user_id, role="admin", created_at=now)
+                )
             await self._changes.record(session, "team", row.id)
-        return _team(row, 0)
+            await audit.record(
+                session, caller, "team.create", "team", row.id, after=_audited(row), org_id=row.org_id
+            )
+        return _team(row, 0, 0 if caller.user_id is None else 1)
 
-    async def list(self, *, limit: int = 50, after: str | None = None) -> TeamPage:
-        """Raises InvalidField for a `limit` outside 1 to 200 or an unknown `after`."""
+    async def list(
+        self, caller: Caller, *, organisation: str | None = None, limit: int = 50, after: str | None = None
+    ) -> TeamPage:
+        """Raises NotFound (organisation), InvalidField for a `limit` outside 1 to 200 or an unknown `after`."""
         async with self._database.reading() as session:
-            query = await page_query(session, select(TeamRow), TeamRow, limit, after)
+            query = _visible(caller)
+            if organisation is not None:
+                home = await find_organisation(session, caller, organisation, "organisation")
+                query = query.where(TeamRow.org_id == home.id)
+            query = await page_query(session, query, TeamRow, limit, after)
             rows = (await session.execute(query)).scalars().all()
-            counts = await self._counts(session, rows)
-        page = tuple(_team(row, counts.get(row.id, 0)) for row in rows[:limit])
+            counts = await _counts(session, rows)
+        page = tuple(_team(row, *counts[row.id]) for row in rows[:limit])
         return TeamPage(data=page, has_more=len(rows) > limit, last_id=page[-1].id if page else None)
 
-    async def get(self, reference: str) -> Team:
+    async def get(self, caller: Caller, reference: str) -> Team:
         """Raises NotFound."""
         async with self._database.reading() as session:
-            row = await find_team(session, reference)
-            counts = await self._counts(session, [row])
-        return _team(row, counts.get(row.id, 0))
+            row = await find_team(session, caller, reference)
+            counts = await _counts(session, [row])
+        return _team(row, *counts[row.id])
 
-    async def update(self, reference: str, patch: TeamPatch) -> Team:
-        """Raises NotFound, InvalidField, or Conflict when the name is taken."""
+    async def update(self, caller: Caller, reference: str, patch: TeamPatch) -> Team:
+        """Raises NotFound, Forbidden, InvalidField, or Conflict when the name is taken."""
+        caller.require(Permission.TEAMS_WRITE)
         async with self._changes.writing() as session:
-            row = await find_team(session, reference)
-            if patch.name is not UNSET:
-                row.name = validity.name(patch.name)
-            if patch.models is not UNSET:
-                row.models = list(allowlist.clean(patch.models))
-            if patch.disabled is not UNSET:
-                row.disabled = patch.disabled
-            if patch.metadata is not UNSET:
-                row.labels = validity.labels(patch.metadata)
+            row = await find_team(session, caller, reference)
+            if patch.tier is not UNSET:
+                caller.require(Permission.OPERATE)
+            before = _audited(row)
+            self._apply(row, patch)
             await _flush_named(session, row.name)
             await self._changes.record(session, "team", row.id)
-            counts = await self._counts(session, [row])
-        return _team(row, counts.get(row.id, 0))
+            was, now = audit.changed(before, _audited(row))
+            await audit.record(session, caller, "team.update", "team", row.id, was, now, org_id=row.org_id)
+            counts = await _counts(session, [row])
+        return _team(row, *counts[row.id])
 
-    async def delete(self, reference: str, *, with_keys: bool = False) -> None:
+    async def delete(self, caller: Caller, reference: str, *, with_keys: bool = False) -> None:
         """Raises NotFound, or Conflict while the team has keys and `with_keys` is not said."""
+        caller.require(Permission.TEAMS_WRITE)
         async with self._changes.writing() as session:
-            row = await find_team(session, reference)
+            row = await find_team(session, caller, reference)
+            keys, _ = (await _counts(session, [row]))[row.id]
             if with_keys:
                 await session.execute(delete(KeyRow).where(KeyRow.team_id == row.id))
             await session.delete(row)
@@ -149,44 +194,77 @@ class TeamService:
                     code="team_has_keys",
                 ) from error
             await self._changes.record(session, "team", row.id)
+            await audit.record(
+                session,
+                caller,
+                "team.delete",
+                "team",
+                row.id,
+                before=_audited(row) | {"keys": keys},
+                org_id=row.org_id,
+            )
 
-    async def _counts(self, session: AsyncSession, rows: Sequence[TeamRow]) -> dict[str, int]:
-        query = (
-            select(KeyRow.team_id, func.count())
-            .where(KeyRow.team_id.in_([row.id for row in rows]))
-            .group_by(KeyRow.team_id)
+    def _apply(self, row: TeamRow, patch: TeamPatch) -> None:
+        if patch.name is not UNSET:
+            row.name = validity.name(patch.name)
+        if patch.models is not UNSET:
+            row.models = list(allowlist.clean(patch.models))
+        if patch.tier is not UNSET:
+            row.tier = validity.tier(patch.tier, self._tiers and self._tiers())
+        if patch.limits is not UNSET:
+            row.limits = validity.limits(patch.limits)
+        if patch.tags is not UNSET:
+            row.tags = validity.tags(patch.tags)
+        if patch.disabled is not UNSET:
+            row.disabled = patch.disabled
+        if patch.metadata is not UNSET:
+            row.labels = validity.labels(patch.metadata)
+
+
+async def find_team(
+    session: AsyncSession, caller: Caller, reference: str, param: str | None = None
+) -> TeamRow:
+    """The team with this id, else with this name, that the caller may see.
+
+    Raises NotFound naming the nearest, or some, teams; Conflict where the operator's name fits teams of several
+    organisations.
+    """
+    wanted = validity.searchable(reference)
+    query = _visible(caller).where((TeamRow.id == wanted) | (TeamRow.name == wanted))
+    rows = (await session.execute(query.order_by(TeamRow.created_at))).scalars().all()
+    exact = next((row for row in rows if row.id == wanted), None)
+    if exact is not None:
+        return exact
+    if len(rows) > 1:
+        listed = ", ".join(f"{row.id} (in {row.org_id})" for row in rows[:5])
+        raise Conflict(
+            f"Several teams are named {wanted!r}: {listed}. Name one by its id.",
+            code="team_ambiguous",
+            param=param,
         )
-        return {row[0]: row[1] for row in await session.execute(query)}
-
-
-async def find_team(session: AsyncSession, reference: str, param: str | None = None) -> TeamRow:
-    """The team with this id, else with this name. Raises NotFound naming the nearest, or some, teams."""
-    matches: ColumnElement[bool] = (TeamRow.id == reference) | (TeamRow.name == reference)
-    rows = (await session.execute(select(TeamRow).where(matches))).scalars().all()
     if rows:
-        return next((row for row in rows if row.id == reference), rows[0])
-    names = (await session.execute(select(TeamRow.name).order_by(TeamRow.name).limit(1000))).scalars().all()
-    near = difflib.get_close_matches(reference, names, n=3) or names[:5]
+        return rows[0]
+    known = _visible(caller).with_only_columns(TeamRow.name).order_by(TeamRow.name).limit(1000)
+    names = [str(name) for name in (await session.execute(known)).scalars()]
+    near = difflib.get_close_matches(wanted, names, n=3) or names[:5]
     hint = f"There is {', '.join(repr(name) for name in near)}." if near else "There is no team yet."
-    raise NotFound(f"There is no team {reference!r}. {hint}", code="team_not_found", param=param)
+    raise NotFound(f"There is no team {wanted!r}. {hint}", code="team_not_found", param=param)
 
 
-async def page_query(
-    session: AsyncSession,
-    query: Select[_Listed],
-    table: type[_Listed],
-    limit: int,
-    after: str | None,
-) -> Select[_Listed]:
-    """Oldest first, from behind the row `after`, one row more than `limit` to see whether there are more."""
-    if not 1 <= limit <= MOST_LISTED:
-        raise InvalidField(f"limit is {limit}; 1 to {MOST_LISTED} were expected.", param="limit")
-    if after is not None:
-        last = await session.get(table, after)
-        if last is None:
-            raise InvalidField(f"after is {after!r}, which is not there (any more).", param="after")
-        query = query.where(tuple_(table.created_at, table.id) > tuple_(last.created_at, last.id))
-    return query.order_by(table.created_at, table.id).limit(limit + 1)
+def _visible(caller: Caller) -> Select[TeamRow]:
+    query = select(TeamRow)
+    return query if caller.is_operator else query.where(TeamRow.org_id == caller.org_id)
+
+
+async def _counts(session: AsyncSession, rows: Sequence[TeamRow]) -> dict[str, tuple[int, int]]:
+    """Keys and members of each."""
+    ids = [row.id for row in rows]
+    found: list[dict[str, int]] = []
+    for column in (KeyRow.team_id, MembershipRow.team_id):
+        query = select(column, func.count()).where(column.in_(ids)).group_by(column)
+        found.append({row[0]: row[1] for row in await session.execute(query)})
+    keys, members = found
+    return {name: (keys.get(name, 0), members.get(name, 0)) for name in ids}
 
 
 async def _flush_named(session: AsyncSession, name: str) -> None:
@@ -198,13 +276,31 @@ async def _flush_named(session: AsyncSession, name: str) -> None:
         ) from error
 
 
-def _team(row: TeamRow, keys: int) -> Team:
+def _audited(row: TeamRow) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "models": list(row.models),
+        "tier": row.tier,
+        "limits": row.limits,
+        "tags": dict(row.tags),
+        "metadata": dict(row.labels),
+        "disabled": row.disabled,
+    }
+
+
+def _team(row: TeamRow, keys: int, members: int) -> Team:
     return Team(
         id=row.id,
+        organisation=row.org_id,
         name=row.name,
         models=tuple(row.models),
+        tier=row.tier,
+        limits=validity.stored_limits(row.limits),
+        tags=row.tags,
         disabled=row.disabled,
+        account=row.account,
         metadata=row.labels,
         created_at=row.created_at,
         keys=keys,
+        members=members,
     )

@@ -4,10 +4,15 @@ Pure; refuses to know where the values go.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from inference.ir.errors import InvalidField
+from inference.ir.tiers import NO_LIMITS, Feature, Limits
 
 _MOST_NAME = 64
 _MOST_LABELS = 32
@@ -15,6 +20,11 @@ _MOST_LABEL = 256
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _DURATION = re.compile(r"(\d{1,9})([smhdw])")
 _LONGEST = timedelta(days=36500)
+_MOST_EMAIL = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)*")
+_TAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}", re.ASCII)
+_TAG_TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 def name(value: str, param: str = "name") -> str:
@@ -36,6 +46,8 @@ def labels(value: Mapping[str, str], param: str = "metadata") -> dict[str, str]:
     if len(value) > _MOST_LABELS:
         raise InvalidField(f"{param} holds {len(value)} labels; the most is {_MOST_LABELS}.", param=param)
     for label, text in value.items():
+        if "\x00" in label + text:
+            raise InvalidField(f"{param} holds a NUL character, which cannot be stored.", param=param)
         if not 1 <= len(label) <= _MOST_NAME or len(text) > _MOST_LABEL:
             raise InvalidField(
                 f"{param} has a label out of bounds: names have 1 to {_MOST_NAME} characters, "
@@ -90,3 +102,89 @@ def seconds(value: str, param: str) -> float:
             f"{param} is {value!r}; a duration such as '90s' or '1d' was expected.", param=param
         )
     return float(int(match[1]) * _UNITS[match[2]])
+
+
+def searchable(reference: str) -> str:
+    """A reference fit to look for: no database finds a NUL character, and PostgreSQL refuses to look."""
+    return reference.replace("\x00", "\ufffd")
+
+
+def email(value: str, param: str = "email") -> str:
+    """An e-mail address in small letters. Whether it takes mail is not asked. Raises InvalidField."""
+    address = value.strip().lower()
+    if len(address) > _MOST_EMAIL or not address.isprintable() or not _EMAIL.fullmatch(address):
+        raise InvalidField(
+            f"{param} is {value[:80]!r}; an address such as 'ada@example.com' was expected.", param=param
+        )
+    return address
+
+
+def tags(value: Mapping[str, str], param: str = "tags") -> dict[str, str]:
+    """At most 32 tags; names of letters, digits, `_`, `.` and `-`, values of 1 to 256 characters.
+
+    Raises InvalidField.
+    """
+    if len(value) > _MOST_LABELS:
+        raise InvalidField(f"{param} holds {len(value)} tags; the most is {_MOST_LABELS}.", param=param)
+    for tag, text in value.items():
+        if not _TAG_NAME.fullmatch(tag) or not _TAG_TEXT.fullmatch(text):
+            raise InvalidField(
+                f"{param} has the tag {tag[:64]!r}: a name of up to 64 letters, digits, '_', '.' and '-', such as "
+                "'project', and a value of 1 to 256 characters were expected.",
+                param=param,
+            )
+    return dict(value)
+
+
+def features(value: Iterable[str], param: str = "features") -> list[str]:
+    """Features a key may use, doubles removed. Raises InvalidField."""
+    known = [feature.value for feature in Feature]
+    found = list(dict.fromkeys(value))
+    for feature in found:
+        if feature not in known:
+            raise InvalidField(
+                f"{param} holds {feature[:40]!r}; any of {', '.join(known)} were expected.", param=param
+            )
+    return found
+
+
+def limits(value: Limits | None) -> dict[str, Any] | None:
+    """Limits as they are stored; none at all for limits that limit nothing."""
+    return None if value is None or value == NO_LIMITS else msgspec.to_builtins(value)
+
+
+def stored_limits(value: Mapping[str, Any] | None) -> Limits | None:
+    """Limits as they were stored."""
+    return None if value is None else msgspec.convert(value, Limits)
+
+
+def tier(value: str | None, known: Container[str] | None, param: str = "tier") -> str | None:
+    """The name of a tier of the catalogue; None for none. Raises InvalidField."""
+    if value is None:
+        return None
+    if known is not None and value not in known:
+        names = ", ".join(sorted(known)) if isinstance(known, Iterable) else ""
+        raise InvalidField(
+            f"{param} is {value[:64]!r}, which the catalogue does not have; it has {names or 'none'}.",
+            param=param,
+        )
+    return name(value, param)
+
+
+def time_zone(value: str, param: str = "time_zone") -> str:
+    """The IANA name of a time zone, such as Europe/Istanbul. Raises InvalidField."""
+    try:
+        return ZoneInfo(value).key
+    except (ValueError, OSError, KeyError):  # not a name at all, a folder of names, an unknown name
+        raise InvalidField(
+            f"{param} is {value[:64]!r}; an IANA name such as 'UTC' or 'Europe/Istanbul' was expected.",
+            param=param,
+        ) from None
+
+
+def currency(value: str, param: str = "currency") -> str:
+    """A currency's code (ISO 4217) in capital letters. Raises InvalidField."""
+    code = value.strip().upper()
+    if not _CURRENCY.fullmatch(code):
+        raise InvalidField(f"{param} is {value[:16]!r}; a code such as 'USD' was expected.", param=param)
+    return code

@@ -14,6 +14,7 @@ from gateway.database.engine import Database
 from gateway.database.keys import KeyPatch
 from gateway.database.teams import TeamCreate, TeamPatch
 from inference.ir.errors import AspendosError
+from policies.caller import OPERATOR
 from tests.control_plane import Plane
 
 
@@ -63,7 +64,7 @@ class KeyringModel(RuleBasedStateMachine):
     @initialize()
     def two_teams(self) -> None:
         for name in ("a", "b"):
-            self.runner.run(self.plane.teams.create(TeamCreate(name=name)))
+            self.runner.run(self.plane.teams.create(OPERATOR, TeamCreate(name=name)))
         self.runner.run(self.plane.keyring.sync())
 
     @rule(team=st.sampled_from("ab"), hours=st.none() | st.integers(1, 5))
@@ -80,14 +81,14 @@ class KeyringModel(RuleBasedStateMachine):
     @rule(data=st.data(), disabled=st.booleans())
     def disable(self, data: st.DataObject, disabled: bool) -> None:
         key = data.draw(st.sampled_from(self.living()))
-        self.runner.run(self.plane.keys.update(key.id, KeyPatch(disabled=disabled)))
+        self.runner.run(self.plane.keys.update(OPERATOR, key.id, KeyPatch(disabled=disabled)))
         key.disabled = disabled
 
     @precondition(lambda self: self.living())
     @rule(data=st.data(), hours=st.integers(0, 3))
     def rotate(self, data: st.DataObject, hours: int) -> None:
         key = data.draw(st.sampled_from(self.living()))
-        issued = self.runner.run(self.plane.keys.rotate(key.id, overlap_seconds=hours * 3600))
+        issued = self.runner.run(self.plane.keys.rotate(OPERATOR, key.id, overlap_seconds=hours * 3600))
         key.secrets[-1].until = self.plane.clock.now + hours * 3600
         key.secrets.append(Secret(issued.key))
 
@@ -96,19 +97,19 @@ class KeyringModel(RuleBasedStateMachine):
     def expire(self, data: st.DataObject, hours: int | None) -> None:
         key = data.draw(st.sampled_from(self.living()))
         patch = KeyPatch(expires=f"{hours}h" if hours else None)
-        self.runner.run(self.plane.keys.update(key.id, patch))
+        self.runner.run(self.plane.keys.update(OPERATOR, key.id, patch))
         key.expires_at = self.plane.clock.now + hours * 3600 if hours else None
 
     @precondition(lambda self: self.living())
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(self.living()))
-        self.runner.run(self.plane.keys.delete(key.id))
+        self.runner.run(self.plane.keys.delete(OPERATOR, key.id))
         key.deleted = True
 
     @rule(team=st.sampled_from("ab"), disabled=st.booleans())
     def disable_team(self, team: str, disabled: bool) -> None:
-        self.runner.run(self.plane.teams.update(team, TeamPatch(disabled=disabled)))
+        self.runner.run(self.plane.teams.update(OPERATOR, team, TeamPatch(disabled=disabled)))
         (self.off.add if disabled else self.off.discard)(team)
 
     @rule(hours=st.integers(1, 3))

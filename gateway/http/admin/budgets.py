@@ -19,7 +19,7 @@ from gateway.database.budget_views import (
     WebhookSecret,
 )
 from gateway.database.budgets import BudgetService
-from gateway.database.teams import MOST_LISTED
+from gateway.database.pages import MOST_LISTED
 from gateway.http.caller import Caller
 from policies.roles import Permission
 

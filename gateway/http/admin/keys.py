@@ -15,7 +15,8 @@ from gateway.database.keys import (
     KeyRotate,
     KeyService,
 )
-from gateway.database.teams import MOST_LISTED
+from gateway.database.pages import MOST_LISTED
+from gateway.http.caller import Caller
 from policies.roles import Permission
 
 Reference = Annotated[str, PathParameter(description="The key's public id.")]
@@ -34,29 +35,45 @@ class KeyController(Controller):
     async def list_keys(
         self,
         keys: NamedDependency[KeyService],
+        caller: NamedDependency[Caller],
+        *,
+        organisation: Annotated[
+            str | None, QueryParameter(description="Only of this organisation, by id or name.")
+        ] = None,
         team: Annotated[str | None, QueryParameter(description="Only of this team, by id or name.")] = None,
+        user: Annotated[str | None, QueryParameter(description="Only this user's, by id or address.")] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MOST_LISTED, description="At most so many.")] = 50,
         after: Annotated[str | None, QueryParameter(description="An earlier page's `last_id`.")] = None,
     ) -> KeyPage:
-        """Never their secrets. While `has_more` is true, ask again with `after` set to `last_id`."""
-        return await keys.list(team=team, limit=limit, after=after)
+        """Those you may see, never their secrets. While `has_more` is true, ask again with `after` set to `last_id`."""
+        return await keys.list(
+            caller, organisation=organisation, team=team, user=user, limit=limit, after=after
+        )
 
     @post("/", summary="Make a key", operation_id="createKey", opt=WRITE)
-    async def create_key(self, keys: NamedDependency[KeyService], data: JSONBody[KeyCreate]) -> IssuedKey:
+    async def create_key(
+        self, keys: NamedDependency[KeyService], caller: NamedDependency[Caller], data: JSONBody[KeyCreate]
+    ) -> IssuedKey:
         """The answer's `key` is the only sight of the whole key: keep it, it cannot be shown again."""
-        return await keys.create(data, created_by="admin")
+        return await keys.create(caller, data)
 
     @get("/{key:str}", summary="One key", operation_id="getKey", opt=READ)
-    async def get_key(self, keys: NamedDependency[KeyService], key: Reference) -> Key:
+    async def get_key(
+        self, keys: NamedDependency[KeyService], caller: NamedDependency[Caller], key: Reference
+    ) -> Key:
         """Its state, never its secret. `last_used_at` is written down every ten seconds."""
-        return await keys.get(key)
+        return await keys.get(caller, key)
 
     @patch("/{key:str}", summary="Change a key", operation_id="updateKey", opt=WRITE)
     async def update_key(
-        self, keys: NamedDependency[KeyService], key: Reference, data: JSONBody[KeyPatch]
+        self,
+        keys: NamedDependency[KeyService],
+        caller: NamedDependency[Caller],
+        key: Reference,
+        data: JSONBody[KeyPatch],
     ) -> Key:
         """What is left out stays; `expires: null` means never. In force everywhere within a second."""
-        return await keys.update(key, data)
+        return await keys.update(caller, key, data)
 
     @post(
         "/{key:str}/rotate",
@@ -66,13 +83,22 @@ class KeyController(Controller):
         opt=WRITE,
     )
     async def rotate_key(
-        self, keys: NamedDependency[KeyService], key: Reference, data: JSONBody[KeyRotate | None] = None
+        self,
+        keys: NamedDependency[KeyService],
+        caller: NamedDependency[Caller],
+        key: Reference,
+        data: JSONBody[KeyRotate | None] = None,
     ) -> IssuedKey:
-        """Both secrets work until the overlap (a day, if not said otherwise) ends; 0 ends the old at once."""
+        """Both secrets work until the overlap (a day, if not said otherwise) ends; 0 ends the old at once.
+
+        Refused (409) while the secret before the old one still works, unless `force` is true.
+        """
         wanted = data or KeyRotate()
-        return await keys.rotate(key, overlap_seconds=wanted.overlap_seconds)
+        return await keys.rotate(caller, key, overlap_seconds=wanted.overlap_seconds, force=wanted.force)
 
     @delete("/{key:str}", summary="Delete a key", operation_id="deleteKey", opt=WRITE)
-    async def delete_key(self, keys: NamedDependency[KeyService], key: Reference) -> None:
+    async def delete_key(
+        self, keys: NamedDependency[KeyService], caller: NamedDependency[Caller], key: Reference
+    ) -> None:
         """Refused everywhere within a second. Usage records stay."""
-        await keys.delete(key)
+        await keys.delete(caller, key)

@@ -9,6 +9,7 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
+from gateway.database.pages import MOST_LISTED
 from gateway.database.provider_key_owners import Reach
 from gateway.database.provider_key_views import (
     OwnProviderKeyCreate,
@@ -19,7 +20,6 @@ from gateway.database.provider_key_views import (
     ProviderKeyReplace,
 )
 from gateway.database.provider_keys import ProviderKeyService
-from gateway.database.teams import MOST_LISTED
 from gateway.http.caller import Caller
 from inference.ir.errors import Forbidden
 from policies.roles import Permission

@@ -16,6 +16,7 @@ from gateway.database.keys import KeyPatch
 from gateway.database.teams import TeamPatch
 from inference.ir.errors import AspendosError, DisabledKey, ExpiredKey, Unavailable, UnknownKey
 from policies.api_keys import Pepper, new_key
+from policies.caller import OPERATOR
 from tests.control_plane import PEPPER, Plane
 
 
@@ -60,20 +61,20 @@ async def test_sync_loads_all_and_then_follows_every_kind_of_change(plane: Plane
     assert keyring.lookup(issued.key)
     assert (keyring.state, keyring.age, len(keyring)) == ("ok", 0.0, 1)
     later = await plane.issue(team="other")
-    await plane.keys.update(issued.details.id, KeyPatch(disabled=True))
+    await plane.keys.update(OPERATOR, issued.details.id, KeyPatch(disabled=True))
     await keyring.sync()
     assert keyring.lookup(later.key)
     with pytest.raises(DisabledKey, match="aspendos keys enable"):
         keyring.lookup(issued.key)
-    await plane.teams.update("other", TeamPatch(disabled=True))
+    await plane.teams.update(OPERATOR, "other", TeamPatch(disabled=True))
     await keyring.sync()
     with pytest.raises(DisabledKey, match="team 'other'"):
         keyring.lookup(later.key)
-    await plane.teams.update("other", TeamPatch(disabled=False, name="renamed", models=("a*",)))
+    await plane.teams.update(OPERATOR, "other", TeamPatch(disabled=False, name="renamed", models=("a*",)))
     await keyring.sync()
     found = keyring.lookup(later.key)
     assert found and (found.team_name, found.team_models) == ("renamed", ("a*",))
-    await plane.teams.delete("renamed", with_keys=True)
+    await plane.teams.delete(OPERATOR, "renamed", with_keys=True)
     await keyring.sync()
     assert keyring.lookup(later.key) is None
     with pytest.raises(UnknownKey):
@@ -83,7 +84,7 @@ async def test_sync_loads_all_and_then_follows_every_kind_of_change(plane: Plane
 async def test_a_key_deleted_and_known_is_forgotten(plane: Plane) -> None:
     issued = await plane.issue()
     await plane.keyring.sync()
-    await plane.keys.delete(issued.details.id)
+    await plane.keys.delete(OPERATOR, issued.details.id)
     await plane.keyring.sync()
     with pytest.raises(UnknownKey, match="was deleted"):
         await plane.keyring.authenticate(issued.key)
@@ -91,7 +92,7 @@ async def test_a_key_deleted_and_known_is_forgotten(plane: Plane) -> None:
 
 async def test_both_secrets_until_the_overlap_ends(plane: Plane) -> None:
     old = await plane.issue()
-    new = await plane.keys.rotate(old.details.id, overlap_seconds=60)
+    new = await plane.keys.rotate(OPERATOR, old.details.id, overlap_seconds=60)
     await plane.keyring.sync()
     assert plane.keyring.lookup(old.key) == plane.keyring.lookup(new.key)
     plane.clock.now += 60
@@ -154,7 +155,7 @@ async def test_beyond_bounds_a_flood_is_told_to_come_back(plane: Plane) -> None:
 async def test_a_key_made_after_it_was_missed_is_found_at_the_next_sync(plane: Plane) -> None:
     issued = await plane.issue()
     await plane.keyring.sync()
-    await plane.keys.delete(issued.details.id)
+    await plane.keys.delete(OPERATOR, issued.details.id)
     await plane.keyring.sync()
     with pytest.raises(UnknownKey):
         await plane.keyring.authenticate(issued.key)
@@ -221,9 +222,9 @@ async def test_last_use_is_written_in_batches_and_never_goes_back(plane: Plane) 
     assert plane.keyring.lookup(issued.key)
     await plane.keyring.flush()
     await other.flush()
-    used = (await plane.keys.get(issued.details.id)).last_used_at
+    used = (await plane.keys.get(OPERATOR, issued.details.id)).last_used_at
     assert used and used.timestamp() == pytest.approx(begun + 5)
-    assert (await plane.keys.get(never.details.id)).last_used_at is None
+    assert (await plane.keys.get(OPERATOR, never.details.id)).last_used_at is None
     queries = Queries(plane.database)
     await plane.keyring.flush()
     assert queries.count == 0
@@ -239,16 +240,16 @@ async def test_last_use_outlives_an_outage_and_is_written_at_the_stop(
         cut(plane, patched)
         await plane.keyring.flush()
     await plane.keyring.stop()
-    assert (await plane.keys.get(issued.details.id)).last_used_at
+    assert (await plane.keys.get(OPERATOR, issued.details.id)).last_used_at
 
 
 async def test_a_refused_key_counts_as_no_use(plane: Plane) -> None:
     issued = await plane.issue()
-    await plane.keys.update(issued.details.id, KeyPatch(disabled=True))
+    await plane.keys.update(OPERATOR, issued.details.id, KeyPatch(disabled=True))
     with pytest.raises(DisabledKey):
         await plane.keyring.authenticate(issued.key)
     await plane.keyring.flush()
-    assert (await plane.keys.get(issued.details.id)).last_used_at is None
+    assert (await plane.keys.get(OPERATOR, issued.details.id)).last_used_at is None
 
 
 async def test_another_pepper_stops_the_start(plane: Plane) -> None:
