@@ -69,6 +69,7 @@ from policies.stores.redis import RedisStore
 _log = structlog.stdlib.get_logger("wiring")
 _MIGRATE_AGAIN_SECONDS = 2.0
 _LAST_DRAIN_SECONDS = 5.0
+_REDIS_SECONDS = 1.0
 _QUIET_SECONDS = 3.0
 """Longer than another machine's drain takes: an account at rest for so long can be compared."""
 
@@ -247,7 +248,12 @@ class Gateway:
         self._tasks.append(spawn(self.drain.run(), name="drain"))
         self._tasks.extend(spawn(run, name=name) for name, run in self.budgets.runs())
         if isinstance(self.store, FallbackStore):
+            self.store.redis.on_new_generation = self.credit.flush
             self._tasks.append(spawn(self.store.run(), name="store"))
+            try:
+                await self.store.redis.link.ready(_REDIS_SECONDS)
+            except Unavailable as error:
+                _log.error("limits are counted by this process alone", reason=error.message)
         self._tasks.append(spawn(self.credit.run(), name="credit"))
         self._tasks.append(spawn(self.reconciler.run(), name="reconciler"))
         self._tasks.append(spawn(self.treasury.run(), name="treasury"))
@@ -266,6 +272,8 @@ class Gateway:
     async def stop(self) -> None:
         """Stop what was started, in reverse; what is in the journal is drained if the database is there."""
         self._stopping = True
+        if isinstance(self.store, FallbackStore):
+            await self.store.redis.flush(_REDIS_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -181,7 +181,7 @@ class Link:
         for script in scripts.ALL:
             sound(await line.ask(pack(b"SCRIPT", b"LOAD", script.source)))
         run = _run_id(sound(await line.ask(pack(b"INFO", b"server"))))
-        words = (run, self._names().encode(), self._now())
+        words = (run, self._names().encode(), self._now(), self._generation)
         greeting = pack(b"EVALSHA", scripts.GREET.sha, b"1", self._key, *words)
         generation, age = sound(await line.ask(greeting))
         if generation != self._generation:

@@ -173,19 +173,29 @@ def _script(*parts: str) -> Script:
 
 GREET = _script(
     """
--- KEYS gen; ARGV run of the server, a name for a new generation, now or '' -> name, its age in us
-local run = redis.call('GET', KEYS[1] .. ':run')
-local name = redis.call('GET', KEYS[1])
+-- KEYS gen; ARGV run of the server, a name for a new generation, now or '', the generation the asker comes from or ''
+-- -> name, its age in us
+local run, name = redis.call('GET', KEYS[1] .. ':run'), redis.call('GET', KEYS[1])
 local now = tonumber(ARGV[3])
 if not now then
   local t = redis.call('TIME')
   now = tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
-if name and run == ARGV[1] then return {name, now - tonumber(redis.call('GET', KEYS[1] .. ':at'))} end
+-- Where nobody comes from an earlier generation, nobody has anything to bring: an empty Redis at a first start.
+local came = ARGV[4] ~= ''
+local at
+if name and run == ARGV[1] then
+  at = tonumber(redis.call('GET', KEYS[1] .. ':at') or '0')
+  if at > 0 or not came or ARGV[4] == name then return {name, now - at} end
+else
+  if name then came = true end
+  name = ARGV[2]
+end
+at = came and now or 0
 redis.call('SET', KEYS[1] .. ':run', ARGV[1])
-redis.call('SET', KEYS[1] .. ':at', string.format('%.0f', now))
-redis.call('SET', KEYS[1], ARGV[2])
-return {ARGV[2], 0}
+redis.call('SET', KEYS[1] .. ':at', string.format('%.0f', at))
+redis.call('SET', KEYS[1], name)
+return {name, now - at}
 """
 )
 

@@ -208,7 +208,6 @@ async def test_a_new_generation_is_bridged_by_one_loan(server: RedisServer) -> N
     server.start()
     async with process(server, timing=Timing(lease=30, beat=0.05, grace=0.6, drained=0, answer=0.3)) as store:
         await store.redis.link.ready(10)
-        await asyncio.sleep(0.7)
         await load(store, 1_000)
         store.settle(await ticket(store, "seen", amount=1), tokens=1, amount=0)
         assert await store.redis.flush(10)

@@ -336,6 +336,12 @@ async def test_a_client_gone_while_its_request_is_asked_about_holds_nothing(serv
 async def test_a_young_generation_lends_nothing(server: RedisServer) -> None:
     async with joined(server.url, Timing(grace=0.4, beat=0.05)) as store:
         free = Rules(windows=(Window("k", Unit.REQUESTS, 5, 60),))
+        await load(store, 500)  # an empty Redis at a first start has nothing to wait for
+        assert store.link.line is not None
+        await store.link.line.ask(pack(b"FLUSHALL"))
+        with pytest.raises(Unavailable, match="lost what it knew"):
+            await ticket(store, "free", free)
+        await store.link.ready(10)
         await ticket(store, "free", free)
         with pytest.raises(Unavailable, match="journals"):
             await store.admit("paid", PAID, tokens=1, amount=1)
@@ -345,6 +351,19 @@ async def test_a_young_generation_lends_nothing(server: RedisServer) -> None:
         await asyncio.sleep(0.5)
         await load(store, 1_000)
         await ticket(store, "paid", amount=1)
+
+
+async def test_who_comes_from_an_earlier_generation_makes_a_newcomers_young(server: RedisServer) -> None:
+    """A process that has just started cannot know that Redis lost something; one that ran before does."""
+    timing = Timing(grace=30, beat=0.05, answer=2)
+    async with joined(server.url, timing) as old:
+        server.kill()
+        await becomes(lambda: _value(old.link.away is None), False)
+        server.start()
+        async with joined(server.url, timing) as newcomer:
+            await old.link.ready(10)
+            with pytest.raises(Unavailable, match="journals"):
+                await newcomer.epoch(ACCOUNT)
 
 
 async def test_what_is_spent_while_the_balance_is_unknown_counts_until_the_ledger_knows(
