@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from gateway.database.engine import Database, normalise
 from tests.control_plane import Plane
 
-pytest_plugins = ["tests.harness"]
+pytest_plugins = ["tests.harness", "tests.payments_world"]
 
 
 @pytest.fixture(scope="session")

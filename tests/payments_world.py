@@ -1,28 +1,45 @@
 """Payments on a database with the emulated Stripe, joined as the gateway joins them, on a clock of the test."""
 
+import asyncio
 import json
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Iterator
+from pathlib import Path
+from typing import cast
 
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stripe import WebhookSignature
 
 from billing.currency import Money, Rates
 from billing.ledger.ledger import Ledger
 from billing.processors.book import PaymentBook
 from billing.processors.inbox import Inbox
+from billing.processors.metering import Metering
+from billing.processors.offers import Offers, packs
 from billing.processors.processor import Buyer, Plan, Purchase
 from billing.processors.stripe import StripeProcessor
 from billing.processors.subscribers import Subscribers
+from billing.processors.topup import TopUps
 from billing.processors.worker import PaymentWorker
 from gateway.database.engine import Database
+from inference.ir.tiers import Tier
 from tests.control_plane import Clock
 from tests.stripe_emulator.server import StripeEmulator
 from tests.stripe_emulator.store import Fields
 
+RATES = Rates({"TRY": "0.029", "EUR": "1.08", "CNY": "0.14", "JPY": "0.0067"})
 ORG = "org_00000000000000aa"
 CREDIT = 10_000_000
 PACK = Purchase(item="ten", kind="pack", credit_nano=1000 * CREDIT, price=Money(minor=1000, currency="USD"))
 BASIC = Plan(tier="basic", credit_nano=500 * CREDIT, price=Money(minor=999, currency="USD"))
 PRO = Plan(tier="pro", credit_nano=5000 * CREDIT, price=Money(minor=2999, currency="USD"))
+TIERS = {
+    "free": Tier(name="free", price={"USD": 0}),
+    "basic": Tier(name="basic", credits_per_month=500, price={"USD": 999}),
+    "pro": Tier(name="pro", credits_per_month=5000, price={"USD": 2999, "TRY": 99900}),
+}
 BACK = "https://example.org/back"
 
 
@@ -54,6 +71,17 @@ class World:
             database.engine, self.ledger, self.subscribers, "stripe", rates=lambda: RATES, clock=self.clock
         )
         self.inbox = Inbox(database.engine, "stripe", self.clock)
+        self.offers = Offers(packs=packs("ten=1000:10USD big=12000:100USD:95EUR"), tiers=TIERS, rates=RATES)
+        self.top_ups = TopUps(
+            database.engine,
+            self.processor,
+            self.subscribers,
+            self.inbox,
+            balance=self.balance,
+            offers=lambda: self.offers,
+            clock=self.clock,
+        )
+        self.metering = Metering(database.engine, self.processor, clock=self.clock)
         self.worker = self.new_worker("one")
         self.delivered = 0
 
@@ -102,7 +130,7 @@ class World:
     def signed(self, event: Fields, at: float | None = None) -> tuple[bytes, str]:
         body = json.dumps(event)
         stamp = int(self.clock() if at is None else at)
-        sign: Callable[[str, str, int], str] = WebhookSignature.generate_signature_header  # pyright: ignore[reportUnknownMemberType, reportAssignmentType]  # Stripe left its clock untyped
+        sign = cast("Callable[[str, str, int], str]", getattr(WebhookSignature, "generate_signature_header"))  # noqa: B009 - Stripe left its clock untyped
         return body.encode(), sign(body, self.stripe.webhook_secret, stamp)
 
     async def settle(self) -> None:
@@ -110,14 +138,53 @@ class World:
         await self.deliver(self.news())
         await self.worker.step()
 
+    async def held(self, connection: AsyncConnection) -> None:
+        """Never objects."""
+
+    async def balance(self, org: str) -> int | None:
+        account = await self.ledger.account(org)
+        return None if account is None else (await self.ledger.balance(account.id)).available_nano
+
     async def credits(self, org: str = ORG) -> float:
         """What the organisation's account holds, less what it owes, in credits."""
-        account = await self.ledger.account(org)
-        if account is None:
-            return 0
-        balance = await self.ledger.balance(account.id)
-        return (balance.available_nano - balance.debt_nano) / CREDIT
+        return (await self.balance(org) or 0) / CREDIT
 
 
-RATES = Rates({"TRY": "0.029", "EUR": "1.08", "CNY": "0.14", "JPY": "0.0067"})
-Make = Callable[[Database], World]
+@pytest.fixture
+def stripe() -> Iterator[StripeEmulator]:
+    """An emulated Stripe on a socket of its own."""
+    with StripeEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def world(database: Database, stripe: StripeEmulator) -> AsyncGenerator[World]:
+    """Payments on the database, once of each kind."""
+    world = World(database, stripe)
+    yield world
+    world.processor.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_file() -> Iterator[Path]:
+    """A migrated SQLite file to be copied: migrating for each of many tests would take most of their time."""
+    with tempfile.TemporaryDirectory(prefix="aspendos-payments-") as folder:
+
+        async def migrate() -> None:
+            database = Database(f"sqlite:///{Path(folder) / 'empty.db'}")
+            await database.migrate()
+            await database.close()
+
+        asyncio.run(migrate())
+        yield Path(folder) / "empty.db"
+
+
+@pytest.fixture
+async def small_world(tmp_path: Path, migrated_file: Path, stripe: StripeEmulator) -> AsyncGenerator[World]:
+    """Payments on SQLite alone, for tests that try many things."""
+    shutil.copy(migrated_file, tmp_path / "small.db")
+    database = Database(f"sqlite:///{tmp_path / 'small.db'}")
+    world = World(database, stripe)
+    yield world
+    world.processor.close()
+    await database.close()

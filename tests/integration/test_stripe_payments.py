@@ -1,26 +1,7 @@
 """Payments through the real Stripe SDK against the strict emulator, on both databases."""
 
-from collections.abc import AsyncGenerator, Iterator
-
-import pytest
-
-from gateway.database.engine import Database
 from tests.payments_world import BACK, BASIC, PACK, PRO, World
-from tests.stripe_emulator.server import StripeEmulator
 from tests.stripe_emulator.subscriptions import MONTH
-
-
-@pytest.fixture
-def stripe() -> Iterator[StripeEmulator]:
-    with StripeEmulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-async def world(database: Database, stripe: StripeEmulator) -> AsyncGenerator[World]:
-    world = World(database, stripe)
-    yield world
-    world.processor.close()
 
 
 async def test_a_pack_is_bought_refunded_in_part_and_disputed(world: World) -> None:

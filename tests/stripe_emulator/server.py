@@ -60,6 +60,8 @@ class StripeEmulator:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16
+            """Head and body in one packet: two would wait for each other's acknowledgement."""
 
             def log_message(self, format: str, *args: object) -> None:
                 """Silence."""
