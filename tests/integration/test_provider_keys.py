@@ -78,7 +78,7 @@ def tenant(own_gateway: GatewayProcess) -> VirtualKey:
 
 
 def client(gateway: GatewayProcess, key: VirtualKey) -> openai.OpenAI:
-    return openai.OpenAI(base_url=gateway.base_url, api_key=key.text, max_retries=0)
+    return openai.OpenAI(base_url=gateway.base_url, api_key=key.text, max_retries=0, http_client=gateway.http)
 
 
 def store(
