@@ -7,15 +7,17 @@ import msgspec
 import pytest
 
 from billing.meter import Meter
-from billing.usage import UsageRecord
+from billing.usage import HoldRecord, UsageRecord
 from gateway.call import Call
 from gateway.http.stream import Relay
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from gateway.settlement import Settlement
 from inference.ir.errors import UpstreamTimeout
+from inference.providers.openai import StreamOptions
 from policies.api_keys import Principal
 from policies.stores.memory import MemoryStore
+from policies.stores.step import Rules, Ticket
 from tests.fake_answer import FakeReply, answer, model
 from tests.fake_edge import FakeEdge
 
@@ -31,9 +33,13 @@ class Journal:
     def __init__(self, edge: FakeEdge) -> None:
         self.edge = edge
         self.records: list[UsageRecord] = []
+        self.holds: list[HoldRecord] = []
         self.seen: list[bytes] = []
 
     def append(self, payload: bytes) -> None:
+        if payload.startswith(b'{"hold"'):
+            self.holds.append(msgspec.json.decode(payload, type=HoldRecord))
+            return
         self.records.append(msgspec.json.decode(payload, type=UsageRecord))
         self.seen.append(self.edge.text)
 
@@ -41,7 +47,7 @@ class Journal:
 class Stage:
     """A relay in the middle of everything it talks to."""
 
-    def __init__(self, wire: str = "openai") -> None:
+    def __init__(self, wire: str = "openai", *, options: StreamOptions | None = None) -> None:
         self.edge = FakeEdge()
         self.journal = Journal(self.edge)
         self.lines: list[bytes] = []
@@ -52,10 +58,24 @@ class Stage:
         self.call.stream = True
         self.call.prompt = b"x" * 40
         self.call.attempted(self.answer.deployment)
-        settlement = Settlement(
-            Meter(self.journal), Metrics(), RequestLog(self.lines.append), MemoryStore(time.time)
+        self.store = MemoryStore(time.time)
+        self.settlement = Settlement(
+            Meter(self.journal), Metrics(), RequestLog(self.lines.append), self.store
         )
-        self.relay = Relay(self.call, self.answer, self.answer.deployment.wire.stream(None), settlement)
+        self.tap = self.answer.deployment.wire.stream(options)
+        self.relay = Relay(self.call, self.answer, self.tap, self.settlement)
+        self.relay.start()
+
+    async def metered(self, balance: int, held: int) -> None:
+        """Begin anew, as a stream without an end that is paid from an account."""
+        rules = Rules(account="acct_1")
+        await self.store.load("acct_1", balance, epoch=await self.store.epoch("acct_1"))
+        ticket = await self.store.admit("req-1", rules, tokens=0, amount=held)
+        assert isinstance(ticket, Ticket)
+        self.call.ticket = ticket
+        self.relay = Relay(
+            self.call, self.answer, self.tap, self.settlement, self.settlement.purse(self.call)
+        )
         self.relay.start()
 
     @property
@@ -241,3 +261,81 @@ async def test_a_fault_of_our_own_cuts_both_sides_and_is_settled_and_told() -> N
     assert (stage.record.status, stage.record.error) == (500, "internal_error")
     assert stage.record.output_tokens > 0
     assert stage.answer.deployment.load.in_flight == 0
+
+
+async def settle_down() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+WORDS = (
+    b'data: {"id":"c1","object":"chat.completion.chunk","model":"real",'
+    b'"choices":[{"index":0,"delta":{"content":"ab"}}]}\n\n'
+)
+"""One token, 2,000 nano-USD."""
+
+
+async def test_a_hold_that_is_used_up_grows_while_the_credit_allows() -> None:
+    stage = Stage()
+    await stage.metered(balance=10_000_000, held=100_000)
+    for _ in range(400):
+        stage.relay.data(WORDS)
+        await settle_down()
+    assert stage.call.ticket is not None
+    assert stage.call.ticket.held > 400 * 2_000
+    assert stage.journal.holds[-1].held_nano == stage.call.ticket.held
+    assert stage.reply.did.count("pause") == stage.reply.did.count("resume") > 0
+    stage.relay.data(STOP + USAGE + DONE)
+    stage.relay.end()
+    assert stage.record.cost_nano == 16_000
+    assert await stage.store.available("acct_1") == 10_000_000 - 16_000
+
+
+@pytest.mark.parametrize("options", [None, StreamOptions(include_usage=True)])
+async def test_a_stream_the_credit_does_not_cover_any_more_ends_cleanly(
+    options: StreamOptions | None,
+) -> None:
+    stage = Stage(options=options)
+    await stage.metered(balance=1_500_000, held=100_000)
+    for _ in range(2000):
+        if stage.edge.finished:
+            break
+        stage.relay.data(WORDS)
+        await settle_down()
+    assert stage.relay.done.done()
+    assert stage.reply.did[-1] == "abort"
+    events = [line for line in stage.edge.text.decode().split("\n\n") if line.startswith("data: ")]
+    assert events[-1] == "data: [DONE]"
+    chunks = [msgspec.json.decode(event[6:]) for event in events[:-1]]
+    last = chunks[-1] if options is None else chunks[-2]
+    assert last["choices"] == [{"index": 0, "finish_reason": "length", "delta": {}}]
+    assert (last["id"], last["model"]) == ("c1", "real")
+    if options is not None:
+        assert chunks[-1]["usage"]["completion_tokens"] == stage.record.output_tokens
+    assert b"x-aspendos-stopped" in stage.edge.text
+    assert (stage.record.status, stage.record.finish_reason, stage.record.error) == (200, "length", None)
+    assert 0 < stage.record.cost_nano <= 1_500_000
+    assert await stage.store.available("acct_1") == 1_500_000 - stage.record.cost_nano
+    assert stage.answer.deployment.load.in_flight == 0
+
+
+async def test_a_client_that_leaves_may_have_its_answer_read_to_the_end() -> None:
+    stage = Stage()
+    stage.call.drain = True
+    stage.relay.data(EVENT)
+    stage.relay.client_gone()
+    assert stage.reply.did == ["resume"]
+    stage.relay.data(EVENT + STOP + USAGE + DONE)
+    stage.relay.end()
+    assert (stage.record.status, stage.record.error) == (499, "client_closed_request")
+    assert (stage.record.output_tokens, stage.record.usage_source) == (3, "reported")
+    assert stage.record.cost_nano == 16_000
+
+
+async def test_an_upstream_that_breaks_costs_its_client_nothing() -> None:
+    stage = Stage()
+    stage.relay.data(EVENT * 4)
+    stage.relay.failed(UpstreamTimeout("stalled"))
+    assert (stage.record.output_tokens, stage.record.cost_nano) == (3, 0)
+    assert stage.record.provider_cost_nano > 0
+    assert b"x-aspendos-cost: 0 " in stage.edge.text
