@@ -221,7 +221,7 @@ def text_at(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
 
 
 def _check_algorithm(algorithm: object) -> None:
-    if algorithm in ALGORITHMS:
+    if isinstance(algorithm, str) and algorithm in ALGORITHMS:
         return
     if isinstance(algorithm, str) and algorithm.lower() == "none":
         raise TokenRefused(

@@ -44,7 +44,7 @@ def verifying_key(jwk: Mapping[str, Any]) -> VerifyingKey:
     from jwt.algorithms import get_default_algorithms
     from jwt.exceptions import InvalidKeyError
 
-    key_id, kind, curve, said = (jwk.get(name) for name in ("kid", "kty", "crv", "alg"))
+    key_id, kind, curve, said = (_text(jwk, name) for name in ("kid", "kty", "crv", "alg"))
     if jwk.get("use", "sig") != "sig":
         raise UnfitKey("it is not for signatures")
     operations = jwk.get("key_ops")
@@ -68,9 +68,7 @@ def verifying_key(jwk: Mapping[str, Any]) -> VerifyingKey:
     bits = getattr(material, "key_size", 0) if kind == "RSA" else _LEAST_RSA_BITS
     if not _LEAST_RSA_BITS <= bits <= _MOST_RSA_BITS:
         raise UnfitKey(f"its {bits} bits are outside {_LEAST_RSA_BITS} to {_MOST_RSA_BITS}")
-    return VerifyingKey(
-        key_id=key_id if isinstance(key_id, str) else None, algorithms=algorithms, material=material
-    )
+    return VerifyingKey(key_id=key_id, algorithms=algorithms, material=material)
 
 
 def verify(token: Unverified, key: VerifyingKey) -> None:
@@ -81,3 +79,10 @@ def verify(token: Unverified, key: VerifyingKey) -> None:
         raise tokens.wrong_algorithm(token.algorithm, sorted(key.algorithms))
     if not get_default_algorithms()[token.algorithm].verify(token.signed, key.material, token.signature):
         raise tokens.wrong_signature()
+
+
+def _text(jwk: Mapping[str, Any], name: str) -> str | None:
+    value = jwk.get(name)
+    if value is not None and not isinstance(value, str):
+        raise UnfitKey(f"its {name} is not a text")
+    return value
