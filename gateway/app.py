@@ -85,6 +85,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "audit": gateway.audit,
         "keys": gateway.keys,
         "provider_keys": gateway.provider_keys,
+        "own_keys": gateway.own_keys,
         "logins": gateway.door.logins,
         "tokens": gateway.door.tokens,
         "access": gateway.door.access,

@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from gateway.admission import Admission, may_use, unknown_model
 from gateway.catalogue import LiveCatalogue
+from gateway.provider_keys import ProviderKeys
+from gateway.routing.table import Route
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import ModelNotFound
 from policies.api_keys import Principal
@@ -55,6 +57,7 @@ class ModelController(Controller):
         request: Request[Any, Any, Any],
         admission: NamedDependency[Admission],
         catalogue: NamedDependency[LiveCatalogue],
+        own_keys: NamedDependency[ProviderKeys],
     ) -> ModelList:
         principal = await _principal(request, admission)
         routes = catalogue.table.routes
@@ -62,7 +65,7 @@ class ModelController(Controller):
             data=[
                 _object(name, route.model)
                 for name, route in sorted(routes.items())
-                if route.model.targets and may_use(principal, name, route.model.name)
+                if may_use(principal, name, route.model.name) and _usable(route, own_keys, principal)
             ]
         )
 
@@ -72,12 +75,14 @@ class ModelController(Controller):
         request: Request[Any, Any, Any],
         admission: NamedDependency[Admission],
         catalogue: NamedDependency[LiveCatalogue],
+        own_keys: NamedDependency[ProviderKeys],
         model_id: str,
     ) -> ModelObject:
         principal = await _principal(request, admission)
         name = model_id.removeprefix("/")
         route = catalogue.table.routes.get(name)
-        if route is None or not route.model.targets or not may_use(principal, name, route.model.name):
+        allowed = route is not None and may_use(principal, name, route.model.name)
+        if route is None or not allowed or not _usable(route, own_keys, principal):
             raise ModelNotFound(unknown_model(catalogue.table, principal, name), param="model")
         return _object(name, route.model)
 
@@ -87,10 +92,16 @@ async def _principal(request: Request[Any, Any, Any], admission: Admission) -> P
     return await admission.principal(header.encode("latin-1", "replace") if header is not None else None)
 
 
+def _usable(route: Route, own_keys: ProviderKeys, principal: Principal) -> bool:
+    """A key of the caller's own opens what the operator has none for."""
+    ids = (principal.org_id, principal.team_id, principal.user_id)
+    return route.usable(own_keys.for_caller(*ids, route.model.name))
+
+
 def _object(name: str, model: Model) -> ModelObject:
     return ModelObject(
         id=name,
-        owned_by=model.targets[0].provider.name,
+        owned_by=(model.targets or model.locked_targets)[0].provider.name,
         kind=model.kind,
         context_window=model.context_window,
         max_output=model.max_output,

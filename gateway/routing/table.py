@@ -62,7 +62,14 @@ class Route:
         """Whether every attempt for a caller with these keys is paid by a key of the caller's own."""
         names = {target.provider.name for target in (*self.model.targets, *self.model.locked_targets)}
         keys = [key for name in names if (key := key_for(name)) is not None]
-        return bool(keys) and not all(key.fallback for key in keys)
+        return bool(keys) and not (self.model.targets and all(key.fallback for key in keys))
+
+    def usable(self, key_for: KeyFor | None) -> bool:
+        """Whether there is anything to try, for a caller with these keys of its own."""
+        if self.model.targets:
+            return True
+        locked = {target.provider.name for target in self.model.locked_targets}
+        return key_for is not None and any(key_for(name) is not None for name in locked)
 
     def _order(
         self, groups: Sequence[Sequence[Deployment]], weights: Sequence[int], draw: Callable[[], float]

@@ -155,10 +155,15 @@ def test_what_the_operator_has_no_key_for_is_unlocked(
     with pytest.raises(openai.APIStatusError) as off:
         client(own_gateway, tenant).chat.completions.create(model="premium", messages=QUESTION)
     assert (off.value.status_code, off.value.code) == (503, "model_off")
-    assert store(own_gateway, tenant, "locked").status_code == 201
+    assert "premium" not in {model.id for model in client(own_gateway, tenant).models.list()}
+    assert store(own_gateway, tenant, "locked", fallback=True).status_code == 201
     in_force(own_gateway, tenant, "premium")
     answer = client(own_gateway, tenant).chat.completions.create(model="premium", messages=QUESTION)
     assert answer.choices[0].message.content
+    assert "premium" in {model.id for model in client(own_gateway, tenant).models.list()}
+    assert client(own_gateway, tenant).models.retrieve("premium").owned_by == "locked"
+    with pytest.raises(openai.NotFoundError):
+        client(own_gateway, own_gateway.new_key()).models.retrieve("premium")
 
 
 def test_a_key_the_provider_refuses_is_not_stored(own_gateway: GatewayProcess, tenant: VirtualKey) -> None:

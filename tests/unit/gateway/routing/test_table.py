@@ -64,6 +64,24 @@ def test_what_the_operator_has_no_key_for_is_unlocked_by_ones_own() -> None:
     assert planned(mixed, OwnKey("a", fallback=True)) == ["a+", "b"]
 
 
+def test_whether_the_gateways_key_may_be_used_and_billed() -> None:
+    both = route(provider("a"), provider("b"))
+    assert not both.only_own({}.get)
+    assert not both.only_own({"c": OwnKey("c")}.get)
+    assert both.only_own({"a": OwnKey("a")}.get)
+    assert not both.only_own({"a": OwnKey("a", fallback=True)}.get)
+    locked = route(locked=(provider("a", locked=True),))
+    assert locked.only_own({"a": OwnKey("a", fallback=True)}.get)  # there is nothing to fall back on
+
+
+def test_what_can_be_tried_at_all() -> None:
+    locked = route(locked=(provider("a", locked=True),))
+    assert not locked.usable(None)
+    assert not locked.usable({"b": OwnKey("b")}.get)
+    assert locked.usable({"a": OwnKey("a")}.get)
+    assert route(provider("a")).usable(None)
+
+
 def test_every_address_of_the_provider_gets_the_key_and_no_other() -> None:
     made = route(provider("a", workers=3), provider("b"))
     attempts = made.attempts_with(lambda: 0.0, {"a": OwnKey("a")}.get)
