@@ -216,6 +216,15 @@ class StoreMachine(RuleBasedStateMachine):
     def pass_time(self, milliseconds: int) -> None:
         self.advance(milliseconds * 1000)
 
+    @precondition(lambda self: self.model.entries)
+    @rule(data=st.data(), window=st.sampled_from([FAST, TOKENS, SLOW]), early=st.integers(-3, 12))
+    def pass_until_it_nearly_left(self, data: st.DataObject, window: Window, early: int) -> None:
+        """To within some tenths of a bucket of the moment at which an entry leaves a window, or just past it."""
+        entry = data.draw(st.sampled_from(list(self.model.entries.values())))
+        span = window.seconds * MICROSECONDS
+        until = entry.at + span - early * span // BUCKETS // 10
+        self.advance(max(until - self.clock.now, 0))
+
     @precondition(lambda self: self.tickets)
     @rule(data=st.data(), tokens=st.integers(0, 150), amount=st.sampled_from([0, 1, 50, 100, 900]))
     def settle(self, data: st.DataObject, tokens: int, amount: int) -> None:

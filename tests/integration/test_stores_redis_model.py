@@ -69,5 +69,5 @@ class RedisMachine(StoreMachine):
 
 def test_machine(server: RedisServer) -> None:
     RedisMachine.url = server.url
-    steps = settings(max_examples=40, stateful_step_count=50, deadline=None)
+    steps = settings(max_examples=120, stateful_step_count=60, deadline=None)
     run_state_machine_as_test(RedisMachine, settings=steps)  # pyright: ignore[reportUnknownMemberType] - untyped
