@@ -5,7 +5,7 @@ Owns how a subscription's tier becomes an organisation's. Refuses to load a proc
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,7 +18,7 @@ from billing.processors.offers import Offers, packs
 from billing.processors.payments import Payments
 from billing.processors.processor import Processor
 from billing.processors.stripe import StripeProcessor
-from billing.processors.subscribers import Subscribers
+from billing.processors.subscribers import Held, Subscribers
 from billing.processors.topup import TopUps
 from billing.processors.worker import Chore, PaymentWorker
 from gateway.database.audit import record
@@ -43,28 +43,29 @@ class Tenants:
         self._ledger = ledger
         self._fallback = fallback
 
-    async def set_tier(self, org_id: str, tier: str | None) -> None:
-        """The same tier again changes nothing. Raises NotFound."""
+    async def set_tier(self, org_id: str, tier: str | None, also: Held) -> None:
+        """Set the tier and do `also` in one transaction. Raises NotFound."""
         wanted = tier or self._fallback
         async with self._changes.writing() as session:
             row = await session.get(OrganisationRow, org_id, with_for_update=True)
             if row is None:
                 raise NotFound(f"There is no organisation {org_id!r}.", code="organisation_not_found")
             before = row.tier
-            if before == wanted:
-                return
-            row.tier = wanted
-            await record(
-                session,
-                "subscription",
-                "organisation.tier",
-                "organisation",
-                org_id,
-                {"tier": before},
-                {"tier": wanted},
-                org_id=org_id,
-            )
-            await self._changes.record(session, "org", org_id)
+            if before != wanted:
+                row.tier = wanted
+                await record(
+                    session,
+                    "subscription",
+                    "organisation.tier",
+                    "organisation",
+                    org_id,
+                    {"tier": before},
+                    {"tier": wanted},
+                    org_id=org_id,
+                )
+                await self._changes.record(session, "org", org_id)
+            await session.flush()
+            await also(await session.connection())
 
     async def open_account(self, org_id: str) -> None:
         """From now on the organisation's requests are paid from its account. Raises NotFound."""
@@ -102,7 +103,7 @@ def build_payments(
     catalogue: Callable[[], Mapping[str, Tier]],
     *,
     clock: Callable[[], float] = time.time,
-    posted: Callable[[], None] = lambda: None,
+    posted: Callable[[], Awaitable[object]] | None = None,
 ) -> dict[str, Payments]:
     """Payments by processor's name; empty where none is configured. `posted` is called when credit changed."""
     sold = offers(settings, catalogue)
@@ -147,7 +148,7 @@ def _joined(
     processor: Processor,
     meter: bool,
     clock: Callable[[], float],
-    posted: Callable[[], None],
+    posted: Callable[[], Awaitable[object]] | None,
 ) -> Payments:
     async def balance(org_id: str) -> int | None:
         account = await ledger.account(org_id)

@@ -125,14 +125,6 @@ class Gateway:
         self.journal = Journal(journal_dir, writer_id=unique_writer_id(), fsync=Fsync(settings.fsync))
         self.drain = Drain(journal_dir, self.database.engine)
         self.usage = UsageReports(self.database.reading, self.drain)
-        payments_ledger = Ledger(self.database.engine)
-        self.payments = build_payments(
-            settings,
-            self.database.engine,
-            payments_ledger,
-            Tenants(changes, payments_ledger, fallback=settings.fallback_tier),
-            lambda: self.catalogue.catalog.tiers,
-        )
         self._transport = Transport()
         self.door = Door(
             database=self.database,
@@ -152,6 +144,7 @@ class Gateway:
             self.drain,
             pepper,
             self._transport,
+            folder=settings.data_dir,
             mail=mail_server(settings.smtp_url, settings.smtp_from) if settings.smtp_url else None,
             private_webhooks=settings.private_webhooks,
             knows_model=lambda name: name in self.catalogue.catalog.models,
@@ -173,7 +166,17 @@ class Gateway:
         self.ledger = Ledger(self.database.engine)
         shared = self.store.redis if isinstance(self.store, FallbackStore) else None
         self.credit = Credit(self.ledger, self.drain, self.store, shared=shared)
-        self.credits = CreditDesk(self.database, self.ledger, self.drain, tell=self.credit.tell)
+        self.credits = CreditDesk(
+            self.database, self.ledger, self.drain, attach=self.holders.set_account, tell=self.credit.tell
+        )
+        self.payments = build_payments(
+            settings,
+            self.database.engine,
+            self.ledger,
+            Tenants(changes, self.ledger, fallback=settings.fallback_tier),
+            lambda: self.catalogue.catalog.tiers,
+            posted=self.credit.tell,
+        )
         self.reconciler = Reconciler(
             self.credit,
             self.store.redis if isinstance(self.store, FallbackStore) else self.store,

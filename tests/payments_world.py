@@ -20,7 +20,7 @@ from billing.processors.metering import Metering
 from billing.processors.offers import Offers, packs
 from billing.processors.processor import Buyer, Plan, Purchase
 from billing.processors.stripe import StripeProcessor
-from billing.processors.subscribers import Subscribers
+from billing.processors.subscribers import Held, Subscribers
 from billing.processors.topup import TopUps
 from billing.processors.worker import PaymentWorker
 from gateway.database.engine import Database
@@ -44,12 +44,15 @@ BACK = "https://example.org/back"
 
 
 class Tiers:
-    """Remembers what was set, and how often."""
+    """Remembers what was set, and how often; `also` in a transaction of its own, as the gateway does it."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
         self.set: list[tuple[str, str | None]] = []
+        self._engine = database.engine.execution_options(aspendos_writes=True)
 
-    async def set_tier(self, org_id: str, tier: str | None) -> None:
+    async def set_tier(self, org_id: str, tier: str | None, also: Held) -> None:
+        async with self._engine.begin() as connection:
+            await also(connection)
         self.set.append((org_id, tier))
 
     def now(self) -> str | None:
@@ -64,7 +67,7 @@ class World:
         self.clock = Clock(float(stripe.store.now))
         self.database = database
         self.ledger = Ledger(database.engine)
-        self.tiers = Tiers()
+        self.tiers = Tiers(database)
         self.processor = StripeProcessor(stripe.key, [stripe.webhook_secret], api_base=stripe.url)
         self.subscribers = Subscribers(database.engine, "stripe", clock=self.clock)
         self.book = PaymentBook(

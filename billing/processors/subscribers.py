@@ -16,9 +16,6 @@ from billing.processors.processor import Status, SubscriptionState
 from billing.processors.tables import payment_customers, payment_subscriptions
 from inference.ir.errors import InvalidField
 
-UNSURE = "?"
-"""A tier given by a worker that had lost its lease: it is looked at again. No tier has this name."""
-
 Also = Callable[[AsyncConnection], Awaitable[None]]
 """Something to be done in a transaction, or an objection to it."""
 
@@ -126,27 +123,20 @@ class Subscribers:
             rows = (await connection.execute(query.order_by(_s.created_at.desc(), _s.id))).mappings().all()
         return [msgspec.convert({str(name): row[name] for name in row}, Subscription) for row in rows]
 
-    async def to_mind(self) -> set[str]:
-        """Organisations whose tier may change without a notice: grace runs out, or somebody was cut short."""
-        behind = select(_s.org_id).where(_s.processor == self._processor, _s.status == Status.PAST_DUE)
-        unsure = select(_c.org_id).where(_c.processor == self._processor, _c.tier == UNSURE)
+    async def behind(self) -> set[str]:
+        """Organisations that are behind with a subscription: their grace may end without a notice."""
+        query = select(_s.org_id).where(_s.processor == self._processor, _s.status == Status.PAST_DUE)
         async with self._engine.connect() as connection:
-            return {
-                *(await connection.execute(behind)).scalars(),
-                *(await connection.execute(unsure)).scalars(),
-            }
+            return set((await connection.execute(query)).scalars())
 
     async def tier_given(self, org_id: str) -> str | None:
-        """The tier that a subscription gave last, UNSURE where nobody knows."""
+        """The tier that a subscription gave last."""
         return await self._of_org(_c.tier, org_id)
 
-    async def note_tier(self, org_id: str, tier: str | None, also: Also | None = None) -> None:
-        """The tier was set; in the same transaction `also` may object."""
+    async def note_tier(self, connection: AsyncConnection, org_id: str, tier: str | None) -> None:
+        """The tier is set in this transaction."""
         change = update(payment_customers).where(_c.processor == self._processor, _c.org_id == org_id)
-        async with self._writer.begin() as connection:
-            await connection.execute(change.values(tier=tier))
-            if also is not None:
-                await also(connection)
+        await connection.execute(change.values(tier=tier))
 
     async def _of_org(self, column: Any, org_id: str) -> str | None:
         query = select(column).where(_c.processor == self._processor, _c.org_id == org_id)

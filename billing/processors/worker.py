@@ -1,8 +1,7 @@
 """The worker: from notices to effects. Fetches what is true now, applies it, and says which notices that settles.
 
-One worker at a time per processor, by a lease; its effects on credit happen in one transaction with the notices'
-end, and that transaction makes sure that the lease is still held. Setting a tier is the one effect outside: it is
-repeated until it has been noted as done, and repeating it changes nothing.
+One worker at a time per processor, by a lease; its effects on credit and tiers happen in one transaction with the
+notices' end, and that transaction makes sure that the lease is still held.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing.processors.book import PaymentBook
 from billing.processors.inbox import Inbox, Lost, Work
 from billing.processors.processor import PaymentState, Processor, State, SubscriptionState
-from billing.processors.subscribers import UNSURE, Held, Subscribers, UnknownCustomer, tier_due
+from billing.processors.subscribers import Held, Subscribers, UnknownCustomer, tier_due
 from inference.ir.errors import AspendosError
 
 _log = structlog.stdlib.get_logger("payments")
@@ -29,8 +28,8 @@ GRACE = 7 * 86400
 class TierSetter(Protocol):
     """Whoever gives organisations their tiers."""
 
-    async def set_tier(self, org_id: str, tier: str | None) -> None:
-        """None: the tier of those who have no subscription. The same tier again changes nothing."""
+    async def set_tier(self, org_id: str, tier: str | None, also: Held) -> None:
+        """Set it and do `also` in one transaction. None: the tier of those who have no subscription."""
         ...
 
 
@@ -56,7 +55,7 @@ class PaymentWorker:
         name: str,
         clock: Callable[[], float],
         grace: float = GRACE,
-        posted: Callable[[], None] = lambda: None,
+        posted: Callable[[], Awaitable[object]] | None = None,
         chores: Sequence[Chore] = (),
     ) -> None:
         """`posted` is called after credit changed, so that hot balances may follow at once."""
@@ -68,7 +67,7 @@ class PaymentWorker:
         self._name = name
         self._clock = clock
         self._grace = grace
-        self._posted = posted
+        self._tell = posted
         self._chores = chores
         self._done_at: dict[str, float] = {}
         self._wake = asyncio.Event()
@@ -104,20 +103,30 @@ class PaymentWorker:
             except Lost as error:
                 _log.warning("payments are worked on elsewhere", reason=str(error))
                 return settled
-            except (AspendosError, UnknownCustomer) as error:
+            except Exception as error:
+                # Whatever is wrong with one notice must not keep the others waiting. It is kept, tried again and
+                # shown; where it is the database that is away, noting that fails too and ends this pass.
                 await self._inbox.failed(work, f"{type(error).__name__}: {error}")
+                expected = isinstance(error, AspendosError | UnknownCustomer)
                 _log.warning(
                     "a payment's notice waits",
                     processor=self._processor.name,
                     subject=work.subject.id,
                     attempts=work.attempts + 1,
                     reason=str(error),
+                    exc_info=None if expected else error,
                 )
-        for org_id in await self._subscribers.to_mind():
-            await self._give_tier(org_id)
+        await self._mind_graces()
         for chore in self._chores:
             await self._do(chore)
         return settled
+
+    async def _mind_graces(self) -> None:
+        try:
+            for org_id in await self._subscribers.behind():
+                await self._give_tier(org_id, self._held)
+        except (AspendosError, Lost) as error:
+            _log.warning("a tier whose grace ended waits", reason=str(error))
 
     async def _do(self, chore: Chore) -> None:
         now = self._clock()
@@ -148,27 +157,28 @@ class PaymentWorker:
 
         if isinstance(state, PaymentState):
             await self._book.apply(state, settled)
-            self._posted()
+            if self._tell is not None:
+                await self._tell()
         elif isinstance(state, SubscriptionState):
-            # The notices end only after the tier is set: a crash in between repeats both.
+            # The notices end only with the tier: a crash in between repeats both.
             org_id = await self._subscribers.apply(state, self._held)
-            await self._give_tier(org_id)
-            await self._book.nothing(settled)
+            await self._give_tier(org_id, settled)
         else:
             await self._book.nothing(settled)
 
     async def _held(self, connection: AsyncConnection) -> None:
         await self._inbox.hold(connection, self._name)
 
-    async def _give_tier(self, org_id: str) -> None:
+    async def _give_tier(self, org_id: str, settled: Held) -> None:
+        """The tier that is due now, set and noted as given in one transaction with `settled`."""
         due = tier_due(await self._subscribers.subscriptions(org_id), self._clock(), self._grace)
         if due == await self._subscribers.tier_given(org_id):
+            await self._book.nothing(settled)
             return
-        await self._tiers.set_tier(org_id, due)
-        try:
-            await self._subscribers.note_tier(org_id, due, self._held)
-        except Lost:
-            # Another worker may have set a newer one before us; whoever works now looks again.
-            await self._subscribers.note_tier(org_id, UNSURE)
-            raise
+
+        async def also(connection: AsyncConnection) -> None:
+            await self._subscribers.note_tier(connection, org_id, due)
+            await settled(connection)
+
+        await self._tiers.set_tier(org_id, due, also)
         _log.info("a subscription changed a tier", organisation=org_id, tier=due)

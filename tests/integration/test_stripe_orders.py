@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -157,7 +158,7 @@ class Life:
     shuffled=st.randoms(use_true_random=False),
 )
 def test_any_life_in_any_order(
-    migrated_file: Path, acts: list[str], deliveries: list[str], shuffled: "st.Random"
+    migrated_file: Path, acts: list[str], deliveries: list[str], shuffled: Random
 ) -> None:
     async def live(folder: Path, stripe: StripeEmulator) -> None:
         shutil.copy(migrated_file, folder / "life.db")
@@ -194,7 +195,7 @@ def test_any_life_in_any_order(
         asyncio.run(live(Path(folder), stripe))
 
 
-def _choose(delivery: str, kept: list[Fields], heard: list[Fields], shuffled: "st.Random") -> list[Fields]:
+def _choose(delivery: str, kept: list[Fields], heard: list[Fields], shuffled: Random) -> list[Fields]:
     if delivery == "all":
         return list(kept)
     if delivery == "reversed":
@@ -242,6 +243,8 @@ async def test_a_crash_at_any_point_loses_and_doubles_nothing(
         ("open_account", Ledger),
         ("set_tier", type(world.tiers)),
         ("note_tier", type(world.subscribers)),
+        ("apply", type(world.subscribers)),
+        ("apply", type(world.book)),
         ("hold", type(world.inbox)),
         ("done", type(world.inbox)),
         ("lease", type(world.inbox)),
