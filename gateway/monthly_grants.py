@@ -8,10 +8,9 @@ that was killed is simply made again. What a processor of payments gives with a 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from msgspec import Struct
@@ -23,7 +22,8 @@ from billing.ledger import tables as ledger_tables
 from billing.ledger.accounts import Reason
 from billing.ledger.grants import Posting
 from billing.ledger.ledger import Ledger
-from billing.processors.tables import payment_customers
+from billing.processors.processor import Status
+from billing.processors.tables import payment_customers, payment_subscriptions
 from gateway.database import audit
 from gateway.database.changes import Changes, Kind
 from gateway.database.engine import Database
@@ -44,6 +44,8 @@ _ROWS: tuple[tuple[Kind, type[OrganisationRow | TeamRow | UserRow], Instrumented
 )
 _SUBJECTS: Mapping[Kind, str] = {"org": "organisation", "team": "team", "user": "user"}
 _ASKED_AT_ONCE = 500
+_PAUSE_SECONDS = 1.0
+"""Between two looks at the news, which a busy gateway makes all the time."""
 _log = structlog.stdlib.get_logger("monthly_grants")
 
 
@@ -99,40 +101,76 @@ class MonthlyGrants:
         self._posted: set[str] = set()
         self._unknown: frozenset[str] = frozenset()
         self._woken = asyncio.Event()
+        self._seen: int | None = None
         self._stopping = False
 
-    def wake(self) -> None:
-        """Somebody's tier changed: the next pass is now."""
-        self._woken.set()
-
     async def run(self) -> None:
-        """Pass after pass, until cancelled: a grant that is being posted is finished first.
+        """Pass after pass, until cancelled: one when a tier may have changed, and one each interval.
 
-        A pass that fails is logged, and costs nobody a grant: the next one posts it.
+        A pass that fails is logged, and costs nobody a grant: the next one posts it. One that is under way when
+        this is cancelled ends the posting it is at.
         """
-        while True:
-            self._woken.clear()
-            passing = spawn(self._pass(), name="monthly grants: a pass")
-            try:
-                await asyncio.wait({passing})
-            except asyncio.CancelledError:
-                self._stopping = True
-                await asyncio.wait({passing})
-                raise
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._interval)
-
-    async def _pass(self) -> None:
+        bells = [
+            spawn(bell.listen(self._woken.set), name="monthly grants: bell") for bell in self._changes.bells
+        ]
         try:
-            await self.pass_once()
+            await self._whole(self._changed())
+            while True:
+                await self._whole(self._pass())
+                await self._until_due()
+        finally:
+            for bell in bells:
+                bell.cancel()
+            await asyncio.gather(*bells, return_exceptions=True)
+
+    async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._interval
+        while (left := end - loop.time()) > 0:
+            try:
+                await asyncio.wait_for(self._woken.wait(), left)
+            except TimeoutError:
+                return
+            self._woken.clear()
+            if await self._whole(self._changed()):
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _whole(self, doing: Coroutine[Any, Any, bool]) -> bool:
+        """What it says, False where it failed. It is never cut off within a transaction."""
+        task = spawn(doing, name="monthly grants: a pass")
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            self._stopping = True
+            await asyncio.wait({task})
+            raise
+        return task.exception() is None and task.result()
+
+    async def _changed(self) -> bool:
+        """Whether anybody's tier may be another since this was last asked. Bells also ring for other news."""
+        try:
+            news = await self._changes.since(self._seen)
+        except Unavailable:
+            return False
+        self._seen = news.seq
+        return news.everything or bool(news.orgs or news.teams or news.users)
+
+    async def _pass(self) -> bool:
+        try:
+            return await self.pass_once() > 0
         except Unavailable as error:
             _log.warning("monthly grants wait for the database", reason=error.message)
+            return False
 
     async def pass_once(self) -> int:
         """How many grants were posted. Raises Unavailable when the database is away."""
         now = int(self._clock())
+        paid = await self._paid()
         holders = await self._holders()
-        terms = await self._noted(holders, now)
+        for org_id, given in (await self._paid()).items():
+            paid[org_id] |= given  # what was paid before or after the holders were looked at
+        terms = await self._noted(holders, paid, now)
         wanted = [(holder, one) for holder in holders for one in due(holder.id, terms[holder.id], now)]
         self._posted &= {one.reference for _, one in wanted}
         fresh = [(holder, one) for holder, one in wanted if one.reference not in self._posted]
@@ -156,7 +194,28 @@ class MonthlyGrants:
                 found += [_Holder(kind, *columns) for columns in await session.execute(query)]
         return found
 
-    async def _noted(self, holders: Sequence[_Holder], now: int) -> dict[str, list[Term]]:
+    async def _paid(self) -> defaultdict[str, set[str]]:
+        """The tiers that each organisation's subscriptions give, and with them their credits.
+
+        A subscription is seen before its tier is set and seen to end before that is taken away, so both a running
+        one and the tier noted last count: at no moment are credits given a second time.
+        """
+        customers, subscriptions = payment_customers.c, payment_subscriptions.c
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        async with self._database.reading() as session:
+            for query in (
+                select(customers.org_id, customers.tier).where(customers.tier.is_not(None)),
+                select(subscriptions.org_id, subscriptions.tier).where(
+                    subscriptions.tier.is_not(None), subscriptions.status != Status.ENDED
+                ),
+            ):
+                for org_id, tier in await session.execute(query):
+                    found[org_id].add(tier)
+        return found
+
+    async def _noted(
+        self, holders: Sequence[_Holder], paid: Mapping[str, set[str]], now: int
+    ) -> dict[str, list[Term]]:
         """The terms of each, with a new one where the tier gives other credits than the last says."""
         terms: dict[str, list[Term]] = defaultdict(list)
         async with self._database.reading() as session:
@@ -167,14 +226,6 @@ class MonthlyGrants:
             )
             for holder_id, since, credits in rows:
                 terms[holder_id].append(Term(since=since, credits=credits))
-            paid = {
-                row.org_id: row.tier
-                for row in await session.execute(
-                    select(payment_customers.c.org_id, payment_customers.c.tier).where(
-                        payment_customers.c.tier.is_not(None)
-                    )
-                )
-            }
         tiers = self._tiers()
         self._report({holder.tier for holder in holders if holder.tier is not None} - set(tiers))
         for holder in holders:
@@ -257,9 +308,10 @@ class MonthlyGrants:
         self._unknown = frozenset(unknown)
 
 
-def _credits(holder: _Holder, tiers: Mapping[str, Tier], paid: Mapping[str, str]) -> int | None:
+def _credits(holder: _Holder, tiers: Mapping[str, Tier], paid: Mapping[str, set[str]]) -> int | None:
     """What the holder's tier gives a month; 0 where a payment gives it. None: nobody knows, so nothing changes."""
-    if holder.tier is None or paid.get(holder.id) == holder.tier:
+    given = paid.get(holder.id, ())
+    if holder.tier is None or holder.tier in given:
         return 0
     tier = tiers.get(holder.tier)
     return None if tier is None else tier.credits_per_month
