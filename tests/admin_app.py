@@ -10,11 +10,15 @@ from litestar.openapi import OpenAPIConfig
 
 from gateway.http.errors import render_error
 from inference.ir.errors import AspendosError
+from policies.caller import OPERATOR, Caller
 from tests.control_plane import Plane
 
 
-def admin_app(plane: Plane, controllers: Sequence[type[Controller]]) -> Litestar:
-    """Litestar's own validation errors are shown whole: their wording is part of what is tested."""
+def admin_app(plane: Plane, controllers: Sequence[type[Controller]], caller: Caller = OPERATOR) -> Litestar:
+    """Everything is asked by `caller`, whatever the request says.
+
+    Litestar's own validation errors are shown whole: their wording is part of what is tested.
+    """
 
     def ours(_: Request[Any, Any, Any], error: AspendosError) -> Response[bytes]:
         status, _headers, body = render_error(error, None)
@@ -26,8 +30,13 @@ def admin_app(plane: Plane, controllers: Sequence[type[Controller]]) -> Litestar
     return Litestar(
         route_handlers=list(controllers),
         dependencies={
+            "caller": Provide(lambda: caller, sync_to_thread=False),
+            "organisations": Provide(lambda: plane.organisations, sync_to_thread=False),
             "teams": Provide(lambda: plane.teams, sync_to_thread=False),
+            "users": Provide(lambda: plane.users, sync_to_thread=False),
+            "members": Provide(lambda: plane.members, sync_to_thread=False),
             "keys": Provide(lambda: plane.keys, sync_to_thread=False),
+            "audit": Provide(lambda: plane.audit, sync_to_thread=False),
         },
         exception_handlers={AspendosError: ours, ValidationException: litestars},
         openapi_config=OpenAPIConfig(title="management", version="0", use_handler_docstrings=True),

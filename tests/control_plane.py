@@ -3,14 +3,20 @@
 import time
 from contextlib import suppress
 
+from gateway.database.audit import Audit
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
+from gateway.database.holders import HolderService
 from gateway.database.keyring import Keyring
 from gateway.database.keys import IssuedKey, KeyCreate, KeyService
+from gateway.database.members import MemberService
+from gateway.database.organisations import OrganisationService
 from gateway.database.teams import TeamCreate, TeamService
+from gateway.database.users import UserCreate, UserService
 from inference.ir.errors import Conflict
 from policies.api_keys import Pepper
-from policies.caller import OPERATOR
+from policies.caller import OPERATOR, Caller
+from policies.roles import Role
 
 PEPPER = b"a pepper for tests alone"
 
@@ -34,9 +40,22 @@ class Plane:
         self.database = database
         self.changes = Changes(database, redis_url)
         self.pepper = Pepper(PEPPER)
-        self.teams = TeamService(database, self.changes, clock=self.clock)
+        self.organisations = OrganisationService(database, self.changes, tiers=self.tiers, clock=self.clock)
+        self.teams = TeamService(database, self.changes, tiers=self.tiers, clock=self.clock)
+        self.users = UserService(database, self.changes, tiers=self.tiers, clock=self.clock)
+        self.members = MemberService(database, self.changes, clock=self.clock)
+        self.holders = HolderService(self.changes, tiers=self.tiers)
+        self.audit = Audit(database)
         self.keys = KeyService(database, self.changes, self.pepper, clock=self.clock)
         self.keyring = self.new_keyring()
+
+    def tiers(self) -> tuple[str, ...]:
+        return ("free", "pro")
+
+    async def caller(self, email: str, role: Role, organisation: str | None = None) -> Caller:
+        """A new user of an organisation, as one who asks."""
+        wanted = UserCreate(email=email, role=role, organisation=organisation)
+        return await self.users.caller((await self.users.create(OPERATOR, wanted)).id)
 
     def new_keyring(self) -> Keyring:
         return Keyring(self.database, self.changes, self.pepper, clock=self.clock, monotonic=self.monotonic)

@@ -22,7 +22,14 @@ app.command(
     name="keys",
     help="Make, list, change, rotate and delete the keys clients call with.",
 )
-app.command("gateway.cli.teams:app", name="teams", help="Make, list, change and delete teams.")
+app.command(
+    "gateway.cli.organisations:app",
+    name="organisations",
+    help="Make, list, change and delete organisations: tenants apart.",
+)
+app.command("gateway.cli.teams:app", name="teams", help="Teams, and who is in them.")
+app.command("gateway.cli.users:app", name="users", help="Users: who may log in, and as what.")
+app.command("gateway.cli.audit:audit", name="audit", help="Show who changed what.")
 app.command("gateway.cli.budgets:app", name="budgets", help="Budgets, and where their alerts go.")
 app.command(
     "gateway.cli.provider_keys:app",

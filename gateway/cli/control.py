@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -27,6 +28,7 @@ from gateway.database.teams import TeamService
 from gateway.database.users import UserService
 from gateway.settings import Settings, SettingsError, load_settings
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.tiers import Limits
 from policies.api_keys import Pepper
 from policies.caller import Caller
 
@@ -153,3 +155,51 @@ def shown_globs(models: Sequence[str]) -> str:
 
 def moment(value: datetime | None, otherwise: str) -> str:
     return value.strftime("%Y-%m-%d %H:%M:%SZ") if value is not None else otherwise
+
+
+def pairs(given: Sequence[str] | None) -> dict[str, str]:
+    """Tags or labels as typed, `name=value`. Raises InvalidField."""
+    found: dict[str, str] = {}
+    for item in given or ():
+        name, sign, text = item.partition("=")
+        if not sign:
+            raise InvalidField(f"{item!r}: expected name=value, such as project=atlas.")
+        found[name.strip()] = text.strip()
+    return found
+
+
+def limits(given: Sequence[str] | None) -> Limits | None:
+    """Limits as typed: `requests/minute=20`, `tokens/day=100000`, `parallel=4`. Raises InvalidField."""
+    if given is None:
+        return None
+    wanted: dict[str, Any] = {}
+    for name, text in pairs([part for item in given for part in item.split(",")]).items():
+        unit, _, period = name.partition("/")
+        if not text.isascii() or not text.isdigit():
+            raise InvalidField(f"{name}={text}: a whole number was expected.")
+        if period:
+            wanted.setdefault(unit, {})[period] = int(text)
+        else:
+            wanted[unit] = int(text)
+    try:
+        return msgspec.convert(wanted, Limits)
+    except msgspec.ValidationError as error:
+        raise InvalidField(
+            f"{error}: limits read `requests/minute=20`, `tokens/day=100000` (second, minute, hour, day) or "
+            "`parallel=4`."
+        ) from None
+
+
+def shown_limits(given: Limits | None) -> str:
+    if given is None:
+        return "none"
+    shown = [
+        f"{unit}/{period}={count}"
+        for unit, rates in (("requests", given.requests), ("tokens", given.tokens))
+        for period, count in msgspec.to_builtins(rates).items()
+    ]
+    return ", ".join(shown + ([f"parallel={given.parallel}"] if given.parallel is not None else []))
+
+
+def shown_pairs(given: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={text}" for name, text in given.items()) or "none"

@@ -5,7 +5,20 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from msgspec import UNSET
 
-from gateway.cli.control import Control, as_json, globs, moment, record, run, shown_globs, table
+from gateway.cli.control import (
+    Control,
+    as_json,
+    globs,
+    limits,
+    moment,
+    pairs,
+    record,
+    run,
+    shown_globs,
+    shown_limits,
+    shown_pairs,
+    table,
+)
 from gateway.database.keys import IssuedKey, Key, KeyCreate, KeyPatch
 from gateway.database.teams import TeamCreate
 from gateway.database.validity import seconds
@@ -21,6 +34,21 @@ Models = Annotated[
 Expires = Annotated[
     str | None, Parameter(help="A duration (90s, 30m, 12h, 30d, 8w) or a moment in ISO 8601.")
 ]
+Features = Annotated[
+    list[str] | None,
+    Parameter(negative=(), help="What it may be used for, such as `chat,embeddings`; everything otherwise."),
+]
+Limits = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--limit-to",
+        negative=(),
+        help="Such as `requests/minute=20`, `tokens/day=100000` or `parallel=4`; repeatable.",
+    ),
+]
+Tags = Annotated[
+    list[str] | None, Parameter(name="--tag", negative=(), help="Such as `project=atlas`; repeatable.")
+]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 
@@ -29,7 +57,11 @@ def create(
     *,
     team: Annotated[str, Parameter(help="Whose key it is: the team's id or name.")],
     name: Annotated[str, Parameter(help="What the key is for.")] = "unnamed",
+    user: Annotated[str | None, Parameter(help="Who holds it: a member's id or e-mail address.")] = None,
     models: Models = None,
+    features: Features = None,
+    limit_to: Limits = None,
+    tag: Tags = None,
     expires: Expires = None,
     create_team: Annotated[bool, Parameter(negative=(), help="Make the team if it is not there.")] = False,
     json: Json = False,
@@ -40,8 +72,17 @@ def create(
         await control.confirm()
         if create_team:
             await _ensure_team(control, team)
-        wanted = KeyCreate(team=team, name=name, models=globs(models), expires=expires)
-        return _issued(await control.keys.create(control.caller, wanted, created_by="cli"), json=json)
+        wanted = KeyCreate(
+            team=team,
+            name=name,
+            user=user,
+            models=globs(models),
+            features=globs(features),
+            limits=limits(limit_to),
+            tags=pairs(tag),
+            expires=expires,
+        )
+        return _issued(await control.keys.create(control.caller, wanted), json=json)
 
     return run(work)
 
@@ -49,7 +90,9 @@ def create(
 @app.command(name="list")
 def list_(
     *,
+    organisation: Annotated[str | None, Parameter(help="Only of this organisation.")] = None,
     team: Annotated[str | None, Parameter(help="Only of this team.")] = None,
+    user: Annotated[str | None, Parameter(help="Only this user's.")] = None,
     limit: Annotated[int, Parameter(help="At most so many, up to 200.")] = 50,
     after: Annotated[str | None, Parameter(help="Go on after this key's id.")] = None,
     json: Json = False,
@@ -57,15 +100,18 @@ def list_(
     """List the keys, oldest first, without their secrets."""
 
     async def work(control: Control) -> str:
-        page = await control.keys.list(control.caller, team=team, limit=limit, after=after)
+        page = await control.keys.list(
+            control.caller, organisation=organisation, team=team, user=user, limit=limit, after=after
+        )
         if json:
             return as_json(page)
-        head = ("ID", "NAME", "TEAM", "STATE", "EXPIRES", "LAST USED", "MODELS")
+        head = ("ID", "NAME", "TEAM", "USER", "STATE", "EXPIRES", "LAST USED", "MODELS")
         rows = [
             (
                 key.id,
                 key.name,
                 key.team_name,
+                key.user_email or "-",
                 key.status,
                 moment(key.expires_at, "never"),
                 moment(key.last_used_at, "never"),
@@ -97,6 +143,11 @@ def update(
     name: Annotated[str | None, Parameter(help="A new name.")] = None,
     models: Models = None,
     all_models: Annotated[bool, Parameter(negative=(), help="Let it use all its team may.")] = False,
+    features: Features = None,
+    all_features: Annotated[bool, Parameter(negative=(), help="Let it be used for everything.")] = False,
+    limit_to: Limits = None,
+    no_limits: Annotated[bool, Parameter(negative=(), help="Lift all limits of its own.")] = False,
+    tag: Tags = None,
     expires: Expires = None,
     never_expires: Annotated[bool, Parameter(negative=(), help="Lift the expiry.")] = False,
     json: Json = False,
@@ -105,6 +156,9 @@ def update(
     patch = KeyPatch(
         name=UNSET if name is None else name,
         models=() if all_models else UNSET if models is None else globs(models),
+        features=() if all_features else UNSET if features is None else globs(features),
+        limits=None if no_limits else UNSET if limit_to is None else limits(limit_to),
+        tags=UNSET if tag is None else pairs(tag),
         expires=None if never_expires else UNSET if expires is None else expires,
     )
     return _patch(key, patch, json=json)
@@ -116,6 +170,9 @@ def rotate(
     /,
     *,
     overlap: Annotated[str, Parameter(help="How long the old secret still works; 0s ends it now.")] = "1d",
+    force: Annotated[
+        bool, Parameter(negative=(), help="Even while a still older secret works, which ends at once.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Give a key a new secret and show it, this once; its id stays."""
@@ -123,7 +180,9 @@ def rotate(
     async def work(control: Control) -> str:
         await control.confirm()
         return _issued(
-            await control.keys.rotate(control.caller, key, overlap_seconds=seconds(overlap, "overlap")),
+            await control.keys.rotate(
+                control.caller, key, overlap_seconds=seconds(overlap, "overlap"), force=force
+            ),
             json=json,
         )
 
@@ -180,9 +239,13 @@ def _shown(key: Key, *, json: bool) -> str:
     fields = [
         ("id", key.id),
         ("name", key.name),
-        ("team", f"{key.team_name} ({key.team_id})"),
+        ("team", f"{key.team_name} ({key.team_id}) of {key.organisation}"),
+        ("user", f"{key.user_email} ({key.user_id})" if key.user_id else "nobody in particular"),
         ("state", key.status),
         ("models", shown_globs(key.models)),
+        ("features", shown_globs(key.features)),
+        ("limits", shown_limits(key.limits)),
+        ("tags", shown_pairs(key.tags)),
         ("expires", moment(key.expires_at, "never")),
         ("created", f"{moment(key.created_at, '')} by {key.created_by or 'unknown'}"),
         ("last used", moment(key.last_used_at, "never")),
