@@ -131,7 +131,7 @@ def test_each_forgery_is_refused_in_its_own_word(
     assert said(iat=clock() + 6) == "token_not_yet_valid"
     for name in ("sub", "org", "role", "sid", "jti"):
         assert said(**{name: None}) == "token_claim_missing"
-        assert said(**{name: ['x']}) == "token_claim_missing"
+        assert said(**{name: ["x"]}) == "token_claim_missing"
     assert refusal(access, forged(header, good(clock))) == "token_signature"
     other = SigningKeys(Path(str(keys)), {"ASPENDOS_TOKEN_KEY": "ab" * 32}).newest()
     assert refusal(access, forged(header, good(clock), other.private)) == "token_signature"
