@@ -1,0 +1,225 @@
+"""Payments through a running gateway: its routes, its webhooks on a socket, its worker, the emulated Stripe."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stripe as sdk
+
+from tests.harness import GatewayProcess, UpstreamThread, catalogue
+from tests.payments_world import CREDIT
+from tests.stripe_emulator.server import StripeEmulator
+from tests.stripe_emulator.store import Fields
+
+BILLING = "/admin/v1/billing"
+BACK = "https://example.org/back"
+ORG = "org_default"
+PATIENCE = 20
+
+
+class Shop:
+    """A gateway that sells, and the Stripe it sells through."""
+
+    def __init__(self, gateway: GatewayProcess, stripe: StripeEmulator) -> None:
+        self.gateway, self.stripe = gateway, stripe
+        self.delivered = 0
+
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        where = f"{path}{'&' if '?' in path else '?'}organisation={ORG}"
+        answer = self.gateway.admin.request(method, f"{self.gateway.url}{BILLING}{where}", **options)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    def webhook(self, event: Fields | bytes, *, at: float | None = None, secret: str | None = None) -> int:
+        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        stamp = int(time.time() if at is None else at)
+        signature = sdk.WebhookSignature._compute_signature(  # pyright: ignore[reportPrivateUsage]  # what Stripe signs with
+            f"{stamp}.{body.decode('latin-1')}", secret or self.stripe.webhook_secret
+        )
+        headers = {"stripe-signature": f"t={stamp},v1={signature}"}
+        return self.gateway.http.post(
+            f"{self.gateway.url}/webhooks/stripe", content=body, headers=headers
+        ).status_code
+
+    def deliver(self) -> None:
+        """Everything that happened, twice, the last first."""
+        fresh = self.stripe.store.events[self.delivered :]
+        self.delivered = len(self.stripe.store.events)
+        for event in [*reversed(fresh), *fresh]:
+            assert self.webhook(event) == 200
+
+    def credits(self) -> float:
+        answer = self.gateway.admin.get(f"{self.gateway.url}/admin/v1/credits/{ORG}")
+        return answer.json()["available_nano"] / CREDIT if answer.status_code == 200 else 0
+
+    def wait(self, what: str, wanted: object) -> None:
+        """Until the worker has seen to it."""
+        deadline = time.monotonic() + PATIENCE
+        found: object = None
+        while time.monotonic() < deadline:
+            found = self.credits() if what == "credits" else self.tier()
+            if found == wanted:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{what} is {found}, {wanted} was expected")
+
+    def tier(self) -> str | None:
+        answer = self.gateway.admin.get(f"{self.gateway.url}/admin/v1/organisations/{ORG}")
+        return answer.json()["tier"]
+
+
+@pytest.fixture(scope="module")
+def shop(upstream: UpstreamThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder: Path = tmp_path_factory.mktemp("shop")
+    tiers = {
+        "basic": {"credits_per_month": 500, "price": {"USD": "9.99"}},
+        "pro": {"credits_per_month": 5000, "price": {"USD": "29.99"}},
+    }
+    with StripeEmulator() as emulator:
+        environment = {
+            "ASPENDOS_STRIPE_KEY": emulator.key,
+            "ASPENDOS_STRIPE_WEBHOOK_SECRET": f"whsec_an_older_one,{emulator.webhook_secret}",
+            "ASPENDOS_STRIPE_API_BASE": emulator.url,
+            "ASPENDOS_CREDIT_PACKS": "ten=1000:10USD",
+            "ASPENDOS_EXCHANGE_RATES": "TRY=0.029,EUR=1.08,CNY=0.14,JPY=0.0067",
+        }
+        text = {**catalogue(upstream.base_url), "tiers": tiers}
+        with GatewayProcess(folder, text, environment=environment) as running:
+            yield Shop(running, emulator)
+
+
+def test_credits_are_bought_refunded_and_a_tier_subscribed_changed_and_cancelled(shop: Shop) -> None:
+    offers = shop.call("GET", "/offers")
+    assert [(one["name"], one["prices"]) for one in offers["tiers"]] == [
+        ("basic", {"USD": "9.99"}),
+        ("pro", {"USD": "29.99"}),
+    ]
+    order = {"pack": "ten", "return_url": BACK, "currency": "TRY"}
+    page = shop.call("POST", "/checkout", json=order, headers={"idempotency-key": "one"})
+    assert page == shop.call("POST", "/checkout", json=order, headers={"idempotency-key": "one"})
+    shop.stripe.complete(page["id"])
+    shop.deliver()
+    shop.wait("credits", 1000)
+    (payment,) = shop.call("GET", "/payments")["data"]
+    # Ten dollars at 0.029 dollars a lira, rounded up to a kuruş.
+    assert (payment["amount_minor"], payment["currency"], payment["fx"]) == (34483, "TRY", "0.029")
+
+    shop.call("POST", f"/payments/{payment['reference']}/refunds", json={"amount_minor": 34483})
+    shop.wait("credits", 0)
+
+    page = shop.call("POST", "/subscription", json={"tier": "basic", "return_url": BACK})
+    shop.stripe.complete(page["id"])
+    shop.deliver()
+    shop.wait("tier", "basic")
+    shop.wait("credits", 500)
+    assert shop.call("GET", "/")["subscription"]["status"] == "active"
+    due = shop.call("GET", "/subscription/preview?tier=pro")
+    assert (due["amount"], due["currency"]) == ("20.00", "USD")
+    shop.call("PATCH", "/subscription", json={"tier": "pro"})
+    shop.deliver()
+    shop.wait("tier", "pro")
+    assert shop.call("DELETE", "/subscription")["subscription"] is not None
+    shop.call("POST", "/subscription/resume")
+    assert len(shop.call("GET", "/invoices")["data"]) == 2
+    shop.call("DELETE", "/subscription?now=true")
+    shop.deliver()
+    shop.wait("tier", None)
+    assert shop.call("GET", "/events")["data"]
+
+
+@pytest.mark.parametrize("drift", [-301, 301, -86400, 86400])
+def test_old_and_future_webhooks_are_refused(shop: Shop, drift: int) -> None:
+    event = shop.stripe.store.events[0] if shop.stripe.store.events else _event("evt_1")
+    assert shop.webhook(event, at=time.time() + drift) == 400
+
+
+def test_forged_and_broken_webhooks_are_refused_without_a_word(shop: Shop) -> None:
+    url = f"{shop.gateway.url}/webhooks/stripe"
+    assert shop.webhook(_event("evt_x"), secret="whsec_wrong") == 400
+    body = json.dumps(_event("evt_y")).encode()
+    good = sdk.WebhookSignature._compute_signature(  # pyright: ignore[reportPrivateUsage]  # what Stripe signs with
+        f"{int(time.time())}.{body.decode()}", shop.stripe.webhook_secret
+    )
+    for header in (
+        "",
+        "t=,v1=",
+        "v1=abc",
+        f"t={int(time.time())}",
+        f"t={int(time.time())},v0={good}",
+        "t=x,v1=y",
+    ):
+        answer = shop.gateway.http.post(url, content=body, headers={"stripe-signature": header})
+        assert answer.status_code == 400, header
+        assert answer.json()["error"]["message"] == "This is not a valid webhook."
+    tampered = shop.gateway.http.post(
+        url,
+        content=body.replace(b"evt_y", b"evt_z"),
+        headers={"stripe-signature": f"t={int(time.time())},v1={good}"},
+    )
+    assert tampered.status_code == 400
+    assert shop.webhook(b"\xff\xfe") == 400
+    assert shop.webhook(b"[]") == 400
+    assert shop.webhook(b'{"id": 1}') == 400
+    assert shop.gateway.http.post(url, content=b"x" * (2 << 20)).status_code == 413
+    assert shop.gateway.http.post(f"{shop.gateway.url}/webhooks/nobody", content=body).status_code == 404
+
+
+def test_unknown_types_are_taken_and_counted(shop: Shop) -> None:
+    assert shop.webhook(_event("evt_new_type", "radar.something_new.created")) == 200
+    assert shop.webhook(_event("evt_new_type", "radar.something_new.created")) == 200
+    ignored = [
+        row for row in shop.call("GET", "/events?state=ignored")["data"] if row["id"] == "evt_new_type"
+    ]
+    assert len(ignored) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/checkout", {"pack": "ten", "return_url": BACK, "currency": "XXX"}),
+        ("POST", "/checkout", {"pack": "ten", "return_url": BACK, "currency": "'; DROP TABLE payments;--"}),
+        ("POST", "/checkout", {"pack": "ten", "return_url": "javascript:alert(1)"}),
+        ("POST", "/checkout", {"pack": "ten", "return_url": "http://evil.example"}),
+        ("POST", "/checkout", {"pack": "ten"}),
+        ("POST", "/checkout", {"pack": "ten", "return_url": BACK, "amount": 5}),
+        ("POST", "/checkout", {"pack": "ten", "return_url": BACK, "currency": "KRW"}),
+        ("PUT", "/top-up", {"pack": "ten", "threshold_nano": -1}),
+        ("PUT", "/top-up", {"pack": "ten", "threshold_nano": 1.5}),
+        ("PUT", "/top-up", {"pack": "ten", "threshold_nano": 2**63}),
+        ("PUT", "/top-up", {"pack": "ten", "threshold_nano": 5, "most_per_day": 0}),
+        ("PUT", "/top-up", {"pack": "ten", "threshold_nano": 5, "most_per_day": 1000}),
+        ("POST", "/payments/x/refunds", {"amount_minor": -1}),
+        ("POST", "/payments/x/refunds", {"amount_minor": 0}),
+        ("POST", "/payments/x/refunds", {"amount_minor": 0.5}),
+        ("POST", "/payments/x/refunds", {"amount_minor": 2**63}),
+    ],
+)
+def test_bad_input_is_a_clear_400(shop: Shop, method: str, path: str, body: dict[str, object]) -> None:
+    answer = shop.gateway.admin.request(
+        method, f"{shop.gateway.url}{BILLING}{path}", params={"organisation": ORG}, json=body
+    )
+    assert answer.status_code == 400, answer.text
+    assert len(answer.json()["error"]["message"]) > 15
+
+
+@pytest.mark.parametrize("organisation", ["org_of_somebody_else", "'; DROP TABLE payments;--", ""])
+def test_nobody_pays_for_an_organisation_that_is_not_there(shop: Shop, organisation: str) -> None:
+    answer = shop.gateway.admin.post(
+        f"{shop.gateway.url}{BILLING}/checkout",
+        params={"organisation": organisation},
+        json={"pack": "ten", "return_url": BACK},
+    )
+    assert answer.status_code == 404, answer.text
+
+
+def _event(id_: str, type_: str = "payment_intent.succeeded") -> Fields:
+    return {
+        "id": id_,
+        "object": "event",
+        "type": type_,
+        "created": int(time.time()),
+        "data": {"object": {"id": "pi_nobodys"}},
+    }
