@@ -51,6 +51,7 @@ class Dimension(StrEnum):
 class UsageFilter(Struct, frozen=True, kw_only=True):
     """Which records count; None: all. `start` <= at < `end` in unix ns; `status` is an inclusive range."""
 
+    organisation: str | None = None
     team: str | None = None
     key: str | None = None
     model: str | None = None
@@ -88,6 +89,15 @@ class UsageRow(Struct, frozen=True, kw_only=True):
     error: str | None
     attempts: int
     finish_reason: str | None
+    org: str | None
+    user: str | None
+    tier: str | None
+    feature: str | None
+    tags: dict[str, str]
+    account: str | None
+    held_nano: int
+    provider_cost_nano: int
+    byok: bool
 
 
 class UsageSum(Struct, frozen=True, kw_only=True):
@@ -243,6 +253,7 @@ def _conditions(wanted: UsageFilter) -> list[ColumnElement[bool]]:
     conditions = [
         column == value
         for column, value in (
+            (_t.org_id, wanted.organisation),
             (_t.team_id, wanted.team),
             (_t.key_id, wanted.key),
             (_t.model, wanted.model),
@@ -289,7 +300,8 @@ def _uncursor(cursor: str) -> tuple[int, str]:
 
 def _row(row: Any) -> UsageRow:
     values = row._asdict()
-    values["key"], values["team"] = values.pop("key_id"), values.pop("team_id")
+    for name in ("key", "team", "org", "user"):
+        values[name] = values.pop(f"{name}_id")
     values["at"] = iso(values["at"])
     values["cost_usd"] = usd(values["cost_nano"])
     return UsageRow(**{name: values[name] for name in UsageRow.__struct_fields__})

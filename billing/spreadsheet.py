@@ -45,6 +45,8 @@ def csv_line(values: Sequence[object]) -> str:
 def _cell(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return _cell("; ".join(f"{name}={text}" for name, text in value.items()))
     if isinstance(value, str) and value.startswith(_FORMULA):
         return "'" + value
     return value
