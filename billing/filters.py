@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from billing.reports import Dimension, UsageFilter
 from inference.ir.errors import InvalidField
 
-WORDS = ("team", "key", "model", "provider", "status", "from", "to")
+WORDS = ("organisation", "team", "key", "model", "provider", "status", "from", "to")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -23,13 +23,14 @@ def usage_filter(given: Mapping[str, str]) -> UsageFilter:
     for word in given:
         if word not in WORDS:
             raise InvalidField(f"{word}: unknown; expected one of {', '.join(WORDS)}", param=word)
-    for word in ("team", "key", "model", "provider"):
+    for word in ("organisation", "team", "key", "model", "provider"):
         if "\x00" in given.get(word, ""):
             raise InvalidField(f"{word}: a name holds no NUL character", param=word)
     start, end = _moment("from", given.get("from")), _moment("to", given.get("to"))
     if start is not None and end is not None and start >= end:
         raise InvalidField("to: expected a time after `from`; `to` itself is excluded", param="to")
     return UsageFilter(
+        organisation=given.get("organisation"),
         team=given.get("team"),
         key=given.get("key"),
         model=given.get("model"),

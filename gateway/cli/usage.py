@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -19,8 +20,8 @@ from billing.filters import dimensions, usage_filter
 from billing.reports import Dimension, Freshness, UsageFilter, UsageReports, UsageRow, UsageSum
 from billing.spreadsheet import record_header, record_line, sum_header, sum_line
 from gateway.database.engine import Database
-from gateway.settings import SettingsError, load_settings
-from inference.ir.errors import AspendosError
+from gateway.settings import Settings, SettingsError, load_settings
+from inference.ir.errors import AspendosError, NotFound
 
 _RECORDS = 20
 _GROUPS = 1000
@@ -31,7 +32,8 @@ Out = Callable[[str], object]
 
 def usage(
     *,
-    team: Annotated[Text, Parameter(help="Only this team's id.")] = None,
+    organisation: Annotated[Text, Parameter(help="Only this organisation, by id or name.")] = None,
+    team: Annotated[Text, Parameter(help="Only this team, by id or name.")] = None,
     key: Annotated[Text, Parameter(help="Only this key's public id.")] = None,
     model: Annotated[Text, Parameter(help="Only this model of the catalogue.")] = None,
     provider: Annotated[Text, Parameter(help="Only this provider of the catalogue.")] = None,
@@ -48,6 +50,7 @@ def usage(
 ) -> int:
     """Show what was used and what it cost: newest requests first, or sums with --group-by."""
     given = {
+        "organisation": organisation,
         "team": team,
         "key": key,
         "model": model,
@@ -98,6 +101,7 @@ async def _answer(question: _Question, environ: Mapping[str, str], out: Out) -> 
     try:
         await database.migrate()
         reports = UsageReports(database.reading, Drain(settings.data_dir / "journal", database.engine))
+        question = await _by_ids(question, database, settings)
         freshness = await reports.refresh()
         if question.by:
             await _groups(reports, question, freshness, out)
@@ -107,6 +111,29 @@ async def _answer(question: _Question, environ: Mapping[str, str], out: Out) -> 
             print("The journal could not be drained; the latest requests may be missing.", file=sys.stderr)
     finally:
         await database.close()
+
+
+async def _by_ids(question: _Question, database: Database, settings: Settings) -> _Question:
+    """With the ids of an organisation and a team that were named. What is gone stays as it was written: it may
+    have left records."""
+    wanted = question.wanted
+    organisation, team = wanted.organisation, wanted.team
+    if organisation is None and team is None:
+        return question
+    # Imported here: most questions name neither, and the control plane takes a while to import.
+    from gateway.database.changes import Changes
+    from gateway.database.organisations import OrganisationService
+    from gateway.database.teams import TeamService
+    from policies.caller import OPERATOR
+
+    changes = Changes(database, settings.redis_url)
+    if organisation is not None:
+        with suppress(NotFound):
+            organisation = (await OrganisationService(database, changes).get(OPERATOR, organisation)).id
+    if team is not None:
+        team = await TeamService(database, changes).id_of(OPERATOR, team)
+    wanted = msgspec.structs.replace(wanted, organisation=organisation, team=team)
+    return msgspec.structs.replace(question, wanted=wanted)
 
 
 async def _groups(reports: UsageReports, question: _Question, freshness: Freshness, out: Out) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,9 @@ class Database:
         self.path = None if self.is_postgres else Path(self.url.database or "")
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Made here so that nobody else may read it: SQLite would let everybody, and its journals follow suit.
+            with suppress(OSError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         self.engine = self._engine(
             pool_size=pool_size,
             max_overflow=pool_size,

@@ -160,6 +160,17 @@ class TeamService:
             counts = await _counts(session, [row])
         return _team(row, *counts[row.id])
 
+    async def id_of(self, caller: Caller, reference: str) -> str:
+        """The id of a team, or `reference` itself where there is no such team (any more): it may have left records.
+
+        Raises Conflict where the operator's name fits teams of several organisations.
+        """
+        async with self._database.reading() as session:
+            try:
+                return (await find_team(session, caller, reference)).id
+            except NotFound:
+                return reference
+
     async def update(self, caller: Caller, reference: str, patch: TeamPatch) -> Team:
         """Raises NotFound, Forbidden, InvalidField, or Conflict when the name is taken."""
         caller.require(Permission.TEAMS_WRITE)

@@ -13,6 +13,8 @@ from msgspec import Struct
 from billing.filters import WORDS, dimensions, usage_filter
 from billing.reports import Dimension, Freshness, UsageFilter, UsageReports, UsageRow, UsageSum
 from billing.spreadsheet import record_header, record_line, sum_header, sum_line
+from gateway.database.teams import TeamService
+from gateway.http.caller import Caller
 from inference.ir.errors import InvalidField
 from policies.roles import Permission
 
@@ -47,7 +49,7 @@ class UsageController(Controller):
     @get(
         "/",
         summary="Usage records, or sums of them",
-        opt={"permission": Permission.OPERATE},
+        opt={"permission": Permission.USAGE_READ},
         responses={200: ResponseSpec(UsageAnswer, description="As JSON; or CSV when asked for.")},
     )
     async def usage(
@@ -55,7 +57,10 @@ class UsageController(Controller):
         *,
         request: Request[Any, Any, Any],
         usage: NamedDependency[UsageReports],
-        team: Annotated[Text, Parameter(description="A team's id.")] = None,
+        teams: NamedDependency[TeamService],
+        caller: NamedDependency[Caller],
+        organisation: Annotated[Text, Parameter(description="An organisation's id.")] = None,
+        team: Annotated[Text, Parameter(description="A team's id or name.")] = None,
         key: Annotated[Text, Parameter(description="A key's public id.")] = None,
         model: Annotated[Text, Parameter(description="The model's name in the catalogue.")] = None,
         provider: Annotated[Text, Parameter(description="The provider's name in the catalogue.")] = None,
@@ -67,14 +72,18 @@ class UsageController(Controller):
         cursor: Annotated[Text, Parameter(description="An earlier answer's next_cursor.")] = None,
         form: Annotated[Literal["json", "csv"] | None, QueryParameter(name="format")] = None,
     ) -> Response[Any]:
-        """Newest records first, dearest groups first.
+        """Newest records first, dearest groups first; of your own organisation, unless you are the operator.
 
         CSV (`format=csv` or `Accept: text/csv`) is streamed and holds everything that matches unless
         `limit` says otherwise. The journal of this machine is brought into the database before.
         """
         _refuse_unknown(request)
+        if not caller.is_operator:
+            caller.in_scope(organisation or caller.org_id)
+            organisation = caller.org_id
         given = {
-            "team": team,
+            "organisation": organisation,
+            "team": None if team is None else await teams.id_of(caller, team),
             "key": key,
             "model": model,
             "provider": provider,

@@ -17,21 +17,29 @@ from billing.meter import Meter
 from billing.reports import UsageReports
 from billing.usage import UsageRecord
 from gateway.database.engine import Database
+from gateway.database.teams import TeamCreate
 from gateway.http.admin.usage import UsageController
 from inference.ir.errors import AspendosError
+from policies.caller import OPERATOR, Caller
+from policies.roles import Role
+from tests.control_plane import Plane
 
 START = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z."""
 
 
-def _client(reports: UsageReports) -> AsyncClient:
+def _client(reports: UsageReports, plane: Plane, caller: Caller = OPERATOR) -> AsyncClient:
     def failed(_: Request[Any, Any, Any], error: AspendosError) -> Response[dict[str, Any]]:
         content = {"message": error.message, "param": error.param, "code": error.code}
         return Response(content, status_code=error.http_status)
 
     app = Litestar(
         [UsageController],
-        dependencies={"usage": Provide(lambda: reports, sync_to_thread=False)},
+        dependencies={
+            "usage": Provide(lambda: reports, sync_to_thread=False),
+            "teams": Provide(lambda: plane.teams, sync_to_thread=False),
+            "caller": Provide(lambda: caller, sync_to_thread=False),
+        },
         exception_handlers={AspendosError: failed},
     )
     return AsyncClient(transport=ASGITransport(cast("Any", app)), base_url="http://gateway")
@@ -64,9 +72,10 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-async def client(database: Database, journal: Journal, tmp_path: Path) -> AsyncIterator[AsyncClient]:
+async def client(plane: Plane, journal: Journal, tmp_path: Path) -> AsyncIterator[AsyncClient]:
+    database = plane.database
     reports = UsageReports(database.reading, Drain(tmp_path / "journal", database.engine))
-    async with _client(reports) as opened:
+    async with _client(reports, plane) as opened:
         yield opened
     journal.close()
 
@@ -158,8 +167,50 @@ async def test_values_out_of_range(client: AsyncClient, params: dict[str, str]) 
 async def test_the_database_away_is_503_in_json_and_in_csv(tmp_path: Path) -> None:
     database = Database("postgresql://u:p@127.0.0.1:9/none")
     reports = UsageReports(database.reading, Drain(tmp_path / "journal", database.engine))
-    async with _client(reports) as client:
+    async with _client(reports, Plane(database)) as client:
         for form in ("json", "csv"):
             response = await client.get("/admin/v1/usage", params={"format": form})
             assert response.status_code == 503
     await database.close()
+
+
+async def test_a_user_sees_their_organisations_usage_alone_and_teams_go_by_name(
+    plane: Plane, tmp_path: Path
+) -> None:
+    opened = Journal(tmp_path / "other", writer_id="w")
+    meter = Meter(opened)
+    team = await plane.teams.create(OPERATOR, TeamCreate(name="reds"))
+    for n, organisation in enumerate(("org_default", "org_default", "org_other")):
+        meter.record(
+            UsageRecord(
+                id=f"r{n}",
+                at=START,
+                team_id=team.id if n == 1 else f"team_{n}",
+                key_id="k",
+                org_id=organisation,
+                route="chat",
+                duration_us=1,
+                overhead_us=1,
+                status=200,
+            )
+        )
+    opened.close()
+    reports = UsageReports(plane.database.reading, Drain(tmp_path / "other", plane.database.engine))
+    viewer = await plane.caller("v@example.com", Role.VIEWER)
+
+    async def ids(caller: Caller, **asked: str) -> set[str] | int:
+        async with _client(reports, plane, caller) as client:
+            answer = await client.get("/admin/v1/usage", params=asked)
+        found = answer.json()
+        return (
+            {record["id"] for record in found["records"]} if answer.status_code == 200 else answer.status_code
+        )
+
+    assert await ids(OPERATOR) == {"r0", "r1", "r2"}
+    assert await ids(OPERATOR, organisation="org_other") == {"r2"}
+    assert await ids(viewer) == {"r0", "r1"}
+    assert await ids(viewer, organisation="org_default") == {"r0", "r1"}
+    assert await ids(viewer, organisation="org_other") == 404
+    assert await ids(viewer, team="reds") == {"r1"}, "a name will do"
+    assert await ids(viewer, team="team_2") == set(), "another organisation's team has no records for them"
+    assert await ids(OPERATOR, team="team_0") == {"r0"}, "a team that is gone has left its records"
