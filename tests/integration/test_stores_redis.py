@@ -196,6 +196,19 @@ async def test_a_killed_process_lets_go(server: RedisServer) -> None:
         assert (await store.available(ACCOUNT), await store.held(ACCOUNT)) == (870, 100)
 
 
+async def test_nobody_reclaims_from_the_living(server: RedisServer) -> None:
+    async with joined(server.url) as store, joined(server.url) as other:
+        await load(store, 1_000)
+        held = await ticket(store, "alive", amount=100)
+        assert not await other.reclaim("alive", 0)
+        assert not await other.reclaim("never", 0)
+        assert await store.held(ACCOUNT) == 100
+        store.settle(held, tokens=1, amount=10)
+        assert await store.flush(10)
+        assert not await other.reclaim("alive", 0)
+        assert await store.available(ACCOUNT) == 990
+
+
 async def test_an_owner_thought_dead_that_settles_late_is_charged_once(server: RedisServer) -> None:
     async with joined(server.url) as store:
         await load(store, 1_000)
@@ -419,6 +432,15 @@ async def test_an_id_is_let_in_once(server: RedisServer) -> None:
         assert await store.flush(10)
         assert await store.admit("a", PAID, tokens=1, amount=100) == Refused(None)
         assert await store.available(ACCOUNT) == 900
+
+
+async def test_what_was_spent_elsewhere_is_booked_once(server: RedisServer) -> None:
+    async with joined(server.url) as store:
+        await load(store, 1_000)
+        for _ in range(2):  # the second as if the first had not been acknowledged
+            store.book("a+alone", PAID, 30)
+            assert await store.flush(10)
+        assert await store.available(ACCOUNT) == 970
 
 
 async def test_a_password_and_a_database_are_used(server: RedisServer) -> None:
