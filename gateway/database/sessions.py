@@ -141,12 +141,7 @@ class Sessions:
 
     async def end_all(self, session: AsyncSession, user_id: str, why: str, *, keep: str | None = None) -> int:
         """End every session of a user, but for `keep`; how many there were."""
-        query = select(SessionRow).where(SessionRow.user_id == user_id, SessionRow.ended_at.is_(None))
-        rows = (await session.execute(query.order_by(SessionRow.id).with_for_update())).scalars().all()
-        ended = [row for row in rows if row.id != keep]
-        for row in ended:
-            await self._end(session, row, self._now(), why)
-        return len(ended)
+        return await end_sessions(session, self._changes, user_id, why, self._now(), keep=keep)
 
     async def holder_of(self, session: AsyncSession, token: str) -> SessionRow | None:
         """The session a refresh token belongs to, ended or not; None for a token that is not ours."""
@@ -212,10 +207,7 @@ class Sessions:
         return _login(row, token, expires_at)
 
     async def _end(self, session: AsyncSession, row: SessionRow, now: datetime, why: str) -> None:
-        row.ended_at = now
-        row.ended_why = why
-        await session.flush()
-        await self._changes.record(session, "session", row.id)
+        await _end(session, self._changes, row, now, why)
 
     async def _locked(self, session: AsyncSession, token: str) -> SessionRow | None:
         """The session named in a token, locked: of two uses at once, the second sees what the first did."""
@@ -243,6 +235,28 @@ class Sessions:
             .limit(_PRUNED_AT_ONCE)
         )
         await session.execute(delete(SessionRow).where(SessionRow.id.in_(old)))
+
+
+async def end_sessions(
+    session: AsyncSession, changes: Changes, user_id: str, why: str, now: datetime, *, keep: str | None = None
+) -> int:
+    """End every session of a user, but for `keep`, in the caller's transaction; how many there were.
+
+    To be called before that transaction logs a change of its own: everybody locks sessions first, then the log.
+    """
+    query = select(SessionRow).where(SessionRow.user_id == user_id, SessionRow.ended_at.is_(None))
+    rows = (await session.execute(query.order_by(SessionRow.id).with_for_update())).scalars().all()
+    ended = [row for row in rows if row.id != keep]
+    for row in ended:
+        await _end(session, changes, row, now, why)
+    return len(ended)
+
+
+async def _end(session: AsyncSession, changes: Changes, row: SessionRow, now: datetime, why: str) -> None:
+    row.ended_at = now
+    row.ended_why = why
+    await session.flush()
+    await changes.record(session, "session", row.id)
 
 
 def _login(row: SessionRow, token: str, expires_at: datetime) -> Login:
