@@ -19,6 +19,7 @@ from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.organisations import Tiers, find_organisation, flush_addressed
 from gateway.database.pages import page_query
+from gateway.database.sessions import end_sessions
 from gateway.database.tables import DEFAULT_ORG, KeyRow, MembershipRow, OrganisationRow, TeamRow, UserRow
 from gateway.database.teams import find_team
 from inference.ir.errors import Conflict, Forbidden, NotFound, Unauthenticated
@@ -183,6 +184,8 @@ class UserService:
                     await _refuse_last_owner(session, row, "made another role")
             if patch.disabled is True and not row.disabled and row.role == Role.OWNER:
                 await _refuse_last_owner(session, row, "disabled")
+            if patch.disabled is True:
+                await self._end_sessions(session, row, "disabled")
             self._apply(row, patch)
             await flush_addressed(session, row.email)
             await self._changes.record(session, "user", row.id)
@@ -206,6 +209,7 @@ class UserService:
                     "delete them together.",
                     code="user_has_keys",
                 )
+            await self._end_sessions(session, row, "deleted")
             await session.execute(delete(KeyRow).where(KeyRow.user_id == row.id))
             await session.delete(row)
             await session.flush()
@@ -243,6 +247,11 @@ class UserService:
                 code="role_above_yours",
             )
         return row
+
+    async def _end_sessions(self, session: AsyncSession, row: UserRow, why: str) -> None:
+        """Whoever is let in again has to log in again."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        await end_sessions(session, self._changes, row.id, why, now)
 
     def _apply(self, row: UserRow, patch: UserPatch) -> None:
         if patch.email is not UNSET:
