@@ -45,6 +45,7 @@ class BudgetBook:
         self._clock = clock
         self._budgets: dict[str, Budget] = {}
         self._places: dict[Place, tuple[Budget, ...]] = {}
+        self._running: dict[str, Cap] = {}
         self._issued: dict[str, Cap] = {}
         self._seq: int | None = None
         self.version = 0
@@ -69,11 +70,18 @@ class BudgetBook:
         if not counting:
             return ()
         now = self._clock()
-        caps = tuple(cap_of(budget, now) for budget in counting if budget.action is not Action.NOTIFY)
+        caps = tuple(self._cap(budget, now) for budget in counting if budget.action is not Action.NOTIFY)
         if len(self._issued) > _MOST_ISSUED:
             self._issued = {key: cap for key, cap in self._issued.items() if cap.ends_at > now}
         self._issued.update((cap.key, cap) for cap in caps)
         return caps
+
+    def _cap(self, budget: Budget, now: float) -> Cap:
+        """Worked out once a period: time zones are slow."""
+        cap = self._running.get(budget.id)
+        if cap is None or not cap.span.starts <= now < cap.span.ends:
+            cap = self._running[budget.id] = cap_of(budget, now)
+        return cap
 
     def cap(self, key: str) -> Cap | None:
         """The cap a quota was made from, by the quota's key."""
@@ -120,6 +128,7 @@ class BudgetBook:
         self._seq = news.seq
         if found != self._budgets:
             self._budgets = found
+            self._running = {}
             self._places = _by_place(found.values())
             self.version += 1
 

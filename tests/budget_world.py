@@ -35,16 +35,19 @@ class BudgetWorld:
         self.folder = folder
         self.clock = Clock(NOW)
         self.transport = Transport()
+        self._machines = 0
         self.desk = self.new_desk()
 
     def new_desk(self) -> BudgetDesk:
-        """As another process has it."""
+        """As a process on another machine has it."""
+        self._machines += 1
         return BudgetDesk(
             self.database,
             Changes(self.database),
             Drain(self.folder / "journal", self.database.engine),
             Pepper(b"a pepper for tests alone"),
             self.transport,
+            folder=self.folder / f"machine{self._machines}",
             knows_model=lambda name: name in {"small", "large"},
             clock=self.clock,
         )

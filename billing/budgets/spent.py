@@ -54,10 +54,26 @@ class Spending:
         """Bring what this machine's journal holds into the database; False: it could not be done in time."""
         return await self._drain.flush(timeout=self._patience)
 
-    async def sums(self, budget: Budget, span: Span, day: Span | None = None) -> Sums:
-        """What the subject spent in `span`, and on `day` (nothing for None)."""
+    async def sums(
+        self,
+        budget: Budget,
+        span: Span,
+        day: Span | None = None,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Sums:
+        """What the subject spent in `span`, and on `day` (nothing for None).
+
+        `since` and `until` (epoch seconds) narrow it to requests that arrived from the one to before the other.
+        """
+        query = _query(budget, span, day)
+        if since is not None:
+            query = query.where(_t.at >= int(since * NANOSECONDS))
+        if until is not None:
+            query = query.where(_t.at < int(until * NANOSECONDS))
         async with self._reading() as session:
-            row = (await session.execute(_query(budget, span, day))).one()
+            row = (await session.execute(query)).one()
         high, low, day_high, day_low = (int(value or 0) for value in row)
         return Sums(period=high * _SPLIT + low, day=day_high * _SPLIT + day_low)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from billing.budgets.spent import Spending
@@ -11,6 +12,7 @@ from gateway.alerts.log import LogChannel
 from gateway.alerts.mail import MailChannel, MailServer
 from gateway.alerts.outbox import LOG, MAIL, WEBHOOK, Outbox
 from gateway.alerts.sender import Sender
+from gateway.alerts.turn import Turn
 from gateway.alerts.webhook import WebhookChannel
 from gateway.budget_book import BudgetBook
 from gateway.database.alert_targets import AlertTargets
@@ -32,11 +34,13 @@ class BudgetDesk:
         pepper: Pepper,
         transport: Transport,
         *,
+        folder: Path,
         mail: MailServer | None = None,
         private_webhooks: bool = False,
         knows_model: Callable[[str], bool] = lambda _: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`folder` is the data directory that this machine's processes share."""
         self.spending = Spending(database.reading, drain)
         self.outbox = Outbox(database, clock=clock)
         self.book = BudgetBook(database, changes, self.spending, clock=clock)
@@ -44,7 +48,9 @@ class BudgetDesk:
         self.service = BudgetService(
             database, changes, self.spending, self.outbox, knows_model=knows_model, clock=clock
         )
-        self.evaluator = Evaluator(self.book, self.spending, self.outbox, clock=clock)
+        self.evaluator = Evaluator(
+            self.book, self.spending, self.outbox, clock=clock, turn=Turn(folder / "alerts.lock")
+        )
         self.sender = Sender(
             self.outbox,
             {

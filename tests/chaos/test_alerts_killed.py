@@ -38,10 +38,13 @@ async def _processes(
     number: int, database: Database, folder: Path
 ) -> AsyncGenerator[list[subprocess.Popen[bytes]]]:
     url = database.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-c", _PROCESS, url, str(folder)]
+    command = [sys.executable, "-c", _PROCESS, url]
+    # A folder each, as on machines of their own: in one folder only one of them would look.
     started = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": "."})
-        for _ in range(number)
+        subprocess.Popen(
+            [*command, str(folder / str(n))], stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": "."}
+        )
+        for n in range(number)
     ]
     try:
         yield started

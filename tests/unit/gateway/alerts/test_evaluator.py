@@ -5,10 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import delete, update
 
 from billing.budgets.budget import Budget, Holder, Subject, SubjectKind, applicable, cap_of
 from billing.budgets.crossing import Crossing, Figures
 from billing.budgets.spent import Spending
+from billing.budgets.tables import budget_alerts, budgets
 from gateway.alerts.evaluator import Evaluator
 from gateway.alerts.outbox import Outbox
 from gateway.database.engine import Database
@@ -124,13 +126,13 @@ async def test_only_those_who_spent_are_looked_at(database: Database, tmp_path: 
         _Known(BUDGET, _OTHER), seen, Outbox(database, clock=clock), clock=clock, monotonic=Clock(0.0)
     )
     await evaluator.look()
-    assert seen.asked == 2, "the first look is at everything"
+    assert seen.asked == 4, "the first look is at everything, whole"
     clock.now += 1000
     await evaluator.look()
-    assert seen.asked == 2, "nobody spent"
+    assert seen.asked == 4, "nobody spent"
     await spend(database, "r", 1, clock.now, team_id="team_b")
     await evaluator.look()
-    assert seen.asked == 3
+    assert seen.asked == 5, "one of them, and only what came since"
 
 
 async def test_what_was_long_under_way_is_found_by_the_sweep(
@@ -163,6 +165,53 @@ async def test_a_refusal_is_told_as_used_up(database: Database, tmp_path: Path, 
     assert await evaluator.look() == 1
     assert await evaluator.look() == 0
     assert [mark for _, mark, _ in await alerts(database)] == ["100", "50"]
+
+
+async def test_one_process_of_a_machine_looks_and_each_tells_what_it_refused(
+    database: Database, tmp_path: Path, clock: Clock
+) -> None:
+    await store(database)
+    await spend(database, "r", 500, NOW - 3 * DAY)
+    spent, box = spending(database, tmp_path), Outbox(database, clock=clock)
+    other = Evaluator(_Known(BUDGET), spent, box, clock=clock, turn=lambda: False)
+    assert await other.look() == 0
+    other.refused(cap_of(BUDGET, clock.now))
+    assert await other.look() == 2
+    assert [mark for _, mark, _ in await alerts(database)] == ["100", "50"]
+
+
+async def test_a_refusal_before_the_amount_was_raised_is_forgotten(
+    database: Database, tmp_path: Path, clock: Clock
+) -> None:
+    await store(database)
+    known = _Known(BUDGET)
+    evaluator = Evaluator(
+        known, spending(database, tmp_path), Outbox(database, clock=clock), clock=clock, monotonic=Clock(0.0)
+    )
+    evaluator.refused(cap_of(BUDGET, clock.now))
+    assert await evaluator.look() == 1
+    known.budgets = (msgspec.structs.replace(BUDGET, amount_nano=10**9),)
+    async with database.writing() as session:
+        await session.execute(update(budgets).values(amount_nano=10**9))
+        await session.execute(delete(budget_alerts))
+    await spend(database, "r", 1, clock.now)
+    assert await evaluator.look() == 0
+
+
+async def test_sums_of_later_looks_add_up(database: Database, tmp_path: Path, clock: Clock) -> None:
+    """What came before the last summing up, what overlaps it, and what came since: each counted once."""
+    await store(database)
+    evaluator = _evaluator(database, tmp_path, clock)
+    await spend(database, "before", 200, NOW - 3 * DAY)
+    await spend(database, "overlap", 20, NOW - 60)
+    assert await evaluator.look() == 0
+    clock.now += 100
+    await spend(database, "late", 20, NOW - 90)
+    await spend(database, "since", 259, clock.now)
+    assert await evaluator.look() == 1, "the pace"
+    await spend(database, "half", 1, clock.now)
+    assert await evaluator.look() == 1
+    assert [mark for _, mark, _ in await alerts(database)] == ["50", "pace"]
 
 
 async def test_a_database_that_is_away_loses_no_alert(
