@@ -275,6 +275,27 @@ async def test_a_redis_killed_and_restarted(keeps: bool, request: pytest.Fixture
         assert await store.expired_holds(10) == []
 
 
+async def test_what_the_ledger_has_when_a_generation_begins_is_not_taken_off_again(
+    server: RedisServer,
+) -> None:
+    async def flush() -> None:
+        """The journal has the settlement; now the ledger has it too."""
+
+    timing = Timing(beat=0.05, grace=1, drained=60, answer=2, connect=2)
+    async with joined(server.url, timing, flush) as store:
+        await load(store, 1_000)
+        held = await ticket(store, "a", amount=100)
+        server.kill()
+        await becomes(lambda: _value(store.link.away is None), False)
+        store.settle(held, tokens=1, amount=30)
+        server.start()
+        await store.link.ready(10)
+        assert await store.flush(10)
+        await asyncio.sleep(timing.grace)
+        await load(store, 970)
+        assert (await store.available(ACCOUNT), await store.held(ACCOUNT)) == (970, 0)
+
+
 async def _value(value: object) -> object:
     return value
 
