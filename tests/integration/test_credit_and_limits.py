@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import openai
@@ -65,12 +66,16 @@ def priced(base_url: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def site(upstream: UpstreamThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with GatewayProcess(tmp_path_factory.mktemp("credit"), priced(upstream.base_url)) as running:
+    with GatewayProcess(tmp_path_factory.mktemp("credit"), priced(upstream.base_url)) as running, _OPEN:
         yield running
 
 
+_OPEN = ExitStack()
+
+
 def client(site: GatewayProcess, key: VirtualKey) -> openai.OpenAI:
-    return openai.OpenAI(base_url=site.base_url, api_key=key.text, max_retries=0, http_client=site.http)
+    """The official SDK; closed with the module."""
+    return _OPEN.enter_context(openai.OpenAI(base_url=site.base_url, api_key=key.text, max_retries=0))
 
 
 def tiered(site: GatewayProcess, tier: str | None) -> VirtualKey:
@@ -104,8 +109,8 @@ def account(site: GatewayProcess, key: VirtualKey) -> dict[str, Any]:
 
 def in_force(site: GatewayProcess, key: VirtualKey, field: str, value: object) -> None:
     def seen() -> bool:
-        found = account(site, key)[field]
-        return (found["name"] if isinstance(found, dict) else found) == value
+        found: Any = account(site, key)[field]
+        return bool((found["name"] if found else found) == value)
 
     site.wait_until(seen)
 
@@ -251,7 +256,7 @@ def test_a_budget_refuses_what_may_exceed_it(site: GatewayProcess) -> None:
             json={"model": "small", "messages": PROMPT, "max_tokens": 100},
             headers=key.bearer,
         )
-        return answer.json()["error"]["code"] if answer.status_code == 402 else ""
+        return str(answer.json()["error"]["code"]) if answer.status_code == 402 else ""
 
     site.wait_until(lambda: refused() == "budget_exceeded")
     client(site, key).chat.completions.create(model="free", messages=PROMPT)
