@@ -48,9 +48,11 @@ class Treasury(Protocol):
 
 
 class BudgetCaps(Protocol):
-    """Where a refusing quota came from."""
+    """Where a refusing quota came from, and who hears of it."""
 
     def cap(self, key: str) -> Cap | None: ...
+
+    def refused(self, cap: Cap) -> None: ...
 
 
 class Tokens(Protocol):
@@ -248,6 +250,7 @@ class Admission:
         cap = self._budgets.cap(quota.key) if isinstance(quota, Quota) else None
         if cap is None:
             raise Internal("A budget refused that is in no book.")
+        self._budgets.refused(cap)
         if cap.budget.action is Action.DOWNGRADE and cap.budget.id not in bid.spared:
             other = self._cheaper(table, principal, bid.route, cap.budget.downgrade_to)
             if other is not None:

@@ -38,7 +38,10 @@ class BudgetBook:
         spending: Spending,
         *,
         clock: Callable[[], float] = time.time,
+        on_refusal: Callable[[Cap], None] = lambda _: None,
     ) -> None:
+        """`on_refusal` hears of every request that a budget did not cover; it must be quick."""
+        self._on_refusal = on_refusal
         self._database = database
         self._changes = changes
         self._spending = spending
@@ -86,6 +89,10 @@ class BudgetBook:
     def cap(self, key: str) -> Cap | None:
         """The cap a quota was made from, by the quota's key."""
         return self._issued.get(key)
+
+    def refused(self, cap: Cap) -> None:
+        """A request was not covered: refused, or answered by a cheaper model."""
+        self._on_refusal(cap)
 
     async def used(self, quota: Quota) -> int:
         """What the quota's period has seen so far, nano-USD, for `Store.load_quota`.

@@ -39,15 +39,16 @@ def crossings(figures: Figures) -> tuple[Crossing, ...]:
     """Every alert these figures call for, smallest first.
 
     A threshold is crossed when spent x 100 >= amount x threshold. A hard budget never spends more than its
-    amount and stops a little short of it, so the first refusal counts as 100 % too.
+    amount and stops a little short of it, so past 80 % the first refusal counts as 100 % too. Before that a
+    refusal only says that one request asked for a great deal.
     """
     budget, span = figures.budget, figures.span
-    found = [
-        Crossing(mark=str(threshold), period_id=span.id)
-        for threshold in THRESHOLDS
-        if figures.spent_nano * 100 >= budget.amount_nano * threshold
-        or (threshold == THRESHOLDS[-1] and figures.refused)
+    reached = [
+        threshold for threshold in THRESHOLDS if figures.spent_nano * 100 >= budget.amount_nano * threshold
     ]
+    if figures.refused and reached == [50, 80]:
+        reached.append(100)
+    found = [Crossing(mark=str(threshold), period_id=span.id) for threshold in reached]
     if runs_away(figures):
         found.append(Crossing(mark=PACE, period_id=figures.day.id))
     return tuple(found)

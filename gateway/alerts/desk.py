@@ -24,7 +24,7 @@ from policies.api_keys import Pepper
 
 
 class BudgetDesk:
-    """`book` is for the hot path, `service` and `targets` for the management API, `evaluator` hears of refusals."""
+    """`book` is for the hot path, `service` and `targets` for the management API, `evaluator` raises the alerts."""
 
     def __init__(
         self,
@@ -43,7 +43,13 @@ class BudgetDesk:
         """`folder` is the data directory that this machine's processes share."""
         self.spending = Spending(database.reading, drain)
         self.outbox = Outbox(database, clock=clock)
-        self.book = BudgetBook(database, changes, self.spending, clock=clock)
+        self.book = BudgetBook(
+            database,
+            changes,
+            self.spending,
+            clock=clock,
+            on_refusal=lambda cap: self.evaluator.refused(cap),
+        )
         self.targets = AlertTargets(database, pepper, clock=clock)
         self.service = BudgetService(
             database, changes, self.spending, self.outbox, knows_model=knows_model, clock=clock

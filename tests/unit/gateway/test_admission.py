@@ -71,6 +71,7 @@ class Counting:
         self.store = MemoryStore(lambda: self.now)
         self.balance = balance
         self.caps_of_all = caps
+        self.refusals: list[Cap] = []
         self.version = 1
         self.keys: dict[str, OwnKey] = {}
         self.calls = 0
@@ -89,6 +90,9 @@ class Counting:
 
     def cap(self, key: str) -> Cap | None:
         return next((cap for cap in self.caps_of_all if cap.key == key), None)
+
+    def refused(self, cap: Cap) -> None:
+        self.refusals.append(cap)
 
     def floor(self, account: str) -> int:
         return 0
@@ -313,6 +317,7 @@ async def test_a_hard_budget_refuses_what_may_exceed_it(table: RoutingTable) -> 
     with pytest.raises(PaymentRequired, match="The budget 'March'") as caught:
         await counting.ask(holder(), "dear")
     assert caught.value.code == "budget_exceeded"
+    assert counting.refusals == list(counting.caps_of_all)
     counting.settle(call, amount=0)
     await counting.ask(holder(), "dear")
     await counting.ask(holder(), "chat-one")

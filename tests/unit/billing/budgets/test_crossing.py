@@ -48,7 +48,12 @@ def test_half_of_an_odd_amount_is_not_rounded_down() -> None:
 
 
 def test_a_refusal_is_the_end_of_a_budget() -> None:
-    assert [c.mark for c in crossings(_figures(1000, 900, refused=True))] == ["50", "80", "100"]
+    assert [c.mark for c in crossings(_figures(1000, 800, refused=True))] == ["50", "80", "100"]
+
+
+def test_a_refusal_of_one_great_request_is_not() -> None:
+    assert [c.mark for c in crossings(_figures(1000, 799, refused=True))] == ["50"]
+    assert crossings(_figures(1000, 0, refused=True)) == ()
 
 
 def test_a_day_over_half_more_than_its_share_is_told_for_that_day() -> None:

@@ -159,25 +159,25 @@ async def test_what_was_long_under_way_is_found_by_the_sweep(
 async def test_a_refusal_is_told_as_used_up(database: Database, tmp_path: Path, clock: Clock) -> None:
     await store(database)
     evaluator = _evaluator(database, tmp_path, clock)
-    await spend(database, "r", 790, NOW - 3 * DAY)
-    assert await evaluator.look() == 1
+    await spend(database, "r", 890, NOW - 3 * DAY)
+    assert await evaluator.look() == 2
     evaluator.refused(cap_of(BUDGET, clock.now))
     assert await evaluator.look() == 1
     assert await evaluator.look() == 0
-    assert [mark for _, mark, _ in await alerts(database)] == ["100", "50"]
+    assert [mark for _, mark, _ in await alerts(database)] == ["100", "50", "80"]
 
 
 async def test_one_process_of_a_machine_looks_and_each_tells_what_it_refused(
     database: Database, tmp_path: Path, clock: Clock
 ) -> None:
     await store(database)
-    await spend(database, "r", 500, NOW - 3 * DAY)
+    await spend(database, "r", 800, NOW - 3 * DAY)
     spent, box = spending(database, tmp_path), Outbox(database, clock=clock)
     other = Evaluator(_Known(BUDGET), spent, box, clock=clock, turn=lambda: False)
     assert await other.look() == 0
     other.refused(cap_of(BUDGET, clock.now))
-    assert await other.look() == 2
-    assert [mark for _, mark, _ in await alerts(database)] == ["100", "50"]
+    assert await other.look() == 3
+    assert [mark for _, mark, _ in await alerts(database)] == ["100", "50", "80"]
 
 
 async def test_a_refusal_before_the_amount_was_raised_is_forgotten(
@@ -188,14 +188,15 @@ async def test_a_refusal_before_the_amount_was_raised_is_forgotten(
     evaluator = Evaluator(
         known, spending(database, tmp_path), Outbox(database, clock=clock), clock=clock, monotonic=Clock(0.0)
     )
+    await spend(database, "nearly", 900, NOW - 3 * DAY)
     evaluator.refused(cap_of(BUDGET, clock.now))
-    assert await evaluator.look() == 1
-    known.budgets = (msgspec.structs.replace(BUDGET, amount_nano=10**9),)
+    assert await evaluator.look() == 3
+    known.budgets = (msgspec.structs.replace(BUDGET, amount_nano=1100),)
     async with database.writing() as session:
-        await session.execute(update(budgets).values(amount_nano=10**9))
+        await session.execute(update(budgets).values(amount_nano=1100))
         await session.execute(delete(budget_alerts))
     await spend(database, "r", 1, clock.now)
-    assert await evaluator.look() == 0
+    assert await evaluator.look() == 2, "50 and 80 per cent of the new amount, which nothing was refused by"
 
 
 async def test_sums_of_later_looks_add_up(database: Database, tmp_path: Path, clock: Clock) -> None:
