@@ -1,6 +1,6 @@
 """build_app(): the ASGI application. Hot routes straight to the pipeline, everything else through Litestar."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.openapi import OpenAPIConfig
+from litestar.types import Message, Scope
 
 from gateway.dialects.openai import Chat, Completions, Embeddings
 from gateway.edge.asgi import AsgiApp, EdgeApp
@@ -33,7 +34,7 @@ from gateway.http.admin.usage import UsageController
 from gateway.http.admin.users import UserController
 from gateway.http.auth import admin_guard, check_permissions
 from gateway.http.billing import BillingController
-from gateway.http.caller import provide_caller
+from gateway.http.caller import Caller, provide_caller
 from gateway.http.errors import render_error
 from gateway.http.health import HealthController
 from gateway.http.login import InvitationController, LoginController, key_set
@@ -146,7 +147,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             render_plugins=[CompleteSchema()],
         ),
         logging_config=None,
-        after_request=_naming(gateway.new_id),
+        before_send=[_naming(gateway.new_id)],
     )
     check_permissions(app)
     app.state.settings = settings
@@ -194,18 +195,24 @@ def _answer(request: Request[Any, Any, Any], error: AspendosError) -> Response[b
     )
 
 
-def _naming(new_id: Callable[[], str]) -> Callable[[Response[Any]], Response[Any]]:
-    """Gives every answer a request id; those of the hot routes and of errors have theirs already."""
+def _naming(new_id: Callable[[], str]) -> Callable[[Message, Scope], Awaitable[None]]:
+    """Gives every answer a request id: the one the audit log and the error named, where there is one."""
 
-    def name(response: Response[Any]) -> Response[Any]:
-        response.headers.setdefault("x-request-id", new_id())
-        return response
+    async def name(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message["headers"])
+            if not any(header == b"x-request-id" for header, _ in headers):
+                caller: Caller | None = scope["state"].get("caller")
+                known = caller.request_id if caller is not None else None
+                message["headers"] = [*headers, (b"x-request-id", (known or new_id()).encode())]
 
     return name
 
 
 def _request_id(request: Request[Any, Any, Any]) -> str:
-    return request.app.state.new_id()
+    caller: Caller | None = request.state.get("caller")
+    known = caller.request_id if caller is not None else None
+    return known or request.app.state.new_id()
 
 
 def _ours(request: Request[Any, Any, Any], error: AspendosError) -> Response[bytes]:

@@ -80,7 +80,7 @@ class AccountController(Controller):
     path = "/v1/account"
     tags = ("Gateway",)
 
-    @get("/", summary="This key: its tier, limits and balance", operation_id="getAccount")
+    @get("/", summary="This key: its tier, limits and balance", operation_id="getKeyAccount")
     async def account(
         self,
         request: Request[Any, Any, Any],

@@ -1,6 +1,7 @@
 """The hot routes in OpenAPI: described from the very types their decoders use, merged into Litestar's schema."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -8,7 +9,9 @@ from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from gateway.dialects.openai import ChatBody, CompletionBody, EmbeddingBody
+from gateway.http.auth import permissions
 from inference.ir.errors import AspendosError
+from policies.roles import PERMISSIONS, Permission, Role
 
 _REF = "#/components/schemas/{name}"
 _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
@@ -27,6 +30,7 @@ _OUR_HEADERS = {
 ERROR_STATUSES = {
     "400": "The request cannot be understood.",
     "401": "No key, or one that is unknown, expired or disabled.",
+    "402": "The credit left, or a budget, does not cover it.",
     "403": "The key may not use this model.",
     "404": "No such model.",
     "405": "Wrong method.",
@@ -55,12 +59,14 @@ class CompleteSchema(JsonRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The document, made on the first request."""
         if self._document is None:
-            self._document = msgspec.json.encode(completed(openapi_schema))
+            self._document = msgspec.json.encode(completed(openapi_schema, permissions(request.app)))
         return self._document
 
 
-def completed(document: dict[str, Any]) -> dict[str, Any]:
-    """The schema with the hot routes, the error object and the key schemes added."""
+def completed(
+    document: dict[str, Any], needed: Mapping[tuple[str, str], Permission] | None = None
+) -> dict[str, Any]:
+    """The schema with the hot routes, the error object, the key schemes and the permissions `needed` added."""
     document = copy.deepcopy(document)
     components: dict[str, Any] = document.setdefault("components", {})
     schemas: dict[str, Any] = components.setdefault("schemas", {})
@@ -88,7 +94,18 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
         for method, operation in item.items():
             if method in _METHODS:
                 _finish(path, operation)
+                _permit(operation, (needed or {}).get((path, method)))
     return document
+
+
+def _permit(operation: dict[str, Any], permission: Permission | None) -> None:
+    """Say which permission an operation takes, and who has it."""
+    if permission is None:
+        return
+    holders = [role.value for role in Role if permission in PERMISSIONS[role]]
+    operation["x-permission"] = permission.value
+    text = f"Takes the permission `{permission.value}`: {', '.join(['the operator', *holders])}."
+    operation["description"] = "\n\n".join(filter(None, (operation.get("description", ""), text)))
 
 
 _SPREADSHEETS = frozenset({"/admin/v1/usage"})
