@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from billing.budgets.budget import Cap
 from billing.budgets.spent import Spending
 from billing.drain import Drain
 from gateway.alerts.evaluator import Evaluator
@@ -48,7 +49,7 @@ class BudgetDesk:
             changes,
             self.spending,
             clock=clock,
-            on_refusal=lambda cap: self.evaluator.refused(cap),
+            on_refusal=self._refused,
         )
         self.targets = AlertTargets(database, pepper, clock=clock)
         self.service = BudgetService(
@@ -67,6 +68,9 @@ class BudgetDesk:
                 ),
             },
         )
+
+    def _refused(self, cap: Cap) -> None:
+        self.evaluator.refused(cap)
 
     def runs(self) -> tuple[tuple[str, Coroutine[Any, Any, None]], ...]:
         """What has to run in the background, by name, until cancelled."""
