@@ -29,6 +29,11 @@ app.command(
 )
 app.command("gateway.cli.teams:app", name="teams", help="Teams, and who is in them.")
 app.command("gateway.cli.users:app", name="users", help="Users: who may log in, and as what.")
+app.command(
+    "gateway.cli.logins:app",
+    name="logins",
+    help="Let users log in: invitations, logins, signing keys, trusted issuers.",
+)
 app.command("gateway.cli.audit:audit", name="audit", help="Show who changed what.")
 app.command("gateway.cli.budgets:app", name="budgets", help="Budgets, and where their alerts go.")
 app.command(
