@@ -25,6 +25,7 @@ from billing.pricing import usd
 from gateway.database import audit
 from gateway.database.engine import Database, away_as_unavailable
 from gateway.database.tables import OrganisationRow, TeamRow, UserRow
+from gateway.database.validity import searchable
 from inference.ir.errors import InvalidField, NotFound
 from policies.caller import Caller
 
@@ -101,15 +102,22 @@ class _Owner(Struct, frozen=True):
 
 
 class CreditDesk:
-    """`tell` is awaited after every posting, so that running requests hear of it."""
+    """`tell` is awaited after every posting, so that running requests hear of it; `attach` makes an account pay."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, drain: Drain, *, tell: Callable[[], Awaitable[object]]
+        self,
+        database: Database,
+        ledger: Ledger,
+        drain: Drain,
+        *,
+        attach: Callable[[str, str, Caller], Awaitable[None]],
+        tell: Callable[[], Awaitable[object]],
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._drain = drain
         self._tell = tell
+        self._attach = attach
 
     async def list(self, caller: Caller, *, limit: int = 50, after: str | None = None) -> AccountPage:
         """The accounts of the caller's organisation, its teams and its users; the operator's are all."""
@@ -152,7 +160,7 @@ class CreditDesk:
             return _view(account, await self._ledger.balance(account.id), fresh=fresh)
 
     async def open(self, caller: Caller, owner: str, floor_nano: int) -> AccountView:
-        """Open an account, or change how far down it may be spent."""
+        """Open an account, which from then on pays for its owner's requests, or change how far down it may be spent."""
         async with self._database.writing() as session:
             found = await _owner(session, caller, owner)
             connection = await session.connection()
@@ -171,6 +179,7 @@ class CreditDesk:
                     {"floor_nano": floor_nano},
                     org_id=found.org_id,
                 )
+        await self._attach(found.id, account.id, caller)
         return await self.show(caller, found.id)
 
     async def grant(self, caller: Caller, owner: str, order: GrantOrder) -> Posting:
@@ -297,6 +306,7 @@ class CreditDesk:
 
 async def _owner(session: AsyncSession, caller: Caller, named: str) -> _Owner:
     """An organisation, team or user by id; organisations and teams also by name. Raises NotFound."""
+    named = searchable(named)
     for row, query in (
         (TeamRow, select(TeamRow.id, TeamRow.org_id).where(or_(TeamRow.id == named, TeamRow.name == named))),
         (UserRow, select(UserRow.id, UserRow.org_id).where(UserRow.id == named)),

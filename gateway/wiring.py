@@ -63,6 +63,7 @@ from inference.key_check import KeyCheck
 from inference.transport import Transport
 from policies.stores.clock import steady
 from policies.stores.fallback import FallbackStore
+from policies.stores.link import Timing
 from policies.stores.memory import MemoryStore
 from policies.stores.redis import RedisStore
 
@@ -88,7 +89,11 @@ def tune_collector() -> None:
 def shared_store(settings: Settings) -> FallbackStore:
     """Counters in Redis, with this process's own for the time it is away."""
     return FallbackStore(
-        RedisStore(settings.redis_url or "", names=lambda: secrets.token_hex(8)),
+        RedisStore(
+            settings.redis_url or "",
+            names=lambda: secrets.token_hex(8),
+            timing=Timing(lease=settings.hold_lease),
+        ),
         MemoryStore(steady(time.time, time.monotonic)),
         processes=settings.processes or settings.workers,
         cap=settings.offline_credit,

@@ -49,7 +49,7 @@ async def settled_costs(connection: AsyncConnection, requests: Sequence[str]) ->
     """What each of these requests was settled at, nano-USD; those without a line cost nothing."""
     e = tables.entries.c
     query = select(e.reference, e.amount_nano).where(e.reference.in_(requests))
-    return {name: -amount for name, amount in (await connection.execute(query)).tuples().all()}
+    return {name: -amount for name, amount in (await connection.execute(query)).all()}
 
 
 async def still_open(connection: AsyncConnection, requests: Sequence[str]) -> set[str]:

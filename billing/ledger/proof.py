@@ -149,7 +149,7 @@ async def _remaining(connection: AsyncConnection, account: str, *, only_left: bo
     query = select(_g.id, _g.remaining_nano).where(_g.account_id == account)
     if only_left:
         query = query.where(_g.remaining_nano > 0)
-    return dict((await connection.execute(query)).tuples().all())
+    return dict((await connection.execute(query)).all())
 
 
 async def _prove_transactions(engine: AsyncEngine, faults: list[Fault]) -> int:
@@ -171,9 +171,7 @@ async def _prove_transactions(engine: AsyncEngine, faults: list[Fault]) -> int:
                         .where(_e.transaction_id.in_(ids))
                         .group_by(_e.transaction_id)
                     )
-                )
-                .tuples()
-                .all()
+                ).all()
             )
         faults += [
             Fault(subject=name, what=f"sums to {sums.get(name, 'nothing')}, not to zero")

@@ -98,10 +98,10 @@ async def keep_holds(
     """Remember the holds a piece of journal left open, and forget those of the requests that `ended` in it."""
     over = list(ended)
     left = {hold.hold: hold for hold in holds}
-    known = [name for name in over if left.pop(name, None) is None]
-    if known:
-        h = tables.holds.c
-        await connection.execute(delete(tables.holds).where(h.id.in_(known)))
+    for name in over:
+        left.pop(name, None)
+    if over:  # also those that began in this piece: they may have grown, having begun before it
+        await connection.execute(delete(tables.holds).where(tables.holds.c.id.in_(over)))
     if left:
         await _remember(connection, left.values(), writer)
 

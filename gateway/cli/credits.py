@@ -18,6 +18,7 @@ from billing.pricing import usd
 from gateway.cli.control import Control, as_json, record, run, table
 from gateway.credit_desk import AccountView, Amount, CreditDesk, GrantOrder, TakeBackOrder
 from gateway.database.engine import away_as_unavailable
+from gateway.database.holders import HolderService
 from inference.ir.errors import Internal, InvalidField
 
 app = App(name="credits", help="Credit: accounts, grants, statements, and the proof that the books add up.")
@@ -227,7 +228,14 @@ def _run(work: Callable[[Control, CreditDesk], Awaitable[str]]) -> int:
     async def with_desk(control: Control) -> str:
         drain = Drain(control.settings.data_dir / "journal", control.database.engine)
         return await work(
-            control, CreditDesk(control.database, Ledger(control.database.engine), drain, tell=_nobody)
+            control,
+            CreditDesk(
+                control.database,
+                Ledger(control.database.engine),
+                drain,
+                attach=HolderService(control.changes).set_account,
+                tell=_nobody,
+            ),
         )
 
     return run(with_desk)

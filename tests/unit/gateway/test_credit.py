@@ -1,7 +1,6 @@
 """Ledger and store joined: what is posted is told once, what is not known is loaded with all that is journaled."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -9,67 +8,24 @@ import pytest
 from sqlalchemy import text
 
 from billing.drain import Drain
-from billing.journal import Journal
 from billing.ledger.accounts import Reason
 from billing.ledger.ledger import Ledger
-from billing.meter import Meter
-from billing.usage import UsageRecord
 from gateway.credit import Credit
 from gateway.database.engine import Database
 from inference.ir.errors import Unavailable
-from policies.stores.clock import steady
-from policies.stores.memory import MemoryStore
-from policies.stores.step import Cold, Rules, Ticket
-
-ACCOUNT = "acct_team_a"
-RULES = Rules(account=ACCOUNT)
-
-
-class World:
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.engine = database.engine
-        self.ledger = Ledger(database.engine)
-        self.journal = Journal(folder, writer_id="w")
-        self.meter = Meter(self.journal)
-        self.drain = Drain(folder, database.engine)
-        self.store = MemoryStore(steady(time.time, time.monotonic))
-        self.credit = Credit(self.ledger, self.drain, self.store)
-
-    async def admit(self, name: str, amount: int) -> Ticket:
-        came = await self.store.admit(name, RULES, tokens=0, amount=amount)
-        if isinstance(came, Cold):
-            await self.credit.warm(came)
-            came = await self.store.admit(name, RULES, tokens=0, amount=amount)
-        assert isinstance(came, Ticket), came
-        self.meter.hold(name, ACCOUNT, amount, 1)
-        return came
-
-    def settle(self, ticket: Ticket, cost: int) -> None:
-        self.meter.record(
-            UsageRecord(
-                id=ticket.id,
-                at=1,
-                route="chat",
-                account=ACCOUNT,
-                held_nano=ticket.held,
-                cost_nano=cost,
-                duration_us=1,
-                overhead_us=1,
-                status=200,
-            )
-        )
-        self.store.settle(ticket, tokens=0, amount=cost)
+from policies.stores.step import Cold
+from tests.credit_world import ACCOUNT, CreditWorld
 
 
 @pytest.fixture
-async def world(database: Database, tmp_path: Path) -> AsyncGenerator[World]:
-    made = World(database, tmp_path / "journal")
+async def world(database: Database, tmp_path: Path) -> AsyncGenerator[CreditWorld]:
+    made = CreditWorld(database, tmp_path / "journal")
     await made.ledger.open_account("team_a")
     yield made
     made.journal.close()
 
 
-async def test_a_cold_balance_has_everything_journaled_in_it(world: World) -> None:
+async def test_a_cold_balance_has_everything_journaled_in_it(world: CreditWorld) -> None:
     await world.credit.grant(ACCOUNT, 100, reason=Reason.PURCHASE, reference="p")
     ticket = await world.admit("a", 60)
     assert ticket.balance == 40
@@ -86,7 +42,7 @@ async def test_a_cold_balance_has_everything_journaled_in_it(world: World) -> No
     assert await world.store.available(ACCOUNT) == 45
 
 
-async def test_what_is_posted_can_be_spent_at_once_and_is_told_once(world: World) -> None:
+async def test_what_is_posted_can_be_spent_at_once_and_is_told_once(world: CreditWorld) -> None:
     await world.credit.warm(Cold((ACCOUNT,)))
     for _ in range(2):
         await world.credit.grant(ACCOUNT, 100, reason=Reason.PURCHASE, reference="p")
@@ -97,7 +53,7 @@ async def test_what_is_posted_can_be_spent_at_once_and_is_told_once(world: World
     assert await world.credit.tell() == 0
 
 
-async def test_a_crash_between_posting_and_telling_is_made_good(world: World) -> None:
+async def test_a_crash_between_posting_and_telling_is_made_good(world: CreditWorld) -> None:
     await world.credit.warm(Cold((ACCOUNT,)))
     await world.ledger.grant(ACCOUNT, 100, reason=Reason.PURCHASE, reference="p")
     assert await world.store.available(ACCOUNT) == 0
@@ -105,7 +61,7 @@ async def test_a_crash_between_posting_and_telling_is_made_good(world: World) ->
     assert await world.store.available(ACCOUNT) == 100
 
 
-async def test_a_crash_between_telling_and_noting_it_tells_nothing_twice(world: World) -> None:
+async def test_a_crash_between_telling_and_noting_it_tells_nothing_twice(world: CreditWorld) -> None:
     await world.credit.warm(Cold((ACCOUNT,)))
     await world.credit.grant(ACCOUNT, 100, reason=Reason.PURCHASE, reference="p")
     async with world.engine.begin() as connection:
@@ -114,7 +70,7 @@ async def test_a_crash_between_telling_and_noting_it_tells_nothing_twice(world: 
     assert await world.store.available(ACCOUNT) == 100
 
 
-async def test_a_balance_loaded_with_an_untold_posting_does_not_count_it_twice(world: World) -> None:
+async def test_a_balance_loaded_with_an_untold_posting_does_not_count_it_twice(world: CreditWorld) -> None:
     await world.ledger.grant(ACCOUNT, 100, reason=Reason.PURCHASE, reference="p")
     await world.credit.warm(Cold((ACCOUNT,)))
     assert await world.store.available(ACCOUNT) == 100
@@ -122,7 +78,7 @@ async def test_a_balance_loaded_with_an_untold_posting_does_not_count_it_twice(w
     assert await world.store.available(ACCOUNT) == 100
 
 
-async def test_many_requests_at_once_find_one_balance(world: World) -> None:
+async def test_many_requests_at_once_find_one_balance(world: CreditWorld) -> None:
     await world.ledger.grant(ACCOUNT, 100, reason=Reason.PURCHASE, reference="p")
     tickets = await asyncio.gather(*(world.admit(str(n), 10) for n in range(10)))
     assert await world.store.available(ACCOUNT) == 0
@@ -133,12 +89,12 @@ async def test_many_requests_at_once_find_one_balance(world: World) -> None:
     assert (await world.ledger.balance(ACCOUNT)).available_nano == 60
 
 
-async def test_an_account_nobody_opened_has_nothing(world: World) -> None:
+async def test_an_account_nobody_opened_has_nothing(world: CreditWorld) -> None:
     await world.credit.warm(Cold(("acct_team_b",)))
     assert await world.store.available("acct_team_b") == 0
 
 
-async def test_without_the_journal_drained_no_balance_is_known(world: World, tmp_path: Path) -> None:
+async def test_without_the_journal_drained_no_balance_is_known(world: CreditWorld, tmp_path: Path) -> None:
     async with world.drain._turn(wait=True):  # pyright: ignore[reportPrivateUsage] - holds the lock as another process does
         blocked = Credit(world.ledger, Drain(tmp_path / "journal", world.engine), world.store, patience=0.1)
         with pytest.raises(Unavailable):
@@ -146,7 +102,7 @@ async def test_without_the_journal_drained_no_balance_is_known(world: World, tmp
     assert await world.store.available(ACCOUNT) is None
 
 
-async def test_run_tells_what_others_post(world: World) -> None:
+async def test_run_tells_what_others_post(world: CreditWorld) -> None:
     await world.credit.warm(Cold((ACCOUNT,)))
     async with asyncio.TaskGroup() as group:
         running = group.create_task(world.credit.run(interval=0.01))

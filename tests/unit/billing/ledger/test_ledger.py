@@ -1,7 +1,9 @@
 """Credit given, taken back and read, on both databases: each reference once, and no debt hidden."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
@@ -36,10 +38,10 @@ async def test_an_account_is_opened_once(ledger: Ledger) -> None:
     assert (await ledger.set_floor(account.id, -9)).floor_nano == -9
 
 
-@pytest.mark.parametrize("owner", ["", "team_", "key_a", "team", "team_a\n", "team_" + "a" * 64, "tëam_a"])
-async def test_only_known_owners_have_accounts(ledger: Ledger, owner: str) -> None:
-    with pytest.raises(InvalidField):
-        await ledger.open_account(owner)
+async def test_only_known_owners_have_accounts(ledger: Ledger) -> None:
+    for owner in ["", "team_", "key_a", "team", "team_a\n", "team_" + "a" * 64, "tëam_a"]:
+        with pytest.raises(InvalidField):
+            await ledger.open_account(owner)
 
 
 async def test_a_grant_is_there_at_once_and_both_sides_are_booked(
@@ -106,11 +108,8 @@ async def test_what_cannot_be_taken_back_is_debt_and_the_next_grant_pays_it(ledg
     await ledger.grant(account, 100, reason=Reason.PURCHASE, reference="pi_1")
     taken = await ledger.take_back(account, 130, reason=Reason.CHARGEBACK, reference="dp_1")
     assert taken.balance_nano == -30
-    assert await ledger.take_back(
-        account, 130, reason=Reason.CHARGEBACK, reference="dp_1"
-    ) == taken.__class__(
-        **{**{name: getattr(taken, name) for name in taken.__struct_fields__}, "repeated": True}
-    )
+    again = await ledger.take_back(account, 130, reason=Reason.CHARGEBACK, reference="dp_1")
+    assert again == msgspec.structs.replace(taken, repeated=True)
     balance = await ledger.balance(account)
     assert (balance.available_nano, balance.debt_nano, balance.grants) == (-30, 30, [])
     await ledger.grant(account, 20, reason=Reason.PURCHASE, reference="pi_2")
@@ -153,11 +152,12 @@ async def test_expired_credit_goes_to_breakage_and_open_holds_keep_theirs(
         assert (await connection.execute(query)).scalar_one() == 10
 
 
-@pytest.mark.parametrize("amount", [0, -1, LARGEST + 1, 1.5, True, "7"])
-async def test_amounts_are_whole_and_positive_and_fit(ledger: Ledger, amount: int) -> None:
+async def test_amounts_are_whole_and_positive_and_fit(ledger: Ledger) -> None:
     account = await _opened(ledger)
-    with pytest.raises(InvalidField, match="amount"):
-        await ledger.grant(account, amount, reason=Reason.BONUS, reference="r")
+    odd: list[Any] = [0, -1, LARGEST + 1, 1.5, True, "7"]
+    for amount in odd:
+        with pytest.raises(InvalidField, match="amount"):
+            await ledger.grant(account, amount, reason=Reason.BONUS, reference="r")
     assert (await ledger.balance(account)).available_nano == 0
 
 
@@ -188,7 +188,14 @@ async def test_what_is_posted_cannot_be_changed(ledger: Ledger, engine: AsyncEng
 async def test_postgres_itself_refuses_a_transaction_that_does_not_sum_to_zero(engine: AsyncEngine) -> None:
     if engine.dialect.name != "postgresql":
         pytest.skip("SQLite has no deferred triggers; there the code alone refuses")
-    head = {"id": "t", "at": 1, "reason": "bonus", "reference": "r", "currency": "USD", "metadata": {}}
+    head: dict[str, Any] = {
+        "id": "t",
+        "at": 1,
+        "reason": "bonus",
+        "reference": "r",
+        "currency": "USD",
+        "metadata": {},
+    }
     with pytest.raises(DBAPIError, match="does not sum to zero"):
         async with engine.begin() as connection:
             await connection.execute(insert(tables.transactions), head)

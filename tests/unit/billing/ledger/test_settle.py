@@ -18,7 +18,14 @@ from billing.usage import UsageRecord
 
 
 def _record(name: str, cost: int, account: str | None = "acct_team_a", **fields: Any) -> UsageRecord:
-    values = {"at": 1, "route": "chat", "model": "m", "duration_us": 1, "overhead_us": 1, "status": 200}
+    values: dict[str, Any] = {
+        "at": 1,
+        "route": "chat",
+        "model": "m",
+        "duration_us": 1,
+        "overhead_us": 1,
+        "status": 200,
+    }
     return UsageRecord(id=name, cost_nano=cost, account=account, **{**values, **fields})
 
 
@@ -118,6 +125,20 @@ async def test_holds_are_seen_while_open_and_released_when_their_process_died(
     other.close()
     assert await drain.flush()
     assert (await ledger.balance("acct_team_a")).open_holds_nano == 0
+
+
+async def test_a_hold_that_grew_between_two_drains_ends_with_its_request(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    journal = Journal(tmp_path, writer_id="w")
+    meter, drain = Meter(journal), Drain(tmp_path, engine)
+    meter.hold("a", "acct_team_a", 50, 1)
+    assert await drain.flush()
+    meter.hold("a", "acct_team_a", 80, 2)
+    meter.record(_record("a", 60, held_nano=80))
+    assert await drain.flush()
+    assert (await Ledger(engine).balance("acct_team_a")).open_holds_nano == 0
+    journal.close()
 
 
 async def test_a_cost_no_balance_can_take_does_not_stop_the_others(
