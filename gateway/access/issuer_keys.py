@@ -86,19 +86,29 @@ class IssuerKeys:
         if found:
             return found
         if self._failed or not self.good():
-            raise Unavailable(
-                f"The keys of the issuer {self.issuer.issuer} cannot be fetched now, so this bearer token "
-                "cannot be checked. Try again in a moment.",
-                code="issuer_unavailable",
-                retry_after=self.issuer.refetch,
-            )
+            raise self._away()
         raise tokens.unknown_key(key_id)
+
+    async def fetched(self) -> tuple[str, ...]:
+        """The names of its usable keys, fetched now. Raises Unavailable."""
+        await asyncio.shield(self._fetch())
+        if self._failed:
+            raise self._away()
+        return tuple(key.key_id or "(unnamed)" for key in self._keys)
 
     async def close(self) -> None:
         """End a fetch under way."""
         if self._flight is not None:
             self._flight.cancel()
             await asyncio.gather(self._flight, return_exceptions=True)
+
+    def _away(self) -> Unavailable:
+        return Unavailable(
+            f"The keys of the issuer {self.issuer.issuer} cannot be fetched now, so its bearer tokens cannot be "
+            "checked. Try again in a moment.",
+            code="issuer_unavailable",
+            retry_after=self.issuer.refetch,
+        )
 
     def _fitting(self, key_id: str | None, algorithm: str) -> tuple[VerifyingKey, ...]:
         if key_id is not None:

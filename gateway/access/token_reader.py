@@ -107,8 +107,7 @@ class TokenReader:
                 self._refused.clear()
             self._refused[digest] = (error.message, error.code, self._monotonic() + _REFUSED_SECONDS)
             raise
-        self._remember(digest, found)
-        return found.holder
+        return self._remember(digest, found).holder
 
     def start(self) -> None:
         """Begin to follow the changes."""
@@ -145,16 +144,17 @@ class TokenReader:
         del self._known[digest]
         return None
 
-    def _remember(self, digest: bytes, known: _Known) -> None:
+    def _remember(self, digest: bytes, known: _Known) -> _Known:
         # News that came while the holder was being read may have been about them: then this was the last use of it.
         if self._task is None or self._seq is None or known.holder.seq < self._seq:
-            return
+            return known
         if len(self._known) >= _MOST_KNOWN:
             now = self._clock()
             self._known = {name: one for name, one in self._known.items() if one.ends_at > now}
             while len(self._known) >= _MOST_KNOWN:
                 del self._known[next(iter(self._known))]
-        self._known[digest] = self._shared(known)
+        known = self._known[digest] = self._shared(known)
+        return known
 
     def _shared(self, known: _Known) -> _Known:
         """With the very principal that other tokens of the user have, if it is equal: what is kept for a
