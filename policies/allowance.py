@@ -64,10 +64,12 @@ def due(holder: str, terms: Sequence[Term], now: int) -> list[Due]:
         return []
     month = month_of(past[0].since, now)
     reference = f"tier:{holder}:{month.name}"
-    highest = next((term.credits for term in reversed(past) if term.since <= month.start), 0)
+    # A term from just the month's first second may have come after what was due had been posted: it is a change.
+    earlier = [term for term in past if term.since < month.start] or past[:1]
+    highest = earlier[-1].credits
     grants = [_due(reference, highest * NANO_PER_CREDIT, month)] if highest else []
-    for term in past:
-        if term.since > month.start and term.credits > highest:
+    for term in past[len(earlier) :]:
+        if term.credits > highest:
             more = (term.credits - highest) * NANO_PER_CREDIT
             amount = more * (month.end - term.since) // (month.end - month.start)
             if amount:

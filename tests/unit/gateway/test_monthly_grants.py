@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import Executable, func, insert, select, update
@@ -25,6 +26,7 @@ TIERS = {
     name: Tier(name=name, credits_per_month=credits)
     for name, credits in (("free", 50), ("pro", 5_000), ("none", 0))
 }
+CUSTOMER = {"processor": "stripe", "org_id": ORG, "customer": "cus_1", "created_at": 1}
 
 
 def at(text: str) -> float:
@@ -42,9 +44,9 @@ class House:
         self.ledger = Ledger(database.engine, clock=lambda: int(self.clock() * 1e9))
         self.grants = self.other()
 
-    def other(self) -> MonthlyGrants:
+    def other(self, kind: type[MonthlyGrants] = MonthlyGrants) -> MonthlyGrants:
         """What another process would have."""
-        return MonthlyGrants(
+        return kind(
             self.database,
             self.changes,
             self.ledger,
@@ -167,7 +169,6 @@ async def test_a_catalogue_that_gives_more_gives_it_at_once(house: House) -> Non
 
 
 async def test_what_a_payment_gives_is_not_given_twice_not_even_for_a_moment(house: House) -> None:
-    customer = {"processor": "stripe", "org_id": ORG, "customer": "cus_1", "created_at": 1}
     subscription = {
         "processor": "stripe",
         "id": "sub_1",
@@ -186,7 +187,7 @@ async def test_what_a_payment_gives_is_not_given_twice_not_even_for_a_moment(hou
             await session.execute(statement)
         assert await house.grants.pass_once() == 0
 
-    await change(insert(payment_customers).values(**customer))
+    await change(insert(payment_customers).values(**CUSTOMER))
     await change(insert(payment_subscriptions).values(**subscription))
     await change(update(OrganisationRow).where(OrganisationRow.id == ORG).values(tier="pro"))
     await change(update(payment_customers).values(tier="pro"))
@@ -196,6 +197,41 @@ async def test_what_a_payment_gives_is_not_given_twice_not_even_for_a_moment(hou
     assert await house.credits(ORG) == 50
     await change(update(payment_customers).values(tier=None))
     assert await house.terms(ORG) == [("free", 50)]
+    await house.tier(ORG, "pro")
+    assert await house.grants.pass_once() == 1, "given by hand after the subscription ended"
+
+
+async def test_a_subscription_that_begins_during_a_pass_is_not_overlooked(house: House) -> None:
+    class Overtaken(MonthlyGrants):
+        """Between what it reads of payments and of holders, a subscription begins."""
+
+        async def _holders(self) -> Any:
+            async with house.database.writing() as session:
+                await session.execute(insert(payment_customers).values(**CUSTOMER, tier="pro"))
+            await house.tier(ORG, "pro")
+            return await super()._holders()
+
+    assert await house.other(Overtaken).pass_once() == 0
+    assert await house.terms(ORG) == []
+
+
+async def test_a_subscription_that_ends_during_a_pass_is_not_overlooked(house: House) -> None:
+    async with house.database.writing() as session:
+        await session.execute(insert(payment_customers).values(**CUSTOMER, tier="pro"))
+    await house.tier(ORG, "pro")
+
+    class Overtaken(MonthlyGrants):
+        """After what it reads of holders, a subscription ends."""
+
+        async def _holders(self) -> Any:
+            found = await super()._holders()
+            async with house.database.writing() as session:
+                await session.execute(update(payment_customers).values(tier=None))
+            await house.tier(ORG, "none")
+            return found
+
+    assert await house.other(Overtaken).pass_once() == 0
+    assert await house.terms(ORG) == []
 
 
 async def test_a_tier_nobody_knows_changes_nothing(house: House) -> None:

@@ -97,7 +97,20 @@ def test_a_tier_without_credits_gives_none_until_it_is_another() -> None:
     assert due("org_o", [], at("2026-12-20")) == []
 
 
-steps = st.lists(st.tuples(st.integers(1, 40 * DAY), st.integers(0, 1_000)), min_size=1, max_size=8)
+def test_a_change_in_the_second_a_month_begins_adds_to_what_was_posted_then() -> None:
+    terms = [Term(since=at("2026-11-01"), credits=50), Term(since=at("2026-11-01"), credits=60)]
+    grants = due("org_o", terms, at("2026-11-01"))
+    assert [(one.reference, one.amount_nano // NANO_PER_CREDIT) for one in grants] == [
+        ("tier:org_o:2026-11", 50),
+        ("tier:org_o:2026-11:60", 10),
+    ]
+    later = [Term(since=at("2026-11-01"), credits=50), Term(since=at("2026-12-01"), credits=60)]
+    assert [one.amount_nano // NANO_PER_CREDIT for one in due("org_o", later, at("2026-12-01"))] == [50, 10]
+
+
+steps = st.lists(
+    st.tuples(st.just(0) | st.integers(1, 40 * DAY), st.integers(0, 1_000)), min_size=1, max_size=8
+)
 
 
 @given(moments, steps, st.integers(0, 60 * DAY), st.integers(0, 60 * DAY))
@@ -117,7 +130,7 @@ def test_what_is_due_stays_due_and_is_never_more_than_the_dearest_tier_gives(
     assert len(set(references)) == len(set(before + after))
     had = [term.credits for term in terms if term.since < month.end]
     assert sum(one.amount_nano for one in after) <= max(had, default=0) * NANO_PER_CREDIT
-    standing = [term.credits for term in terms if term.since <= month.start]
+    standing = [term.credits for term in terms if term.since < month.start]
     if standing:
         assert sum(one.amount_nano for one in after) >= standing[-1] * NANO_PER_CREDIT
     assert all(one.amount_nano > 0 and late < one.expires_at for one in after)
