@@ -56,22 +56,24 @@ class Ceiling(Struct, frozen=True, kw_only=True):
 def ceiling(model: Model, ask: Ask, *, default_output: int = DEFAULT_OUTPUT) -> Ceiling:
     """The most `ask` can cost at `model`'s price. Nothing for a free model."""
     prompt = prompt_bound(ask, model.context_window)
-    answers = max(ask.answers, 1)
+    answers = ask.answers if ask.answers > 1 else 1
     output, assumed = _output_bound(model, ask, default_output)
-    total = prompt * dearest_input(model.price) + answers * output * dearest_output(model.price)
-    return Ceiling(
-        prompt=prompt, output=output, answers=answers, amount=_up(0 if model.free else total), assumed=assumed
+    total = (
+        0
+        if model.free
+        else prompt * dearest_input(model.price) + answers * output * dearest_output(model.price)
     )
+    return Ceiling(prompt=prompt, output=output, answers=answers, amount=_up(total), assumed=assumed)
 
 
 def prompt_bound(ask: Ask, context_window: int | None = None) -> int:
     """The most tokens a provider can count in the prompt; never more than the model takes in."""
-    bound = (
-        BYTES_PER_ESTIMATED_TOKEN * max(ask.prompt, 0)
-        + UNSEEN_TOKENS
-        + TOKENS_PER_PICTURE * max(ask.pictures, 0)
-    )
-    return bound if context_window is None else min(bound, context_window)
+    bound = UNSEEN_TOKENS
+    if ask.prompt > 0:
+        bound += BYTES_PER_ESTIMATED_TOKEN * ask.prompt
+    if ask.pictures > 0:
+        bound += TOKENS_PER_PICTURE * ask.pictures
+    return bound if context_window is None or bound < context_window else context_window
 
 
 def affordable_output(model: Model, ask: Ask, amount: int, *, default_output: int = DEFAULT_OUTPUT) -> int:
@@ -101,21 +103,30 @@ def output_bought(amount: int, price: Price) -> int | None:
 
 def dearest_input(price: Price) -> int:
     """The most a token of input can cost: fresh, read from a cache or written to one."""
-    return max(price.input, price.cache_read or 0, price.cache_write or 0)
+    dearest, read, write = price.input, price.cache_read, price.cache_write
+    if read is not None and read > dearest:
+        dearest = read
+    return write if write is not None and write > dearest else dearest
 
 
 def dearest_output(price: Price) -> int:
     """The most a token of output can cost: said or only thought."""
-    return max(price.output, price.reasoning or 0)
+    thought = price.reasoning
+    return thought if thought is not None and thought > price.output else price.output
 
 
 def _output_bound(model: Model, ask: Ask, default: int) -> tuple[int, bool]:
+    """The shortest of the limits there are. Every request asks: comparisons, because `min` of a list costs more."""
     if model.kind in _WRITES_NOTHING:
         return 0, False
-    limits = [
-        limit for limit in (ask.max_output, model.max_output, model.context_window) if limit is not None
-    ]
-    return (max(min(limits), 0), False) if limits else (default, True)
+    least, most, window = ask.max_output, model.max_output, model.context_window
+    if most is not None and (least is None or most < least):
+        least = most
+    if window is not None and (least is None or window < least):
+        least = window
+    if least is None:
+        return default, True
+    return (least if least > 0 else 0), False
 
 
 def _up(total: int) -> int:
