@@ -50,6 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     workers: int = 1
     processes: int | None = None
     offline_credit: int = 1_000_000_000
+    hold_lease: float = 60.0
     smtp_url: str | None = None
     smtp_from: str | None = None
     private_webhooks: bool = False
@@ -180,6 +181,11 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         "processes",
         _count,
         "gateway processes that share Redis; each keeps to its share of every limit while Redis is away (the workers)",
+    ),
+    "ASPENDOS_HOLD_LEASE": (
+        "hold_lease",
+        _seconds,
+        "seconds after which a silent process counts as dead: what it held in Redis is freed (60s)",
     ),
     "ASPENDOS_OFFLINE_CREDIT": (
         "offline_credit",
