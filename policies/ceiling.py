@@ -3,9 +3,9 @@
 What is held is at least what is settled, for every answer within the limits sent upstream: each part of the usage is
 taken at the dearest price it can have. How many tokens a prompt has is the provider's count, which nobody knows
 before. The bound used: one token for each byte, which holds for every vocabulary of byte pairs (a token stands for
-one byte or more); to that 1,024 for what providers add unseen, and 8,600 for a picture. Of 745 recorded calls of
-nine providers, five counted more: agents that searched the web on the way, and one proxy that added results of its
-own. Such a call is settled above its hold, which the ledger books.
+one byte or more); to that 1,024 for what providers add unseen, and 8,600 for a picture. Of 742 recorded calls of nine
+providers three counted more: an agent that searched the web on the way, and a proxy that added results of its own.
+Such a call is settled above its hold, which the ledger books.
 """
 
 from msgspec import Struct

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.catalog_file import Seconds, Usd
+from inference.catalog_figures import Amount, Seconds, Usd
 from inference.yaml_struct import MisfitError
 
 DIGITS = st.text("0123456789")
@@ -68,3 +68,16 @@ def test_times_by_hand(text: str, seconds: float) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(MisfitError):
         Seconds.read(text)
+
+
+@pytest.mark.parametrize("text", ["0", "9.99", "1200", "0.000000001", "007", "9" * 12])
+def test_an_amount_stays_as_it_was_typed(text: str) -> None:
+    assert Amount.read(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "$1", "1_000", "٣", "9" * 13, "0." + "1" * 10]
+)
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(MisfitError):
+        Amount.read(text)
