@@ -28,6 +28,7 @@ from gateway.http.admin.credits import CreditController
 from gateway.http.admin.keys import KeyController
 from gateway.http.admin.organisations import OrganisationController
 from gateway.http.admin.provider_keys import OwnProviderKeyController, ProviderKeyController
+from gateway.http.admin.reconciliation import ReconciliationController
 from gateway.http.admin.teams import TeamController
 from gateway.http.admin.tiers import TierController
 from gateway.http.admin.usage import UsageController
@@ -86,6 +87,8 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "audit": gateway.audit,
         "keys": gateway.keys,
         "provider_keys": gateway.provider_keys,
+        "reconciliation": gateway.reconciliation,
+        "drift_watch": gateway.drift_watch,
         "own_keys": gateway.own_keys,
         "logins": gateway.door.logins,
         "tokens": gateway.door.tokens,
@@ -118,6 +121,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
                     AuditController,
                     ProviderKeyController,
                     OwnProviderKeyController,
+                    ReconciliationController,
                     UsageController,
                     CreditController,
                     ConfigController,

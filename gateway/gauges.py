@@ -1,10 +1,13 @@
 """Gauges: figures read off the machinery at the moment they are asked for, beside those counted all along."""
 
+from collections.abc import Mapping
+
 from prometheus_client import Gauge
 
 from billing.journal import Journal
 from gateway.catalogue import LiveCatalogue
 from gateway.metrics import Metrics
+from gateway.reconciliation import Reconciled
 from inference.client import ModelClient
 
 
@@ -18,12 +21,14 @@ class Gauges:
         journal: Journal,
         catalogue: LiveCatalogue,
         client: ModelClient,
+        drift: Mapping[str, Reconciled],
         shared: bool,
     ) -> None:
         self._metrics = metrics
         self._journal = journal
         self._catalogue = catalogue
         self._client = client
+        self._drift = drift
         mode = "livesum" if shared else "all"
         registry = metrics.registry
         self._backlog = Gauge(
@@ -52,6 +57,21 @@ class Gauges:
             multiprocess_mode=mode,
         )
 
+        self._drifted = Gauge(
+            "aspendos_usage_drift_tokens",
+            "Tokens recorded here less those the provider's workers counted, at the latest comparison.",
+            ("provider", "kind"),
+            registry=registry,
+            multiprocess_mode="livemostrecent" if shared else "all",
+        )
+        self._alarms = Gauge(
+            "aspendos_usage_drift_alarm",
+            "1 where that difference is worth an alarm.",
+            ("provider",),
+            registry=registry,
+            multiprocess_mode="livemostrecent" if shared else "all",
+        )
+
     def expose(self) -> bytes:
         """Everything in Prometheus' text format."""
         state = self._journal.state
@@ -62,4 +82,9 @@ class Gauges:
             idle, busy = self._client.connections(provider)
             self._connections.labels(provider.name, "idle").set(idle)
             self._connections.labels(provider.name, "busy").set(busy)
+        for name, found in list(self._drift.items()):
+            total = found.comparison.total
+            self._drifted.labels(name, "input").set(total.input_drift)
+            self._drifted.labels(name, "output").set(total.output_drift)
+            self._alarms.labels(name).set(found.alarm)
         return self._metrics.expose()

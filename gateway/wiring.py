@@ -41,6 +41,7 @@ from gateway.database.redis_bell import RedisBell
 from gateway.database.teams import TeamService
 from gateway.database.users import UserService
 from gateway.database.vault import Vault
+from gateway.drift_watch import DriftWatch
 from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
@@ -51,6 +52,7 @@ from gateway.pipeline import Pipeline
 from gateway.provider_keys import ProviderKeys
 from gateway.readiness import Readiness
 from gateway.reconciler import Counters, Reconciler
+from gateway.reconciliation import Reconciliation
 from gateway.request_log import RequestLog, Write
 from gateway.rule_book import RuleBook
 from gateway.settings import Settings
@@ -61,6 +63,7 @@ from inference.client import ModelClient
 from inference.ir.errors import Unavailable
 from inference.key_check import KeyCheck
 from inference.transport import Transport
+from inference.worker_metrics import WorkerMetrics
 from policies.stores.clock import steady
 from policies.stores.fallback import FallbackStore
 from policies.stores.link import Timing
@@ -165,6 +168,14 @@ class Gateway:
             check=KeyCheck(self._transport),
             providers=lambda: self.catalogue.catalog.providers,
         )
+        self.reconciliation = Reconciliation(
+            self.database.reading, self.drain, lambda: self.catalogue.catalog.providers
+        )
+        self.drift_watch = DriftWatch(
+            self.reconciliation,
+            WorkerMetrics(self._transport),
+            lambda: self.catalogue.catalog.providers,
+        )
         self.store = (
             shared_store(settings) if settings.redis_url else MemoryStore(steady(time.time, time.monotonic))
         )
@@ -237,6 +248,7 @@ class Gateway:
             journal=self.journal,
             catalogue=self.catalogue,
             client=client,
+            drift=self.drift_watch.latest,
             shared=shared_dir is not None,
         )
 
@@ -254,6 +266,7 @@ class Gateway:
         await self.own_keys.start()
         self.door.tokens.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
+        self._tasks.append(spawn(self.drift_watch.run(), name="drift watch"))
         self._tasks.extend(spawn(run, name=name) for name, run in self.budgets.runs())
         if isinstance(self.store, FallbackStore):
             self.store.redis.on_new_generation = self.credit.flush

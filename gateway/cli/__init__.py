@@ -46,7 +46,11 @@ app.command(
     name="credits",
     help="Credit accounts: show, open, grant, adjust; statements; prove the books.",
 )
-app.command("gateway.cli.usage:usage", name="usage", help="Show what was used and what it cost.")
+app.command(
+    "gateway.cli.usage:app",
+    name="usage",
+    help="Show what was used and what it cost; compare it with what providers say.",
+)
 app.command(
     "gateway.cli.local:app", name="local", help="Models of the embedded CPU worker: add, list, remove, serve."
 )

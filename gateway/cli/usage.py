@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 import structlog
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from billing.drain import Drain
 from billing.filters import dimensions, usage_filter
@@ -26,10 +26,18 @@ from inference.ir.errors import AspendosError, NotFound
 _RECORDS = 20
 _GROUPS = 1000
 _MOST = 10_000
+app = App(name="usage", help="Show what was used and what it cost; compare it with what providers say.")
+app.command(
+    "gateway.cli.reconcile:reconcile",
+    name="reconcile",
+    help="Compare the records with a provider's usage export, or with vLLM workers' counters.",
+)
+
 Text = str | None
 Out = Callable[[str], object]
 
 
+@app.default
 def usage(
     *,
     organisation: Annotated[Text, Parameter(help="Only this organisation, by id or name.")] = None,

@@ -1,0 +1,1 @@
+"""Reconciliation: what was recorded here beside what providers and workers counted, and an alarm where they part."""
