@@ -18,7 +18,7 @@ async def read_balance(connection: AsyncConnection, account: str) -> Balance:
     b, g, t = tables.balances.c, tables.grants.c, tables.transactions.c
     row = (
         await connection.execute(
-            select(b.balance_nano, b.debt_nano, tables.accounts.c.floor_nano)
+            select(b.balance_nano, b.debt_nano, tables.accounts.c.floor_nano, _held(account).label("held"))
             .join(tables.accounts, tables.accounts.c.id == b.account_id)
             .where(b.account_id == account)
         )
@@ -40,7 +40,7 @@ async def read_balance(connection: AsyncConnection, account: str) -> Balance:
         available_nano=row.balance_nano,
         debt_nano=row.debt_nano,
         floor_nano=row.floor_nano,
-        open_holds_nano=await open_holds(connection, account),
+        open_holds_nano=int(row.held or 0),
         grants=[
             Grant(
                 id=grant.id,
@@ -73,9 +73,13 @@ def account_of(row: Any) -> Account:
 
 async def open_holds(connection: AsyncConnection, account: str) -> int:
     """What requests under way at the last drain hold of it, nano-USD."""
+    return int((await connection.execute(select(_held(account)))).scalar_one() or 0)
+
+
+def _held(account: str) -> Any:
     h = tables.holds.c
-    query = select(h.held_nano).where(h.account_id == account, h.released_at.is_(None))
-    return sum((await connection.execute(query)).scalars())
+    query = select(func.sum(h.held_nano)).where(h.account_id == account, h.released_at.is_(None))
+    return query.scalar_subquery()
 
 
 async def grant_id(connection: AsyncConnection, account: str, reference: str) -> str:
