@@ -116,9 +116,8 @@ def least(schema: Json, document: Json) -> Any:
         return {name: least(properties[name], document) for name in schema.get("required", ())}
     if kind in ("integer", "number"):
         return schema.get("minimum", 1)
-    return {"array": [], "boolean": False, "null": None}.get(
-        str(kind), "x" * max(16, schema.get("minLength", 0))
-    )
+    simple: dict[str, Any] = {"array": [], "boolean": False, "null": None}
+    return simple.get(str(kind), "x" * max(16, schema.get("minLength", 0)))
 
 
 @pytest.fixture(scope="module")
