@@ -64,6 +64,7 @@ def serve(
         if embedded:
             settings = prepare_embedded(settings, embedded_port, os.environ)
         check_catalogue(settings)
+        check_access(settings)
     except (SettingsError, StartError) as error:
         print(f"aspendos serve: {error}", file=sys.stderr)
         return 1
@@ -158,6 +159,19 @@ def check_catalogue(settings: Settings) -> None:
         read_catalog(settings.config_path, os.environ)
     except CatalogError as error:
         raise StartError(f"the catalogue has mistakes:\n{error}") from None
+
+
+def check_access(settings: Settings) -> None:
+    """Raises StartError for a mistake in the trusted issuers or the signing keys."""
+    from gateway.access.oidc_settings import load_issuers
+    from gateway.access.signing_keys import SigningKeys
+    from inference.ir.errors import InvalidField
+
+    try:
+        load_issuers(settings.oidc_file, settings.issuer)
+        SigningKeys(settings.data_dir, os.environ)
+    except InvalidField as error:
+        raise StartError(error.message) from None
 
 
 def prepare_embedded(settings: Settings, worker_port: int, environ: MutableMapping[str, str]) -> Settings:
