@@ -16,6 +16,7 @@ from billing.processors.inbox import Inbox
 from billing.processors.metering import Metering
 from billing.processors.offers import Offers, packs
 from billing.processors.payments import Payments
+from billing.processors.polar import PolarProcessor
 from billing.processors.processor import Processor
 from billing.processors.stripe import StripeProcessor
 from billing.processors.subscribers import Held, Subscribers
@@ -127,15 +128,27 @@ def _configured(settings: Settings) -> list[tuple[Processor, bool]]:
     """Each processor with its keys, and whether it takes reports of usage."""
     found: list[tuple[Processor, bool]] = []
     if settings.stripe_key is not None:
-        secret = settings.stripe_webhook_secret or ""
         stripe = StripeProcessor(
             settings.stripe_key,
-            [part.strip() for part in secret.split(",") if part.strip()],
+            _secrets(settings.stripe_webhook_secret),
             api_base=settings.stripe_api_base,
             meter=settings.stripe_meter or "",
         )
         found.append((stripe, settings.stripe_meter is not None))
+    if settings.polar_token is not None:
+        polar = PolarProcessor(
+            settings.polar_token,
+            _secrets(settings.polar_webhook_secret),
+            api_base=settings.polar_api_base,
+            meter=settings.polar_meter or "",
+        )
+        found.append((polar, settings.polar_meter is not None))
     return found
+
+
+def _secrets(text: str | None) -> list[str]:
+    """Signing secrets, separated by commas while one replaces another."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def _joined(
@@ -158,7 +171,9 @@ def _joined(
     inbox = Inbox(engine, processor.name, clock)
     book = PaymentBook(engine, ledger, subscribers, processor.name, rates=lambda: sold().rates, clock=clock)
     top_ups = TopUps(engine, processor, subscribers, inbox, balance=balance, offers=sold, clock=clock)
-    chores = [Chore(name="top-up", every=_TOP_UP_SECONDS, do=top_ups.step)]
+    chores: list[Chore] = []
+    if processor.charges_stored_cards:
+        chores.append(Chore(name="top-up", every=_TOP_UP_SECONDS, do=top_ups.step))
     if meter:
         metering = Metering(engine, processor, clock=clock)
         chores.append(Chore(name="metering", every=_METER_SECONDS, do=metering.step))

@@ -58,6 +58,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     stripe_webhook_secret: str | None = None
     stripe_api_base: str | None = None
     stripe_meter: str | None = None
+    polar_token: str | None = None
+    polar_webhook_secret: str | None = None
+    polar_api_base: str | None = None
+    polar_meter: str | None = None
     credit_packs: str = ""
     exchange_rates: str = ""
     payment_grace: float = 7 * 86400.0
@@ -255,6 +259,18 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         str,
         "event name of the Billing Meter that usage is told (none)",
     ),
+    "ASPENDOS_POLAR_TOKEN": ("polar_token", _secret, "Polar's organization access token, polar_oat_… (off)"),
+    "ASPENDOS_POLAR_WEBHOOK_SECRET": (
+        "polar_webhook_secret",
+        _secret,
+        "signing secret of Polar's webhook endpoint; the new and the old one with a comma while rolling",
+    ),
+    "ASPENDOS_POLAR_API_BASE": (
+        "polar_api_base",
+        _url("http", "https"),
+        "another address of Polar's API, such as its sandbox",
+    ),
+    "ASPENDOS_POLAR_METER": ("polar_meter", str, "name of the events that tell Polar of usage (none)"),
     "ASPENDOS_CREDIT_PACKS": (
         "credit_packs",
         _checked(packs),

@@ -167,7 +167,11 @@ class Payments:
         return payment
 
     async def top_up(self, org_id: str, wish: TopUp) -> TopUp:
-        """Set or change auto top-up."""
+        """Set or change auto top-up. Raises InvalidField where the processor charges no stored cards."""
+        if not self.processor.charges_stored_cards:
+            raise InvalidField(
+                f"{self.processor.name} charges no card while its holder is away.", code="not_supported"
+            )
         return await self.top_ups.set(org_id, wish)
 
     async def top_up_runs(self, org_id: str) -> list[Run]:

@@ -178,6 +178,11 @@ class Processor(Protocol):
         """Short and stable; references in the ledger begin with it."""
         ...
 
+    @property
+    def charges_stored_cards(self) -> bool:
+        """Whether `charge` does anything but refuse."""
+        ...
+
     def close(self) -> None:
         """Let go of threads and connections."""
         ...

@@ -58,6 +58,7 @@ class StripeProcessor:
     """The Processor that is Stripe. `secrets` sign webhooks; `meter` is the event name of the usage meter."""
 
     name = "stripe"
+    charges_stored_cards = True
 
     def __init__(
         self, key: str, secrets: Sequence[str], *, api_base: str | None = None, meter: str = "aspendos_usage"

@@ -23,7 +23,7 @@ from gateway.database.audit import record
 from gateway.database.engine import Database, away_as_unavailable
 from gateway.database.tables import OrganisationRow
 from gateway.http.caller import Caller
-from inference.ir.errors import InvalidField, NotFound
+from inference.ir.errors import Conflict, InvalidField, NotFound
 from policies.roles import Permission
 
 Organisation = Annotated[
@@ -182,6 +182,12 @@ class BillingController(Controller):
         org_id, desk = _org(caller, organisation), _desk(payments, processor)
         buyer = await _buyer(database, org_id)
         with away_as_unavailable():
+            for other in payments.values():
+                if other is not desk and (await other.standing(org_id)).subscription is not None:
+                    raise Conflict(
+                        f"There is a subscription at {other.processor.name} already; end that one first.",
+                        code="already_subscribed",
+                    )
             page = await desk.subscribe(buyer, data.tier, data.currency, back=data.return_url, key=_key(key))
         await _audit(database, caller, org_id, "billing.subscribe", {"tier": data.tier, "checkout": page.id})
         return page
@@ -408,7 +414,8 @@ class BillingController(Controller):
 def _desk(payments: Desks, wanted: str | None) -> Payments:
     if not payments:
         raise NotFound(
-            "No payment processor is configured: the operator sets ASPENDOS_STRIPE_KEY.", code="payments_off"
+            "No payment processor is configured: the operator sets ASPENDOS_STRIPE_KEY or ASPENDOS_POLAR_TOKEN.",
+            code="payments_off",
         )
     name = wanted or next(iter(payments))
     found = payments.get(name)
