@@ -4,8 +4,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, post
+from litestar.connection import ASGIConnection
 from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 
@@ -75,6 +77,12 @@ class SessionsEnded(Struct, frozen=True, kw_only=True):
     ended: int
 
 
+async def token_guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Litestar's guard: finds the token's holder before anything of the body is read. Raises as the reader does."""
+    tokens: TokenReader = connection.app.state.tokens
+    connection.state.holder = await tokens.holder(_sent(connection))
+
+
 class LoginController(Controller):
     """People's own logins."""
 
@@ -110,7 +118,7 @@ class LoginController(Controller):
         if data is not None:
             await logins.logout(data.refresh_token, _origin(request))
             return
-        holder = await _login_of(request, tokens)
+        holder = _ours(await tokens.holder(_sent(request)))
         await logins.logout_session(_told(holder.caller, request), holder.session or "")
 
     @post(
@@ -119,21 +127,19 @@ class LoginController(Controller):
         operation_id="logoutEverywhere",
         status_code=200,
         security=_BEARER,
+        guards=[token_guard],
     )
     async def logout_everywhere(
-        self,
-        request: Request[Any, Any, Any],
-        logins: NamedDependency[Logins],
-        tokens: NamedDependency[TokenReader],
+        self, request: Request[Any, Any, Any], logins: NamedDependency[Logins]
     ) -> SessionsEnded:
         """Ends every login of the access token's user, this one too."""
-        holder = await _login_of(request, tokens)
+        holder = _ours(request.state.holder)
         return SessionsEnded(ended=await logins.logout_everywhere(_told(holder.caller, request)))
 
-    @get("/me", summary="Whom a token stands for", operation_id="me", security=_BEARER)
-    async def me(self, request: Request[Any, Any, Any], tokens: NamedDependency[TokenReader]) -> Response[Me]:
+    @get("/me", summary="Whom a token stands for", operation_id="me", security=_BEARER, guards=[token_guard])
+    async def me(self, request: Request[Any, Any, Any]) -> Response[Me]:
         """Takes a token of ours or of a trusted issuer."""
-        holder = await tokens.holder(_sent(request))
+        holder: Holder = request.state.holder
         caller, principal = holder.caller, holder.principal
         found = Me(
             user_id=holder.user_id,
@@ -158,16 +164,16 @@ class LoginController(Controller):
         operation_id="changePassword",
         status_code=204,
         security=_BEARER,
+        guards=[token_guard],
     )
     async def change_password(
         self,
         request: Request[Any, Any, Any],
         logins: NamedDependency[Logins],
-        tokens: NamedDependency[TokenReader],
         data: JSONBody[PasswordChange],
     ) -> None:
         """Proven by the old one. Ends every login there was, this one too."""
-        holder = await _login_of(request, tokens)
+        holder = _ours(request.state.holder)
         caller = _told(holder.caller, request)
         await logins.change_password(caller, data.old_password, data.new_password)
 
@@ -226,17 +232,16 @@ def _secret(tokens: Tokens) -> Response[Tokens]:
     return Response(tokens, headers=_NO_STORE)
 
 
-def _sent(request: Request[Any, Any, Any]) -> str:
-    header = request.headers.get("authorization")
+def _sent(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    header = connection.headers.get("authorization")
     token = bearer(None if header is None else header.encode("latin-1", "replace"))
     if token.count(".") != 2:
         raise MissingKey("An access token from POST /auth/login is needed here, as Bearer token.")
     return token
 
 
-async def _login_of(request: Request[Any, Any, Any], tokens: TokenReader) -> Holder:
+def _ours(holder: Holder) -> Holder:
     """The holder of a token of ours: somebody else's login is not ours to end. Raises Forbidden."""
-    holder = await tokens.holder(_sent(request))
     if holder.session is None:
         raise Forbidden(
             "This token was issued by somebody else; logins and passwords are managed there.",
