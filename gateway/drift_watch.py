@@ -20,7 +20,6 @@ from gateway.reconciliation import Reconciled, Reconciliation, Span
 from inference.ir.cards import Provider
 from inference.ir.errors import AspendosError
 
-_EVERY_SECONDS = 60.0
 _SETTLING_SECONDS = 5.0
 """After a look, for records of what it counted to arrive: other machines' journals are brought in by them."""
 _PATIENCE_NANO = 15 * 60 * 10**9
@@ -68,14 +67,15 @@ class DriftWatch:
         self._clock = clock
         self._settling = settling
         self._since: dict[str, _Moment] = {}
+        self._silent: dict[str, str] = {}
         self.latest: dict[str, Reconciled] = {}
         """The newest verdict on each provider that has had one."""
 
-    async def run(self) -> None:
-        """Look every minute, until cancelled."""
+    async def run(self, every: float) -> None:
+        """Look every so many seconds, until cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(_EVERY_SECONDS)
+            await asyncio.sleep(every)
 
     async def look(self) -> None:
         """Look at every vLLM provider once, and compare where that is possible."""
@@ -85,7 +85,11 @@ class DriftWatch:
             try:
                 await self._follow(provider)
             except AspendosError as error:
-                _log.info("no comparison", provider=provider.name, reason=error.code)
+                if self._silent.get(provider.name) != error.code:
+                    _log.info("no comparison", provider=provider.name, reason=error.message)
+                self._silent[provider.name] = error.code
+            else:
+                self._silent.pop(provider.name, None)
 
     async def _follow(self, provider: Provider) -> None:
         now = await self._moment(provider)

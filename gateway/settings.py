@@ -31,6 +31,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     admin_key: str | None = None
     key_pepper: str | None = None
     master_keys: str | None = None
+    drift_every: float = 60.0
     token_keys: str | None = None
     issuer: str = "aspendos"
     access_lifetime: float = 900.0
@@ -112,6 +113,10 @@ def _some_days(text: str) -> float:
     if not 0 < value <= 365:
         raise ValueError("expected days above zero and up to 365, such as 7")
     return value * 86400
+
+
+def _every(text: str) -> float:
+    return 0.0 if text == "off" else _seconds(text)
 
 
 def _count(text: str) -> int:
@@ -214,7 +219,11 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     ),
     "ASPENDOS_TOKEN_ISSUER": ("issuer", str, "`iss` of access tokens, best the public URL (aspendos)"),
     "ASPENDOS_ACCESS_LIFETIME": ("access_lifetime", _seconds, "seconds an access token lives (900)"),
-    "ASPENDOS_REFRESH_LIFETIME": ("refresh_lifetime", _some_days, "days a refresh token waits to be used (7)"),
+    "ASPENDOS_REFRESH_LIFETIME": (
+        "refresh_lifetime",
+        _some_days,
+        "days a refresh token waits to be used (7)",
+    ),
     "ASPENDOS_OIDC_FILE": ("oidc_file", Path, "YAML file of the OpenID Connect issuers to trust (none)"),
     "ASPENDOS_MAX_BODY": ("max_body", _size, "largest request body (32m)"),
     "ASPENDOS_MAX_RESPONSE": ("max_response", _size, "largest response that is not streamed (128m)"),
@@ -228,6 +237,11 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         "fsync",
         _word("never", "interval", "always"),
         "journal to disk: never, interval, always",
+    ),
+    "ASPENDOS_DRIFT_EVERY": (
+        "drift_every",
+        _every,
+        "seconds between looks at vLLM workers' token counters, or off (60)",
     ),
     "ASPENDOS_LOG_LEVEL": (
         "log_level",

@@ -266,7 +266,9 @@ class Gateway:
         await self.own_keys.start()
         self.door.tokens.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
-        self._tasks.append(spawn(self.drift_watch.run(), name="drift watch"))
+        if self._settings.drift_every:
+            run = self.drift_watch.run(self._settings.drift_every)
+            self._tasks.append(spawn(run, name="drift watch"))
         self._tasks.extend(spawn(run, name=name) for name, run in self.budgets.runs())
         if isinstance(self.store, FallbackStore):
             self.store.redis.on_new_generation = self.credit.flush

@@ -94,6 +94,7 @@ class GatewayProcess:
             "ASPENDOS_DATA_DIR": str(self.data_dir),
             "ASPENDOS_ADMIN_KEY": ADMIN_KEY,
             "ASPENDOS_LOG_FILE": str(self.log_path),
+            "ASPENDOS_DRIFT_EVERY": "off",  # its looks would be among what the fake provider was asked
             "UPSTREAM_KEY": UPSTREAM_KEY,
             "PYTHONPATH": str(ROOT),
             **(environment or {}),
