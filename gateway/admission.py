@@ -21,13 +21,13 @@ from gateway.rule_book import RuleBook
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, Internal, MissingKey, ModelNotFound, Unavailable
-from inference.ir.tiers import REFUSE, Disconnect
+from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal
 from policies.ceiling import Ask, Ceiling, ceiling
 from policies.degrade import Proceed, Refuse, Shorten, Switch, decide
 from policies.stores.step import Cold, Quota, Refused, Rules, Store, Ticket, Unit
-from policies.tiers import feature_of, require_feature, require_model, tier_named
+from policies.tiers import feature_of, includes, require_feature, require_model, tier_named
 from policies.tokens import looks_like_one
 
 _KEY_HELP = "Send it as `Authorization: Bearer ask-...`, as OpenAI's SDKs do with their `api_key`."
@@ -166,12 +166,21 @@ class Admission:
         if tier is not None or principal.features:
             require_model(tier, route.model, request.model, catalog.tiers)
             require_feature(tier, feature, catalog.tiers, granted=principal.features)
-        key_for = self._own_keys.for_caller(
-            principal.org_id, principal.team_id, principal.user_id, route.model.name
-        )
+        key_for = None
+        if tier is None or tier.byok:
+            key_for = self._own_keys.for_caller(
+                principal.org_id, principal.team_id, principal.user_id, route.model.name
+            )
         own_key = key_for is not None and route.only_own(key_for)
         if not own_key and not route.model.targets:
             raise switched_off(request.model)
+        pays = not own_key and not route.model.free
+        if pays and tier is not None and tier.credits_per_month and principal.account is None:
+            raise Unavailable(
+                "The account that this tier's credits go to is being opened; try again in a moment.",
+                code="account_opening",
+                retry_after=1.0,
+            )
         ask = Ask(
             prompt=estimate_input(request.prompt),
             pictures=request.pictures,
@@ -210,7 +219,7 @@ class Admission:
             elif verdict.by is None:
                 self._lower(bid, call, table, principal, verdict)
             elif isinstance(verdict.by, Quota):
-                self._heed(bid, table, principal, verdict)
+                self._heed(bid, call, table, principal, verdict)
             else:
                 raise _with_headers(limited(verdict, tokens), verdict)
             bid.rules = rules_for(bid.route.model, bid.spared)
@@ -223,7 +232,7 @@ class Admission:
     ) -> None:
         """Bid for what the credit left covers, as the tier says. Raises PaymentRequired where it says no."""
         rule = call.tier.when_empty if call.tier is not None else REFUSE
-        other = self._allowed(table, principal, rule.model)
+        other = self._allowed(table, principal, call.tier, rule.model)
         decision = decide(
             bid.route.model,
             bid.ask,
@@ -244,7 +253,9 @@ class Admission:
             case Switch() | Proceed():  # somebody's hold was settled between: bid again
                 bid.most = decision.ceiling
 
-    def _heed(self, bid: _Bid, table: RoutingTable, principal: Principal, refused: Refused) -> None:
+    def _heed(
+        self, bid: _Bid, call: Call, table: RoutingTable, principal: Principal, refused: Refused
+    ) -> None:
         """Do what a used-up budget says: another model, or PaymentRequired."""
         quota = refused.by
         cap = self._budgets.cap(quota.key) if isinstance(quota, Quota) else None
@@ -252,7 +263,7 @@ class Admission:
             raise Internal("A budget refused that is in no book.")
         self._budgets.refused(cap)
         if cap.budget.action is Action.DOWNGRADE and cap.budget.id not in bid.spared:
-            other = self._cheaper(table, principal, bid.route, cap.budget.downgrade_to)
+            other = self._cheaper(table, principal, call.tier, bid.route, cap.budget.downgrade_to)
             if other is not None:
                 bid.route, bid.cut = other, None
                 bid.most = ceiling(other.model, bid.ask)
@@ -260,19 +271,21 @@ class Admission:
                 return
         raise _with_headers(over_budget(cap, refused.remaining, self._clock()), refused)
 
-    def _allowed(self, table: RoutingTable, principal: Principal, name: str | None) -> Route | None:
+    def _allowed(
+        self, table: RoutingTable, principal: Principal, tier: Tier | None, name: str | None
+    ) -> Route | None:
         """The route to a model that shall step in, if this caller may use it and it can be reached."""
         route = table.routes.get(name) if name is not None else None
-        if route is None or not route.model.targets or not allowed(principal, route.model.name):
+        if route is None or not route.model.targets or not _open(route.model, principal, tier):
             return None
         return route
 
     def _cheaper(
-        self, table: RoutingTable, principal: Principal, route: Route, name: str | None
+        self, table: RoutingTable, principal: Principal, tier: Tier | None, route: Route, name: str | None
     ) -> Route | None:
         """The model a budget names, else the cheapest of the kind that this caller may use."""
         if name is not None:
-            return self._allowed(table, principal, name)
+            return self._allowed(table, principal, tier, name)
         model = route.model
         price = _price(model)
         found = [
@@ -281,9 +294,14 @@ class Admission:
             if other.model.kind is model.kind
             and other.model.targets
             and _price(other.model) < price
-            and allowed(principal, other.model.name)
+            and _open(other.model, principal, tier)
         ]
         return min(found, key=lambda each: (_price(each.model), each.model.name), default=None)
+
+
+def _open(model: Model, principal: Principal, tier: Tier | None) -> bool:
+    """Whether allow-lists and tier include a model."""
+    return allowed(principal, model.name) and includes(tier, model)
 
 
 def charged_tokens(bid: _Bid) -> int:

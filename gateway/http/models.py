@@ -12,7 +12,9 @@ from gateway.provider_keys import ProviderKeys
 from gateway.routing.table import Route
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import ModelNotFound
+from inference.ir.tiers import Tier
 from policies.api_keys import Principal
+from policies.tiers import includes, tier_named
 
 
 class Pricing(Struct, frozen=True, kw_only=True):
@@ -61,11 +63,12 @@ class ModelController(Controller):
     ) -> ModelList:
         principal = await _principal(request, admission)
         routes = catalogue.table.routes
+        tier = tier_named(principal.tier, catalogue.catalog.tiers)
         return ModelList(
             data=[
                 _object(name, route.model)
                 for name, route in sorted(routes.items())
-                if may_use(principal, name, route.model.name) and _usable(route, own_keys, principal)
+                if may_use(principal, name, route.model.name) and _usable(route, own_keys, principal, tier)
             ]
         )
 
@@ -82,7 +85,8 @@ class ModelController(Controller):
         name = model_id.removeprefix("/")
         route = catalogue.table.routes.get(name)
         allowed = route is not None and may_use(principal, name, route.model.name)
-        if route is None or not allowed or not _usable(route, own_keys, principal):
+        tier = tier_named(principal.tier, catalogue.catalog.tiers)
+        if route is None or not allowed or not _usable(route, own_keys, principal, tier):
             raise ModelNotFound(unknown_model(catalogue.table, principal, name), param="model")
         return _object(name, route.model)
 
@@ -92,10 +96,14 @@ async def _principal(request: Request[Any, Any, Any], admission: Admission) -> P
     return await admission.principal(header.encode("latin-1", "replace") if header is not None else None)
 
 
-def _usable(route: Route, own_keys: ProviderKeys, principal: Principal) -> bool:
-    """A key of the caller's own opens what the operator has none for."""
+def _usable(route: Route, own_keys: ProviderKeys, principal: Principal, tier: Tier | None) -> bool:
+    """Whether the tier includes it, and it can be reached; a key of the caller's own opens what the operator
+    has none for."""
+    if not includes(tier, route.model):
+        return False
     ids = (principal.org_id, principal.team_id, principal.user_id)
-    return route.usable(own_keys.for_caller(*ids, route.model.name))
+    own = own_keys.for_caller(*ids, route.model.name) if tier is None or tier.byok else None
+    return route.usable(own)
 
 
 def _object(name: str, model: Model) -> ModelObject:

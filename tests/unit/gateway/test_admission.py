@@ -23,6 +23,7 @@ from inference.ir.errors import (
     ModelNotAllowed,
     ModelNotFound,
     PaymentRequired,
+    ProviderKeyRefused,
     RateLimited,
     Unavailable,
 )
@@ -47,6 +48,8 @@ tiers:
   few: {requests: {minute: 2}, tokens: {minute: 1000}, parallel: 1}
   short: {when_empty: {shorten: 10}}
   other: {when_empty: {model: chat-one}}
+  paid: {credits_per_month: 50}
+  ownless: {byok: false}
   narrow: {models: ["chat-*"], features: {vision: false}}
 """
 
@@ -333,6 +336,35 @@ async def test_a_budget_that_downgrades_goes_to_the_model_it_names_or_the_cheape
     cheapest = Counting(table, caps=(budget(Action.DOWNGRADE, 1),))
     _, admitted = await cheapest.ask(holder(), "dear")
     assert admitted.route.model.free
+
+
+async def test_nobody_is_served_for_nothing_while_an_account_is_opened(table: RoutingTable) -> None:
+    counting = Counting(table)
+    with pytest.raises(Unavailable, match="is being opened"):
+        await counting.ask(holder("paid"), "dear")
+    await counting.ask(holder("paid"), "chat-one")
+
+
+class Own:
+    """A key of the caller's own for the provider `p`."""
+
+    provider = "p"
+    secret = "sk-own"
+    fallback = False
+
+    def worked(self) -> None: ...
+    def refused(self, error: ProviderKeyRefused) -> None: ...
+
+
+async def test_a_key_of_ones_own_is_not_paid_for_where_the_tier_allows_it(table: RoutingTable) -> None:
+    counting = Counting(table)
+    counting.keys = {"p": Own()}
+    call, admitted = await counting.ask(holder(account="acct_1"), "dear")
+    assert call.ticket is not None
+    assert (call.ticket.held, call.ticket.rules.account) == (0, None)
+    assert admitted.key_for is not None
+    with pytest.raises(PaymentRequired):
+        await counting.ask(holder("ownless", "acct_1"), "dear")
 
 
 async def test_the_tier_says_which_models_and_features(table: RoutingTable) -> None:
