@@ -15,7 +15,7 @@ from tests.harness import GatewayProcess
 schemathesis: Any = importlib.import_module("schemathesis")
 checks: Any = importlib.import_module("schemathesis.checks")
 
-OWN_LOGIN = {"/auth/me", "/auth/logout-everywhere", "/auth/password/change"}
+OWN_LOGIN = {"/auth/me", "/auth/logout", "/auth/logout-everywhere", "/auth/password/change"}
 """Routes that take the caller's own access token."""
 
 METHODS = ("get", "post", "put", "patch", "delete")
