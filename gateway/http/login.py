@@ -106,7 +106,13 @@ class LoginController(Controller):
         """
         return _secret(await logins.refresh(data.refresh_token, _origin(request)))
 
-    @post("/logout", summary="Log out", operation_id="logout", status_code=204)
+    @post(
+        "/logout",
+        summary="Log out",
+        operation_id="logout",
+        status_code=204,
+        security=[{}, *_BEARER],
+    )
     async def logout(
         self,
         request: Request[Any, Any, Any],
