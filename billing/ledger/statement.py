@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, case, func, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, and_, case, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.ledger import tables
 from billing.ledger.grants import nanoseconds
 from billing.ledger.history import CreditTransaction, line, lines
-from billing.ledger.reading import no_account
 from billing.pricing import usd
 from inference.ir.errors import InvalidField
 
@@ -76,23 +75,16 @@ def month_of(text: str) -> tuple[datetime, datetime]:
 async def read_statement(connection: AsyncConnection, account: str, month: str) -> Statement:
     """The month as posted so far. Raises NotFound for an account and InvalidField for a month that are none."""
     start, end = month_of(month)
-    balance = (
-        await connection.execute(
-            select(tables.balances.c.balance_nano).where(tables.balances.c.account_id == account)
-        )
-    ).scalar_one_or_none()
-    if balance is None:
-        raise no_account(account)
-    groups = (await connection.execute(_grouped(account, start, end))).all()
-    since = [(row, int(row.high or 0) * _SPLIT + int(row.low or 0)) for row in groups]
-    within = [(row, amount) for row, amount in since if row.within]
-    used = [(row, -amount) for row, amount in within if row.kind == 0]
-    opening = balance - sum(amount for _, amount in since)
-    credited = sum(amount for row, amount in within if row.kind == 1)
-    taken = -sum(amount for row, amount in within if row.kind == 2)
+    span = await _span(connection, account, nanoseconds(start), nanoseconds(end))
+    rows = (await connection.execute(_grouped(account, span))).all()
+    groups = [(row, int(row.high) * _SPLIT + int(row.low)) for row in rows]
+    used = [(row, -amount) for row, amount in groups if row.kind == 0]
+    opening = span.opening
+    credited = sum(amount for row, amount in groups if row.kind == 1)
+    taken = -sum(amount for row, amount in groups if row.kind == 2)
     cost = sum(amount for _, amount in used)
     closing = opening + credited - taken - cost
-    other = await _other(connection, account, start, end)
+    other = await _other(connection, account, span)
     return Statement(
         account_id=account,
         month=month,
@@ -123,39 +115,57 @@ def _by_model(used: list[tuple[Any, int]]) -> list[ModelSum]:
     return sorted(found, key=lambda each: (-each.cost_nano, each.model or ""))
 
 
-def _grouped(account: str, start: datetime, end: datetime) -> Any:
-    """Everything since the month began, by whether it is in it, what kind it is, and model.
+class _Span(Struct, frozen=True):
+    """Which entries are a month's, and the balance before them."""
 
-    Kind 0 is usage, 1 what was given, 2 what was taken.
+    opening: int
+    condition: ColumnElement[bool]
+
+
+async def _span(connection: AsyncConnection, account: str, start: int, end: int) -> _Span:
+    """The entries from `start` to `end`, unix ns.
+
+    Where time and sequence agree, which is so unless a clock was once set back by more than an hour, they are a
+    range of the primary key, read in its order, and the opening balance is in the entry before.
     """
-    within = case((_e.at < nanoseconds(end), 1), else_=0).label("within")
-    kind = case((_e.reference.is_not(None), 0), (_e.amount_nano >= 0, 1), else_=2).label("kind")
+    before = await _counted(connection, account, start)
+    with_month = await _counted(connection, account, end)
+    if before[0] == before[1] and with_month[0] == with_month[1]:
+        query = select(_e.balance_nano).where(_e.account_id == account, _e.seq == before[0])
+        opening = (await connection.execute(query)).scalar_one_or_none() or 0
+        return _Span(opening, _e.seq.between(before[0] + 1, with_month[0]))
+    high, low = (
+        await connection.execute(select(*_halves()).where(_e.account_id == account, _e.at < start))
+    ).one()
+    return _Span(int(high or 0) * _SPLIT + int(low or 0), and_(_e.at >= start, _e.at < end))
+
+
+async def _counted(connection: AsyncConnection, account: str, moment: int) -> tuple[int, int]:
+    """How many entries are before a moment, and the highest number of one that is."""
+    query = select(func.count(), func.max(_e.seq)).where(_e.account_id == account, _e.at < moment)
+    count, last = (await connection.execute(query)).one()
+    return count, last or 0
+
+
+def _halves() -> tuple[ColumnElement[int], ColumnElement[int]]:
     split = literal_column(str(_SPLIT), BigInteger)
+    return func.sum(_e.amount_nano // split).label("high"), func.sum(_e.amount_nano % split).label("low")
+
+
+def _grouped(account: str, span: _Span) -> Any:
+    """Sums by kind and model. Kind 0 is usage, 1 what was given, 2 what was taken."""
+    kind = case((_e.reference.is_not(None), 0), (_e.amount_nano >= 0, 1), else_=2).label("kind")
     return (
-        select(
-            within,
-            kind,
-            _e.label,
-            func.count().label("lines"),
-            func.sum(_e.amount_nano // split).label("high"),
-            func.sum(_e.amount_nano % split).label("low"),
-        )
-        .where(_e.account_id == account, _e.at >= nanoseconds(start))
-        .group_by(within, kind, _e.label)
+        select(kind, _e.label, func.count().label("lines"), *_halves())
+        .where(_e.account_id == account, span.condition)
+        .group_by(kind, _e.label)
     )
 
 
-async def _other(
-    connection: AsyncConnection, account: str, start: datetime, end: datetime
-) -> list[CreditTransaction]:
+async def _other(connection: AsyncConnection, account: str, span: _Span) -> list[CreditTransaction]:
     query = (
         lines()
-        .where(
-            _e.account_id == account,
-            _e.at >= nanoseconds(start),
-            _e.at < nanoseconds(end),
-            _e.reference.is_(None),
-        )
+        .where(_e.account_id == account, span.condition, _e.reference.is_(None))
         .order_by(_e.seq)
         .limit(MOST_LISTED + 1)
     )

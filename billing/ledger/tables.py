@@ -69,7 +69,7 @@ entries = Table(
     Column("label", Text),
     Column("grant_id", Text),
     Column("spread", Text),
-    Index("ix_ledger_entries_account_id_at", "account_id", "at"),
+    Index("ix_ledger_entries_account_id_at", "account_id", "at", "seq"),
     Index("ix_ledger_entries_transaction_id", "transaction_id"),
     Index(
         "uq_ledger_entries_reference",

@@ -7,7 +7,7 @@ import msgspec
 from billing.frames import scan
 from billing.journal import Journal
 from billing.meter import Meter
-from billing.usage import UsageRecord
+from billing.usage import HoldRecord, UsageRecord
 from inference.ir.usage import UsageSource
 
 
@@ -64,3 +64,21 @@ def test_text_that_is_not_unicode_is_kept_as_question_marks() -> None:
     paper = _Paper()
     Meter(paper).record(_record("r", "bad \udcff name"))
     assert msgspec.json.decode(paper.written[0], type=UsageRecord).model == "bad ? name"
+
+
+def test_a_hold_is_a_short_line_known_by_its_beginning() -> None:
+    paper = _Paper()
+    meter = Meter(paper)
+    meter.hold("r", "acct_team_a", 50, 7)
+    meter.hold("r", "acct_team_a", 80, 8)
+    meter.hold("r", "acct_team_a", 0, 9)
+    assert [line.startswith(b'{"hold":"r"') for line in paper.written] == [True, True]
+    assert msgspec.json.decode(paper.written[1], type=HoldRecord) == HoldRecord(
+        hold="r", account="acct_team_a", held_nano=80, at=8
+    )
+
+
+def test_tags_that_are_not_unicode_are_kept_as_question_marks() -> None:
+    paper = _Paper()
+    Meter(paper).record(msgspec.structs.replace(_record("r"), tags={"a\udcff": "b\udcff"}))
+    assert msgspec.json.decode(paper.written[0], type=UsageRecord).tags == {"a?": "b?"}

@@ -7,9 +7,9 @@ import pytest
 
 from billing.frames import frame
 from billing.journal import Journal
-from billing.segments import Segment, discard, read_piece, survey
+from billing.segments import Segment, discard, read_piece, survey, writer_of, writes_on
 from billing.tables import usage_records
-from billing.usage import UsageRecord
+from billing.usage import HoldRecord, UsageRecord
 
 
 def _record(name: str, **fields: object) -> bytes:
@@ -95,3 +95,51 @@ def test_discard_removes_or_keeps_aside(tmp_path: Path) -> None:
     discard(tmp_path / "a.log", keep=False)
     discard(tmp_path / "b.log", keep=True)
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.log")] == ["quarantine/b.log"]
+
+
+def test_holds_are_told_from_records(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    hold = HoldRecord(hold="h", account="acct_team_a", held_nano=5, at=1)
+    path.write_bytes(frame(msgspec.json.encode(hold)) + frame(_record("a", account="acct_team_a")))
+    piece = read_piece(path, 0, live=False, size=1 << 16)
+    assert (piece.holds, [row[0] for row in piece.rows], piece.damaged) == ([hold], ["a"], 0)
+
+
+def test_a_journal_of_an_older_version_still_reads(tmp_path: Path) -> None:
+    """A line as it was written before anybody paid."""
+    path = tmp_path / "s.log"
+    old = (
+        b'{"id":"r","at":1,"key_id":"k","team_id":"t","route":"chat","model":"m","provider":"p","target":"x",'
+        b'"stream":true,"input_tokens":3,"output_tokens":4,"cache_read_tokens":0,"cache_write_tokens":0,'
+        b'"reasoning_tokens":0,"usage_source":"reported","cost_nano":9,"price_version":"v","ttft_us":5,'
+        b'"duration_us":6,"overhead_us":7,"status":200,"error":null,"attempts":1,"finish_reason":"stop"}'
+    )
+    path.write_bytes(frame(old))
+    piece = read_piece(path, 0, live=False, size=1 << 16)
+    assert piece.damaged == 0
+    row = dict(zip(UsageRecord.__struct_fields__, piece.rows[0], strict=True))
+    assert (row["cost_nano"], row["account"], row["tags"], row["held_nano"], row["byok"]) == (
+        9,
+        None,
+        "{}",
+        0,
+        False,
+    )
+
+
+def test_tags_are_json_fit_for_a_database(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    path.write_bytes(frame(_record("a", tags={"a": "b"})) + frame(_record("b", tags={"nul\x00": "v" * 600})))
+    tags = UsageRecord.__struct_fields__.index("tags")
+    first, second = (row[tags] for row in read_piece(path, 0, live=False, size=1 << 16).rows)
+    assert msgspec.json.decode(first) == {"a": "b"}
+    assert msgspec.json.decode(second) == {"nul\ufffd": "v" * 512}
+
+
+def test_a_writer_goes_on_while_it_has_another_segment(tmp_path: Path) -> None:
+    for name in ("w-00000001.log", "w-00000002.log", "w-2-00000001.log", "x-00000001.log"):
+        (tmp_path / name).touch()
+    assert writer_of("w-2-00000001.log") == "w-2"
+    assert writes_on(tmp_path, "w-00000001.log")
+    assert not writes_on(tmp_path, "w-2-00000001.log")
+    assert not writes_on(tmp_path, "x-00000001.log")

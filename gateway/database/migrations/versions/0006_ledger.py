@@ -88,7 +88,7 @@ def _transactions() -> None:
         sa.PrimaryKeyConstraint("account_id", "seq", name="pk_ledger_entries"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_ledger_entries_account_id_at", "ledger_entries", ["account_id", "at"])
+    op.create_index("ix_ledger_entries_account_id_at", "ledger_entries", ["account_id", "at", "seq"])
     op.create_index("ix_ledger_entries_transaction_id", "ledger_entries", ["transaction_id"])
     _where(
         "uq_ledger_entries_reference", "ledger_entries", ["reference"], "reference IS NOT NULL", unique=True
