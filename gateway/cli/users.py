@@ -22,6 +22,7 @@ from gateway.database.users import User, UserCreate, UserPatch
 from policies.roles import Role
 
 app = App(name="users", help="Make, list, change and delete users: who may log in, and as what.")
+app.command("gateway.cli.logins:invite", name="invite")
 
 Reference = Annotated[str, Parameter(help="The user's id or e-mail address.")]
 RoleOption = Annotated[Role, Parameter(help="What they are in their organisation.")]
