@@ -19,6 +19,7 @@ from gateway.admission import bearer
 from gateway.http.caller import Caller
 from inference.ir.errors import Forbidden, MissingKey
 from policies.roles import Permission
+from policies.tokens import looks_like_one
 
 _Secret = Annotated[str, Meta(max_length=1024)]
 _Email = Annotated[str, Meta(max_length=254)]
@@ -241,7 +242,7 @@ def _secret(tokens: Tokens) -> Response[Tokens]:
 def _sent(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     header = connection.headers.get("authorization")
     token = bearer(None if header is None else header.encode("latin-1", "replace"))
-    if token.count(".") != 2:
+    if not looks_like_one(token):
         raise MissingKey("An access token from POST /auth/login is needed here, as Bearer token.")
     return token
 

@@ -39,6 +39,12 @@ def claims_refusal(**changed: Any) -> str:
     return caught.value.code
 
 
+def test_a_token_is_told_from_an_api_key() -> None:
+    assert tokens.looks_like_one(forged(HEADER, GOOD))
+    assert not tokens.looks_like_one("ask-0123456789ab-" + "x" * 46)
+    assert not tokens.looks_like_one("an admin key. somebody chose")
+
+
 def test_a_good_token_is_taken_apart() -> None:
     found = tokens.read(forged(HEADER, GOOD))
     assert (found.algorithm, found.key_id, found.type) == ("ES256", "k", "jwt")
