@@ -1,6 +1,8 @@
 """Periods over every time zone: each moment is in exactly one, and they follow each other without a gap."""
 
+import struct
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -19,7 +21,17 @@ def _at(text: str) -> float:
 
 
 zones = st.sampled_from(_ZONES).map(ZoneInfo)
-moments = st.integers(0, int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()))
+anywhen = st.integers(0, int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()))
+# Days begin and clocks jump at night: half of the moments are within two hours of some zone's midnight.
+nights = st.builds(
+    lambda zone, day, hours: int((day.replace(tzinfo=zone) + timedelta(hours=hours)).timestamp()),
+    zones,
+    st.datetimes(datetime(1970, 1, 3), datetime(2099, 12, 30)).map(
+        lambda day: datetime(day.year, day.month, day.day)
+    ),
+    st.floats(-2, 2),
+)
+moments = st.one_of(anywhen, nights)
 periods = st.sampled_from(Period)
 
 
@@ -86,6 +98,28 @@ def test_a_clock_that_falls_back_over_midnight_does_not_reopen_the_day() -> None
     first = _at("2010-11-07T00:00-03:00")
     assert day_of(zone, first - 1).id == "2010-11-06"
     assert day_of(zone, first).id == day_of(zone, first + 600).id == "2010-11-07"
+
+
+def _made_up(rule: str) -> ZoneInfo:
+    """A zone whose clocks follow a POSIX rule (RFC 9636: a TZif file with no transitions but a footer)."""
+    head = b"TZif2" + bytes(15)
+    block = head + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 0, 0, 0) + b"AAA\0"
+    return ZoneInfo.from_file(BytesIO(block * 2 + f"\n{rule}\n".encode()))
+
+
+@pytest.mark.parametrize("jump", ["23:30", "23:01", "24:00", "22:59"])
+def test_a_jump_over_midnight_begins_the_day_where_it_lands(jump: str) -> None:
+    """No zone of today jumps from before midnight to after it; a law may make one tomorrow."""
+    zone = _made_up(f"AAA0BBB-1,M3.3.0/{jump},M10.1.0/1")
+    hours, minutes = map(int, jump.split(":"))
+    jumps = int(_at("2026-03-15T00:00+00:00")) + hours * _HOUR + minutes * 60
+    lands = datetime.fromtimestamp(jumps, UTC).astimezone(zone)
+    before, after = day_of(zone, jumps - 1), day_of(zone, jumps)
+    assert before.id == "2026-03-15"
+    assert after.id == lands.date().isoformat()
+    assert day_of(zone, before.ends).starts == before.ends
+    if lands.date().day == 16:
+        assert before.ends == jumps
 
 
 def test_names_and_lengths() -> None:

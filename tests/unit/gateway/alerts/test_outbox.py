@@ -10,7 +10,7 @@ from billing.budgets.crossing import Crossing
 from billing.budgets.tables import budgets
 from gateway.alerts.delivery import Parcel
 from gateway.alerts.event import TEST_TYPE
-from gateway.alerts.outbox import GIVEN_UP, LEASE_SECONDS, LOG, MAIL, SENT, WEBHOOK, Outbox, Target
+from gateway.alerts.outbox import GIVEN_UP, LEASE_SECONDS, LOG, MAIL, SENT, WAITING, WEBHOOK, Outbox, Target
 from gateway.database.engine import Database
 from tests.budget_figures import BUDGET, DAY, NOW, alerts, figures, outbox, store, store_targets
 from tests.control_plane import Clock
@@ -112,7 +112,10 @@ async def test_a_parcel_is_with_one_taker_and_free_again_when_that_one_died(
     assert (second.id, second.event.id, second.attempts) == (first.id, first.event.id, 2)
     assert second.payload == first.payload
     await box.failed(first, "too late to speak", final=True)  # the dead one was only slow
+    (row,) = await outbox(database)
+    assert (row["state"], row["last_error"]) == (WAITING, None)
     await box.delivered(second)
+    await box.failed(first, "later still", final=False)
     (row,) = await outbox(database)
     assert (row["state"], row["last_error"]) == (SENT, None)
     assert await box.next_due() is None
