@@ -48,7 +48,7 @@ class _Moment(Struct, frozen=True):
 
 
 class DriftWatch:
-    """One process's watch. `clock` gives unix nanoseconds."""
+    """One process's watch. `clock` gives unix nanoseconds; `alarmed` is told the provider of each alarm."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class DriftWatch:
         providers: Callable[[], Mapping[str, Provider]],
         *,
         thresholds: Thresholds | None = None,
+        alarmed: Callable[[str], object] = lambda provider: None,
         clock: Callable[[], int] = time.time_ns,
         settling: float = _SETTLING_SECONDS,
     ) -> None:
@@ -64,6 +65,7 @@ class DriftWatch:
         self._fetch = fetch
         self._providers = providers
         self._thresholds = thresholds or Thresholds()
+        self._alarmed = alarmed
         self._clock = clock
         self._settling = settling
         self._since: dict[str, _Moment] = {}
@@ -73,6 +75,7 @@ class DriftWatch:
 
     async def run(self, every: float) -> None:
         """Look every so many seconds, until cancelled."""
+        self._settling = min(self._settling, every)
         while True:
             await self.look()
             await asyncio.sleep(every)
@@ -122,6 +125,7 @@ class DriftWatch:
         total = found.comparison.total
         self.latest[found.provider] = found
         if found.alarm:
+            self._alarmed(found.provider)
             _log.error(
                 "usage drift",
                 provider=found.provider,

@@ -64,13 +64,6 @@ class Gauges:
             registry=registry,
             multiprocess_mode="livemostrecent" if shared else "all",
         )
-        self._alarms = Gauge(
-            "aspendos_usage_drift_alarm",
-            "1 where that difference is worth an alarm.",
-            ("provider",),
-            registry=registry,
-            multiprocess_mode="livemostrecent" if shared else "all",
-        )
 
     def expose(self) -> bytes:
         """Everything in Prometheus' text format."""
@@ -86,5 +79,4 @@ class Gauges:
             total = found.comparison.total
             self._drifted.labels(name, "input").set(total.input_drift)
             self._drifted.labels(name, "output").set(total.output_drift)
-            self._alarms.labels(name).set(found.alarm)
         return self._metrics.expose()

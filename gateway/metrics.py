@@ -153,6 +153,12 @@ class Metrics:
             "Hot balances that differed from the ledger and were corrected: an alarm.",
             registry=registry,
         )
+        self.usage_drift = Counter(
+            "aspendos_usage_drift_alarms",
+            "Comparisons of the records with workers' own counters that were worth an alarm.",
+            ("provider",),
+            registry=registry,
+        )
         self.ledger_unsound = Counter(
             "aspendos_ledger_unsound",
             "Faults found in the ledger itself, which nothing repairs: an alarm.",

@@ -175,6 +175,7 @@ class Gateway:
             self.reconciliation,
             WorkerMetrics(self._transport),
             lambda: self.catalogue.catalog.providers,
+            alarmed=lambda provider: self.metrics.usage_drift.labels(provider).inc(),
         )
         self.store = (
             shared_store(settings) if settings.redis_url else MemoryStore(steady(time.time, time.monotonic))
