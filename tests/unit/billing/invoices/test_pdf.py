@@ -74,7 +74,7 @@ def test_the_page_says_all_of_it() -> None:
 def test_the_texts_are_in_the_file_for_readers_and_searches() -> None:
     """By the font's own map from glyphs to letters, which copying and searching use."""
     data = pdf(document())
-    streams = b""
+    streams = data
     for body in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", data, re.DOTALL):
         with suppress(zlib.error):
             streams += zlib.decompress(body)
