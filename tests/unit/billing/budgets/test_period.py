@@ -1,7 +1,7 @@
 """Periods over every time zone: each moment is in exactly one, and they follow each other without a gap."""
 
 import struct
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -20,16 +20,15 @@ def _at(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+def _by_night(zone: ZoneInfo, day: date, seconds: int) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) + seconds
+
+
 zones = st.sampled_from(_ZONES).map(ZoneInfo)
 anywhen = st.integers(0, int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()))
 # Days begin and clocks jump at night: half of the moments are within two hours of some zone's midnight.
 nights = st.builds(
-    lambda zone, day, hours: int((day.replace(tzinfo=zone) + timedelta(hours=hours)).timestamp()),
-    zones,
-    st.datetimes(datetime(1970, 1, 3), datetime(2099, 12, 30)).map(
-        lambda day: datetime(day.year, day.month, day.day)
-    ),
-    st.floats(-2, 2),
+    _by_night, zones, st.dates(date(1970, 1, 3), date(2099, 12, 30)), st.integers(-2 * _HOUR, 2 * _HOUR)
 )
 moments = st.one_of(anywhen, nights)
 periods = st.sampled_from(Period)
