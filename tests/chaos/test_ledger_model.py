@@ -256,6 +256,7 @@ class LedgerModel(RuleBasedStateMachine):
 
     @invariant()
     def books_add_up_and_say_what_the_model_says(self) -> None:
+        assert self.drain.state.damaged == 0
         if self.waiting:
             return
         proof = self.runner.run(prove(self.engine, piece=7))

@@ -90,7 +90,9 @@ async def test_a_replay_settles_nothing_twice(tmp_path: Path, engine: AsyncEngin
         await connection.execute(text("DELETE FROM journal_offsets"))
         await connection.execute(text("DELETE FROM usage_records"))
     Meter(journal).record(_record("c", 1))
-    assert await Drain(tmp_path, engine).flush()
+    again = Drain(tmp_path, engine)
+    assert await again.flush()
+    assert again.state.damaged == 0
     assert (await Ledger(engine).balance("acct_team_a")).available_nano == -15
     journal.close()
 
