@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from billing.currency import rates
+from billing.invoices.document import Party
 from billing.processors.offers import packs
-from gateway.alerts.mail import mail_server
+from gateway.alerts.mail import mail_sender, mail_server
 from inference.ir.errors import InvalidField
 
 _MIB = 1024 * 1024
@@ -67,6 +69,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     exchange_rates: str = ""
     payment_grace: float = 7 * 86400.0
     fallback_tier: str | None = None
+    seller: Party = Party(name="aspendos")
+    invoice_font: Path | None = None
 
     @property
     def database(self) -> str:
@@ -163,6 +167,19 @@ def _checked(read: Callable[[str], object]) -> Callable[[str], str]:
     return check
 
 
+def _seller(text: str) -> Party:
+    try:
+        return msgspec.json.decode(text, type=Party)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"expected a JSON object with at least a name: {error}") from error
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise ValueError("there is no such file")
+    return Path(text)
+
+
 def _days(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 90:
@@ -255,7 +272,7 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         _mail,
         "mail server of alerts: smtp://user:password@host:587 or smtps:// (no mail)",
     ),
-    "ASPENDOS_SMTP_FROM": ("smtp_from", str, "sender of alerts (aspendos@ the mail server's host)"),
+    "ASPENDOS_SMTP_FROM": ("smtp_from", mail_sender, "sender of alerts (aspendos@ the mail server's host)"),
     "ASPENDOS_PRIVATE_WEBHOOKS": (
         "private_webhooks",
         lambda text: _word("yes", "no")(text) == "yes",
@@ -300,6 +317,12 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         _days,
         "a tier is kept while a renewal is unpaid, in days (7)",
     ),
+    "ASPENDOS_SELLER": (
+        "seller",
+        _seller,
+        'who issues invoices, as JSON: {"name": "…", "address": ["…"], "country": "TR", "tax_id": "…"}',
+    ),
+    "ASPENDOS_INVOICE_FONT": ("invoice_font", _file, "TrueType font of invoices' PDFs (DejaVu Sans)"),
     "ASPENDOS_FALLBACK_TIER": ("fallback_tier", str, "tier of organisations whose subscription ended (none)"),
 }
 """Every variable: the field it sets, how it is read, and what it is for."""

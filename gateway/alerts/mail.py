@@ -59,7 +59,8 @@ def mail_server(url: str, sender: str | None = None) -> MailServer:
     user = unquote(parts.username) if parts.username else None
     tls = parts.scheme == "smtps"
     starttls = asked["starttls"][0] if "starttls" in asked else ("always" if password else "auto")
-    given = sender or (user if user and _ADDRESS.fullmatch(user) else f"aspendos@{parts.hostname}")
+    likely = (sender, user, f"aspendos@{parts.hostname}")
+    usable = (one for one in likely if one is not None and _ADDRESS.fullmatch(one))
     return MailServer(
         host=parts.hostname,
         port=port or (465 if tls else 587),
@@ -67,8 +68,16 @@ def mail_server(url: str, sender: str | None = None) -> MailServer:
         password=password,
         tls=tls,
         starttls="never" if tls else starttls,
-        sender=mail_address(given, param="ASPENDOS_SMTP_FROM"),
+        sender=next(usable, "aspendos@localhost"),
     )
+
+
+def mail_sender(address: str) -> str:
+    """A sender's address, as a setting. Raises ValueError."""
+    try:
+        return mail_address(address)
+    except InvalidField:
+        raise ValueError("expected a mail address such as alerts@example.org") from None
 
 
 def mail_address(address: str, *, param: str = "emails") -> str:

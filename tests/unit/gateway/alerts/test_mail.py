@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from gateway.alerts.delivery import DeliveryError
-from gateway.alerts.mail import MailChannel, mail_address, mail_server
+from gateway.alerts.mail import MailChannel, mail_address, mail_sender, mail_server
 from inference.ir.errors import InvalidField
 from tests.budget_figures import parcel
 
@@ -178,6 +178,9 @@ def test_the_servers_url() -> None:
     assert (server.starttls, server.sender) == ("always", "a@b")
     assert "p:s" not in repr(server)
     assert mail_server("smtps://h.example").port == 465
+    assert mail_server("smtp://h.example", "alerts@example.org").sender == "alerts@example.org"
+    assert mail_server("smtp://h.example").sender == "aspendos@h.example"
+    assert mail_server("smtp://[::1]").sender == "aspendos@localhost"
     assert mail_server("smtp://h.example").starttls == "auto"
 
 
@@ -207,3 +210,5 @@ def test_what_is_no_server(url: str) -> None:
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(InvalidField):
         mail_address(address)
+    with pytest.raises(ValueError, match="mail address"):
+        mail_sender(address)
