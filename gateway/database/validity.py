@@ -94,6 +94,20 @@ def overlap(length: float, param: str = "overlap_seconds") -> timedelta:
     return timedelta(seconds=length)
 
 
+def moment(value: str, param: str) -> datetime:
+    """A date or a time in ISO 8601; without a time zone it is taken as UTC. Raises InvalidField."""
+    try:
+        # A plus sign in a query string arrives as a space.
+        found = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidField(
+            f"{param} is {value[:40]!r}; a date or time in ISO 8601, such as 2030-01-31 or 2030-01-31T12:00:00Z, was "
+            "expected.",
+            param=param,
+        ) from None
+
+
 def seconds(value: str, param: str) -> float:
     """A duration such as `90s` or `1d` in seconds. Raises InvalidField."""
     match = _DURATION.fullmatch(value.strip())

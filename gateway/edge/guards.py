@@ -41,6 +41,15 @@ def duplicate_host() -> BadRequest:
     return BadRequest("The Host header is given more than once.", code="duplicate_host")
 
 
+def duplicate_authorization() -> BadRequest:
+    """Whoever stands in between may have judged by one, and we would act for the other (RFC 9110 §5.3)."""
+    return BadRequest(
+        "The Authorization header is given more than once, and it cannot be told which is meant. Send one.",
+        code="duplicate_authorization",
+        param="authorization",
+    )
+
+
 def origin_form(target: bytes, host: bytes) -> bytes:
     """The path and query of a request target that does not begin with a slash.
 
@@ -143,6 +152,8 @@ def check_head(
             check_host(hosts[0])
         elif http_version == "1.1":
             return missing_host()
+        if sum(name == b"authorization" for name, _ in headers) > 1:
+            return duplicate_authorization()
         if lengths and (encoded or len(lengths) > 1):
             return BadRequest("The length of the request body is given twice.", code="invalid_framing")
         if any(declared_length(value) > max_body for value in lengths):

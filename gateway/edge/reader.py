@@ -18,7 +18,7 @@ from gateway.edge.config import edge_of
 from gateway.edge.deadline import Deadline
 from inference.ir.errors import AspendosError
 
-_GUARDED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+_GUARDED = frozenset({b"host", b"authorization", b"content-length", b"transfer-encoding", b"expect"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _CHUNK_FRAMING = 16
@@ -46,6 +46,7 @@ class GuardedReader(HttpToolsProtocol):
         self._chunks = 0
         self._trailers = 0
         self._hosts = 0
+        self._authorizations = 0
         self._host: bytes = b""
         self._good_host: bytes | None = None
         self._encoding: bytes | None = None
@@ -86,7 +87,9 @@ class GuardedReader(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._phase = "head"
         self._late = "idle"
-        self._size = self._chunks = self._trailers = self._hosts = self._length = self._unfinished = 0
+        self._size = self._chunks = self._trailers = self._hosts = self._authorizations = self._length = (
+            self._unfinished
+        ) = 0
         self._encoding = None
         self.url = b""
         self.headers = []
@@ -108,6 +111,8 @@ class GuardedReader(HttpToolsProtocol):
         if name == b"host":
             self._hosts += 1
             self._host = value
+        elif name == b"authorization":
+            self._authorizations += 1
         elif name == b"content-length":
             self._length = int(value)  # digits alone: the parser has seen to it
         elif name == b"transfer-encoding":
@@ -138,6 +143,8 @@ class GuardedReader(HttpToolsProtocol):
             raise guards.duplicate_host()
         elif version == "1.1":
             raise guards.missing_host()
+        if self._authorizations > 1:
+            raise guards.duplicate_authorization()
         if not self.url.startswith(b"/"):
             self.url = guards.origin_form(self.url, self._host if self._hosts else b"")
         if self._encoding is not None and (self._encoding != b"chunked" or version != "1.1"):

@@ -125,6 +125,12 @@ CASES = [
     # Whose request is it?
     Case(name="missing Host", send=get(host=b""), statuses=(400,), code="missing_host"),
     Case(name="two Hosts", send=get(b"Host: b"), statuses=(400,), code="duplicate_host"),
+    Case(
+        name="two Authorization headers",
+        send=get(b"Authorization: Bearer a", b"authorization: Bearer b"),
+        statuses=(400,),
+        code="duplicate_authorization",
+    ),
     Case(name="two equal Hosts", send=get(b"Host: a"), statuses=(400,), code="duplicate_host"),
     Case(name="empty Host", send=get(host=b"Host:\r\n"), statuses=(400,), code="invalid_host"),
     Case(name="list of Hosts", send=get(host=b"Host: a, b\r\n"), statuses=(400,), code="invalid_host"),

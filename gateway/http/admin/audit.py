@@ -1,6 +1,5 @@
 """/admin/v1/audit: who changed what. Reads only; nothing here or anywhere changes an entry."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from litestar import Controller, get
@@ -8,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from gateway.database.audit import MOST_LISTED, Audit, AuditFilter, AuditPage
+from gateway.database.validity import moment
 from gateway.http.caller import Caller
 from policies.roles import Permission
 
@@ -37,12 +37,8 @@ class AuditController(Controller):
             Text, QueryParameter(description="Only this action; `user.*` takes all of them on users.")
         ] = None,
         subject: Annotated[Text, QueryParameter(description="Only acts on the thing with this id.")] = None,
-        since: Annotated[
-            datetime | None, QueryParameter(name="from", description="ISO 8601, UTC by default.")
-        ] = None,
-        until: Annotated[
-            datetime | None, QueryParameter(name="to", description="ISO 8601; itself excluded.")
-        ] = None,
+        since: Annotated[Text, QueryParameter(name="from", description="ISO 8601, UTC by default.")] = None,
+        until: Annotated[Text, QueryParameter(name="to", description="ISO 8601; itself excluded.")] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MOST_LISTED, description="At most so many.")] = 50,
         after: Annotated[
             int | None, QueryParameter(ge=0, le=2**63 - 1, description="An earlier page's `last_id`.")
@@ -55,11 +51,7 @@ class AuditController(Controller):
             actor=actor,
             action=action,
             subject=subject,
-            since=_utc(since),
-            until=_utc(until),
+            since=None if since is None else moment(since, "from"),
+            until=None if until is None else moment(until, "to"),
         )
         return await audit.list(caller, wanted, limit=limit, after=after)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -132,3 +132,12 @@ async def test_before_the_first_migration_reading_is_unavailable(database_url: s
         async with database.reading() as session:
             await session.execute(text("SELECT * FROM teams"))
     await database.close()
+
+
+async def test_a_new_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.db"
+    database = Database(f"sqlite:///{path}")
+    await database.migrate()
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}
+    await database.close()
+    assert set(modes.values()) == {"0o600"}, modes

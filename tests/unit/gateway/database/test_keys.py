@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from gateway.database.keys import KeyCreate, KeyPatch
 from gateway.database.teams import TeamPatch
-from inference.ir.errors import InvalidField, NotFound
+from inference.ir.errors import Conflict, InvalidField, NotFound, UnknownKey
 from policies.api_keys import public_id_of
 from policies.caller import OPERATOR
 from tests.control_plane import Plane
@@ -109,3 +109,20 @@ async def test_bad_fields_are_named(plane: Plane, wanted: KeyCreate, param: str)
     with pytest.raises(InvalidField) as caught:
         await plane.keys.create(OPERATOR, wanted)
     assert caught.value.param == param
+
+
+async def test_a_second_rotation_within_the_overlap_is_refused_unless_forced(plane: Plane) -> None:
+    issued = await plane.issue()
+    name = issued.details.id
+    await plane.keys.rotate(OPERATOR, name, overlap_seconds=60)
+    with pytest.raises(Conflict, match="rotated before") as refused:
+        await plane.keys.rotate(OPERATOR, name)
+    assert refused.value.code == "rotation_under_way"
+    await plane.keyring.sync()
+    assert plane.keyring.lookup(issued.key) is not None, "nobody's secret ended"
+    await plane.keys.rotate(OPERATOR, name, force=True)
+    await plane.keyring.sync()
+    with pytest.raises(UnknownKey):
+        plane.keyring.lookup(issued.key)
+    plane.clock.now += 2 * 86400
+    await plane.keys.rotate(OPERATOR, name)

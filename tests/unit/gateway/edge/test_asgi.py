@@ -47,6 +47,11 @@ async def call(config: EdgeConfig, handler: Handler, asked: dict[str, Any]) -> l
         ([], 400, "missing_host"),
         ([(b"host", b"a"), (b"host", b"b")], 400, "duplicate_host"),
         ([(b"host", b"a, b")], 400, "invalid_host"),
+        (
+            [(b"host", b"a"), (b"authorization", b"Bearer x"), (b"authorization", b"Bearer y")],
+            400,
+            "duplicate_authorization",
+        ),
         ([(b"host", b"a"), *[(b"x", b"y")] * 100], 431, "headers_too_large"),
         ([(b"host", b"a"), (b"x", b"y" * 70_000)], 431, "headers_too_large"),
         ([(b"host", b"a"), (b"content-length", b"33554433")], 413, "request_too_large"),
