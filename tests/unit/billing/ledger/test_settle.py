@@ -1,5 +1,6 @@
 """What the drain posts: each request once, on its payer's account, however often and torn the journal comes."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from billing.ledger.accounts import Reason, System
 from billing.ledger.book import LARGEST
 from billing.ledger.ledger import Ledger
 from billing.meter import Meter
+from billing.segments import survey
 from billing.usage import UsageRecord
 
 
@@ -141,6 +143,23 @@ async def test_a_hold_that_grew_between_two_drains_ends_with_its_request(
     assert await drain.flush()
     assert (await Ledger(engine).balance("acct_team_a")).open_holds_nano == 0
     journal.close()
+
+
+async def test_a_hold_outlives_its_segment_while_its_process_lives(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    journal = Journal(tmp_path, writer_id="w", segment_bytes=1, interval=0.01)
+    meter, drain = Meter(journal), Drain(tmp_path, engine)
+    meter.hold("a", "acct_team_a", 50, 1)
+    meter.record(_record("another", 1))
+    while not any(not segment.live for segment in survey(tmp_path)):
+        await asyncio.sleep(0.01)
+    assert await drain.flush()
+    assert [segment.name for segment in survey(tmp_path)] == ["w-00000002.log"]
+    assert (await Ledger(engine).balance("acct_team_a")).open_holds_nano == 50
+    journal.close()
+    assert await drain.flush()
+    assert (await Ledger(engine).balance("acct_team_a")).open_holds_nano == 0
 
 
 async def test_a_cost_no_balance_can_take_does_not_stop_the_others(
