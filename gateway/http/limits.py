@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from gateway.edge.edge import Header
 from inference.ir.errors import AspendosError, PaymentRequired, RateLimited
 from inference.ir.tiers import NANO_PER_CREDIT
-from policies.stores.step import Quota, Refused, Slot, Standing, Ticket, Unit, Window
+from policies.stores.step import Refused, Slot, Standing, Ticket, Unit, Window
 
 _DEGRADED = b"x-aspendos-degraded"
 
@@ -91,11 +91,6 @@ def unpaid(needs: int, missing: int, affords: int, account: str) -> PaymentRequi
         "Free models go on working.",
         code="insufficient_credits",
     )
-
-
-def is_money(refused: Refused) -> bool:
-    """Whether funds or a budget refused, and not a limit."""
-    return refused.by is None or isinstance(refused.by, Quota)
 
 
 def credits_text(nano: int) -> str:
