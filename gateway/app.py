@@ -25,6 +25,7 @@ from gateway.http.admin.audit import AuditController
 from gateway.http.admin.budgets import AlertTargetController, BudgetController
 from gateway.http.admin.config import ConfigController
 from gateway.http.admin.credits import CreditController
+from gateway.http.admin.invoices import InvoiceController
 from gateway.http.admin.keys import KeyController
 from gateway.http.admin.organisations import OrganisationController
 from gateway.http.admin.provider_keys import OwnProviderKeyController, ProviderKeyController
@@ -100,6 +101,8 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "budgets": gateway.budgets.service,
         "alert_targets": gateway.budgets.targets,
         "payments": gateway.payments,
+        "invoices": gateway.invoices,
+        "settings": settings,
         "database": gateway.database,
     }
     app = Litestar(
@@ -127,6 +130,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
                     ConfigController,
                     InvitationController,
                     BillingController,
+                    InvoiceController,
                     TierController,
                     BudgetController,
                     AlertTargetController,

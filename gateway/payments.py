@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.currency import rates
+from billing.invoices.invoices import Invoices
 from billing.ledger.ledger import Ledger
 from billing.processors.book import PaymentBook
 from billing.processors.inbox import Inbox
@@ -94,6 +95,14 @@ def offers(settings: Settings, tiers: Callable[[], Mapping[str, Tier]]) -> Calla
     """What is for sale; tiers as the catalogue has them at the moment."""
     sold, dollars = packs(settings.credit_packs), rates(settings.exchange_rates)
     return lambda: Offers(packs=sold, tiers=tiers(), rates=dollars)
+
+
+def build_invoices(
+    settings: Settings, engine: AsyncEngine, *, clock: Callable[[], float] = time.time
+) -> Invoices:
+    """Our own invoices, issued by the seller that the settings name."""
+    dollars = rates(settings.exchange_rates)
+    return Invoices(engine, seller=lambda: settings.seller, rates=lambda: dollars, clock=clock)
 
 
 def build_payments(

@@ -47,7 +47,7 @@ from gateway.http.admin.config import Announce
 from gateway.logs import level_number
 from gateway.metrics import Metrics
 from gateway.monthly_grants import MonthlyGrants
-from gateway.payments import Tenants, build_payments
+from gateway.payments import Tenants, build_invoices, build_payments
 from gateway.pipeline import Pipeline
 from gateway.provider_keys import ProviderKeys
 from gateway.readiness import Readiness
@@ -194,6 +194,7 @@ class Gateway:
             lambda: self.catalogue.catalog.tiers,
             posted=self.credit.tell,
         )
+        self.invoices = build_invoices(settings, self.database.engine)
         self.reconciler = Reconciler(
             self.credit,
             self.store.redis if isinstance(self.store, FallbackStore) else self.store,

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 from functools import cache
-
-from jinja2 import Environment, Template
+from typing import TYPE_CHECKING
 
 from billing.invoices.document import CREDIT_NOTE, Document, Party, amount, percent
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -108,5 +110,8 @@ def party_lines(party: Party) -> list[str]:
 
 
 @cache
-def _template() -> Template:
+def _template() -> "Template":
+    # Imported here: it takes longer than a start should, and most starts show no invoice.
+    from jinja2 import Environment
+
     return Environment(autoescape=True).from_string(_PAGE)

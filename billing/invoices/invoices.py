@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from billing.currency import Money, Rates, known, to_nano
 from billing.invoices.document import CREDIT_NOTE, INVOICE, Document, LineOrder, Party, summed
 from billing.invoices.tables import invoice_numbers, invoices
+from billing.invoices.usage_lines import usage_lines
 from inference.ir.errors import Conflict, InvalidField, NotFound
 
 _Reference = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -123,6 +124,20 @@ class Invoices:
             return await self._store(connection, draft, order)
 
         return await self._once(order.reference, draft, store)
+
+    async def usage(
+        self, org_id: str, month: str, currency: str, vat_basis_points: int
+    ) -> tuple[LineOrder, ...]:
+        """What an organisation used in a month that is over, as lines; see `usage_lines`."""
+        return await usage_lines(
+            self._engine,
+            org_id,
+            month,
+            currency=known(currency),
+            dollars=self._rates().of(currency),
+            vat_basis_points=vat_basis_points,
+            now=self._clock(),
+        )
 
     async def get(self, org_id: str | None, invoice_id: str) -> Document:
         """Raises NotFound, for another organisation's document too; None reads any."""

@@ -83,6 +83,7 @@ def shop(upstream: UpstreamThread, tmp_path_factory: pytest.TempPathFactory) -> 
             "ASPENDOS_STRIPE_KEY": emulator.key,
             "ASPENDOS_STRIPE_WEBHOOK_SECRET": f"whsec_an_older_one,{emulator.webhook_secret}",
             "ASPENDOS_STRIPE_API_BASE": emulator.url,
+            "ASPENDOS_SELLER": '{"name": "Satıcı", "country": "TR"}',
             "ASPENDOS_CREDIT_PACKS": "ten=1000:10USD",
             "ASPENDOS_EXCHANGE_RATES": "TRY=0.029,EUR=1.08,CNY=0.14,JPY=0.0067",
         }
@@ -213,6 +214,45 @@ def test_nobody_pays_for_an_organisation_that_is_not_there(shop: Shop, organisat
         json={"pack": "ten", "return_url": BACK},
     )
     assert answer.status_code == 404, answer.text
+
+
+def test_invoices_are_issued_shown_and_credited(shop: Shop) -> None:
+    invoices = f"{shop.gateway.url}/admin/v1/invoices"
+    order = {
+        "organisation": ORG,
+        "buyer": {"name": "<b>Örnek</b> A.Ş.", "country": "TR"},
+        "reference": "july",
+        "currency": "TRY",
+        "lines": [{"description": "Inference", "unit_minor": 12345, "vat_basis_points": 2000}],
+    }
+    made = shop.gateway.admin.post(invoices, json=order)
+    assert made.status_code == 201, made.text
+    document = made.json()
+    assert (document["total_minor"], document["fx"], document["seller"]["name"]) == (14814, "0.029", "Satıcı")
+    assert shop.gateway.admin.post(invoices, json=order).json() == document
+    one = f"{invoices}/{document['id']}"
+    assert shop.gateway.admin.get(one).json() == document
+    page = shop.gateway.admin.get(f"{one}/page")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "&lt;b&gt;Örnek" in page.text
+    pdf = shop.gateway.admin.get(f"{one}/pdf")
+    assert pdf.content.startswith(b"%PDF-")
+    note = shop.gateway.admin.post(f"{one}/credit-notes", json={"reference": "back"}).json()
+    assert (note["total_minor"], note["corrects_number"]) == (-14814, document["number"])
+    again = shop.gateway.admin.post(f"{one}/credit-notes", json={"reference": "again"})
+    assert again.status_code == 409
+    listed = shop.gateway.admin.get(invoices, params={"organisation": ORG, "limit": 1}).json()
+    assert (len(listed["data"]), listed["has_more"]) == (1, True)
+    mistakes: tuple[dict[str, object], ...] = (
+        {"currency": "XXX"}, {"usage_month": "2026-07"}, {"lines": []}, {"series": "../"},
+        {"usage_month": "July", "lines": []},
+        {"lines": [{"description": "x", "unit_minor": 1.5}]}, {"lines": [{"description": "x", "unit_minor": -1}]},
+        {"usage_month": "2020-01", "lines": []}, {"usage_month": "2999-01", "lines": []},
+    )  # fmt: skip
+    for wrong in mistakes:
+        answer = shop.gateway.admin.post(invoices, json={**order, "reference": "wrong", **wrong})
+        assert answer.status_code == 400, (wrong, answer.text)
+    assert shop.gateway.admin.post(invoices, json={**order, "organisation": "org_none"}).status_code == 404
 
 
 def _event(id_: str, type_: str = "payment_intent.succeeded") -> Fields:
