@@ -49,7 +49,7 @@ def test_what_is_told(tmp_path: Path) -> None:
     def samples(name: str) -> dict[tuple[str, ...], float]:
         families = text_string_to_metric_families(gauges.expose().decode())
         return {
-            tuple(sample.labels.values()): sample.value
+            tuple(sorted(sample.labels.values())): sample.value
             for family in families
             for sample in family.samples
             if sample.name == name
@@ -57,7 +57,7 @@ def test_what_is_told(tmp_path: Path) -> None:
 
     assert samples("aspendos_models_routable") == {(): 1.0}
     assert samples("aspendos_journal_backlog_records") == {(): 0.0}
-    assert samples("aspendos_upstream_connections") == {("p", "idle"): 0.0, ("p", "busy"): 0.0}
+    assert samples("aspendos_upstream_connections") == {("idle", "p"): 0.0, ("busy", "p"): 0.0}
     assert samples("aspendos_usage_drift_tokens") == {}
     verdicts["fleet"] = drifted(7, 3)
     assert samples("aspendos_usage_drift_tokens") == {("fleet", "input"): 7.0, ("fleet", "output"): 3.0}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from inference.client import wire_of
 from inference.credentials import (
     KEY_REFUSALS,
     key_refused,
@@ -11,7 +12,6 @@ from inference.credentials import (
     unspoken,
 )
 from inference.ir.cards import Provider
-from inference.providers.openai import WIRE
 
 CARD = Provider(
     name="acme",
@@ -21,6 +21,7 @@ CARD = Provider(
     headers=(("X-Version", "1"), ("x-org", "org-operators"), ("X-Api-Token", "token-operators")),
     account_headers=frozenset({"x-org"}),
 )
+WIRE = wire_of(CARD)
 
 
 def test_the_operators_lines() -> None:
