@@ -1,6 +1,6 @@
 """Gauges: figures read off the machinery at the moment they are asked for, beside those counted all along."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from prometheus_client import Gauge
 
@@ -23,12 +23,15 @@ class Gauges:
         client: ModelClient,
         drift: Mapping[str, Reconciled],
         shared: bool,
+        counters_away: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`counters_away`: the shared counters cannot be reached, and this process counts alone."""
         self._metrics = metrics
         self._journal = journal
         self._catalogue = catalogue
         self._client = client
         self._drift = drift
+        self._counters_away = counters_away
         mode = "livesum" if shared else "all"
         registry = metrics.registry
         self._backlog = Gauge(
@@ -57,6 +60,12 @@ class Gauges:
             multiprocess_mode=mode,
         )
 
+        self._away = Gauge(
+            "aspendos_counters_degraded",
+            "1 while the shared counters are away: limits are a share each, credit the last balance known.",
+            registry=registry,
+            multiprocess_mode="livemax" if shared else "all",
+        )
         self._drifted = Gauge(
             "aspendos_usage_drift_tokens",
             "Tokens recorded here less those the provider's workers counted, at the latest comparison.",
@@ -70,6 +79,7 @@ class Gauges:
         state = self._journal.state
         self._backlog.set(state.backlog)
         self._lost.set(state.lost)
+        self._away.set(self._counters_away())
         self._models.set(self._catalogue.routable())
         for provider in self._catalogue.catalog.providers.values():
             idle, busy = self._client.connections(provider)

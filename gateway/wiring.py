@@ -251,6 +251,7 @@ class Gateway:
             catalogue=self.catalogue,
             client=client,
             drift=self.drift_watch.latest,
+            counters_away=lambda: shared is not None and shared.link.away is not None,
             shared=shared_dir is not None,
         )
 

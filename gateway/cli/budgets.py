@@ -68,9 +68,7 @@ def create(
     amount: Annotated[str, Parameter(help="Decimal dollars, such as 250 or 0.05.")],
     /,
     *,
-    of: Annotated[
-        str, Parameter(help="organisation[:<id>], team:<id>, user:<id>, key:<id> or tag:<name>=<value>.")
-    ],
+    of: Annotated[str, Parameter(help="organisation[:ID], team:ID, user:ID, key:ID or tag:NAME=VALUE.")],
     period: Annotated[Period, Parameter(help="How long it lasts before it begins anew.")] = Period.MONTH,
     action: Annotated[Action, Parameter(help="What happens when it is used up.")] = Action.HARD,
     organisation: Organisation = None,
