@@ -189,12 +189,17 @@ class Credit:
 
         Never raises: a posting stands, and a store or a database that is away hears of it when it is back.
         """
+        count = 0
         try:
             with away_as_unavailable():
-                return await self._tell()
+                while True:
+                    told = await self._tell()
+                    count += told
+                    if told < _NEWS_A_TIME:
+                        return count
         except Unavailable as error:
             _log.warning("postings are told to the store later", reason=error.message)
-            return 0
+            return count
 
     async def _tell(self) -> int:
         async with self.ledger.engine.connect() as connection:

@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing.ledger.hot import moved_since, settled_costs, some_after, still_open
+from billing.ledger.hot import Hot, moved_since, read_hot, settled_costs, some_after, still_open
 from billing.ledger.proof import Proof, glance, prove, snapshots
 from billing.ledger.settle import release_hold
 from gateway.credit import Credit
@@ -24,7 +24,8 @@ from gateway.database.engine import away_as_unavailable
 from inference.ir.errors import Unavailable
 from policies.stores.step import Store
 
-_ATTEMPTS = 5
+_ATTEMPTS = 3
+_TOGETHER = 50
 _OTHERS_A_PASS = 200
 _RECLAIMED_A_TIME = 100
 _NS = 1_000_000_000
@@ -81,8 +82,9 @@ class SharedStore(HotStore, Protocol):
 class Finding(Struct, frozen=True, kw_only=True):
     """How an account's hot balance compares with the ledger, nano-USD.
 
-    `entries`: how many the account has. `difference_nano`: what the store has, holds included, less what the ledger says; None: it cannot be told,
-    since the store does not know the account, or requests came and went all the while (`busy`).
+    `entries`: how many the account has. `difference_nano`: what the store has, holds included, less what the
+    ledger says; None: it cannot be told, since the store does not know the account, or requests came and went all
+    the while (`busy`).
     """
 
     account_id: str
@@ -215,8 +217,7 @@ class Reconciler:
                 others = await some_after(connection, self._place, _OTHERS_A_PASS)
         self._place = others[-1] if len(others) == _OTHERS_A_PASS else ""
         self._since = started - int((self._interval + self._quiet) * _NS)
-        found = [await self._look(name) for name in sorted({*names, *others, *self._suspects})]
-        return Check(findings=found)
+        return Check(findings=await self._look(sorted({*names, *others, *self._suspects})))
 
     async def check(self, accounts: Sequence[str] | None = None, *, repair: bool = True) -> Check:
         """All of it, now: the ledger proved entry by entry, then these accounts, or all. Each is looked at twice."""
@@ -230,18 +231,22 @@ class Reconciler:
         for fault in proof.faults:
             self._alarm(fault.subject, fault.what)
         if not proof.sound:
-            return Check(findings=[await self.compare(name) for name in names], proof=proof)
-        found: list[Finding] = []
-        for name in names:
-            finding = await self._look(name, repair=False)
-            found.append(await self._look(name) if repair and finding.difference_nano else finding)
-        return Check(findings=found, proof=proof)
+            return Check(findings=await self.compare(names), proof=proof)
+        found = {each.account_id: each for each in await self._look(names, repair=False)}
+        wrong = [name for name, each in found.items() if each.difference_nano]
+        if repair and wrong:
+            found |= {each.account_id: each for each in await self._look(wrong)}
+        return Check(findings=[found[name] for name in names], proof=proof)
 
-    async def _look(self, account: str, *, repair: bool = True) -> Finding:
-        finding = await self.compare(account)
+    async def _look(self, accounts: Sequence[str], *, repair: bool = True) -> list[Finding]:
+        found = await self.compare(accounts)
+        return [await self._judge(finding, repair=repair) for finding in found]
+
+    async def _judge(self, finding: Finding, *, repair: bool) -> Finding:
+        """Alarm, suspect, or mend what was suspected before."""
+        account, difference = finding.account_id, finding.difference_nano
         for fault in finding.faults:
             self._alarm(account, fault)
-        difference = finding.difference_nano
         suspected = self._suspects.pop(account, None)
         if finding.faults or not difference:
             if finding.busy and suspected is not None:
@@ -264,39 +269,37 @@ class Reconciler:
         )
         return msgspec.structs.replace(finding, repaired=True)
 
-    async def compare(self, account: str) -> Finding:
-        """One account, nothing changed. Raises Unavailable when store or database is away."""
-        finding = Finding(account_id=account)
-        for _ in range(_ATTEMPTS):
-            before = await self._sample(account)
-            if self._quiet and before is not None:
-                await asyncio.sleep(self._quiet)
-            ledger = await self._credit.ledger_side(account)
-            with away_as_unavailable():
-                async with self._engine.connect() as connection:
-                    faults = tuple(fault.what for fault in await glance(connection, account))
-            after = await self._sample(account)
-            known = after is not None
-            finding = Finding(
-                account_id=account,
-                entries=ledger.entries,
-                ledger_nano=ledger.balance_nano,
-                available_nano=after.available if after is not None else None,
-                held_nano=after.held if after is not None else ledger.held_nano,
-                faults=faults,
-                busy=known and before != after,
-                difference_nano=(
-                    after.available + after.held - (ledger.balance_nano - ledger.untold_nano)
-                    if after is not None and before == after
-                    else None
-                ),
-            )
-            if not finding.busy:
-                return finding
-        return finding
+    async def compare(self, accounts: Sequence[str]) -> list[Finding]:
+        """These accounts, nothing changed. Raises Unavailable when store or database is away."""
+        found: dict[str, Finding] = {}
+        for start in range(0, len(accounts), _TOGETHER):
+            names = accounts[start : start + _TOGETHER]
+            for _ in range(_ATTEMPTS):
+                for finding in await self._compare(names):
+                    found[finding.account_id] = finding
+                names = [name for name in names if found[name].busy]
+                if not names:
+                    break
+        return list(found.values())
+
+    async def _compare(self, names: Sequence[str]) -> list[Finding]:
+        before = {name: await self._sample(name) for name in names}
+        known = [name for name in names if before[name] is not None]
+        if known and self._quiet:
+            await asyncio.sleep(self._quiet)
+        if known:
+            await self._credit.flush()
+        found = {name: Finding(account_id=name) for name in names}
+        with away_as_unavailable():
+            async with self._engine.connect() as connection:
+                for name in known:
+                    hot = await read_hot(connection, name)
+                    faults = tuple(fault.what for fault in await glance(connection, name))
+                    found[name] = _finding(name, hot, faults, before[name], await self._sample(name))
+        return [found[name] for name in names]
 
     async def _sample(self, account: str) -> _Sample | None:
-        """Both figures of one moment; None where the store does not know the account, or it moved meanwhile."""
+        """Both figures of one moment; None where the store does not know the account or it moved meanwhile."""
         available = await self._hot.available(account)
         held = await self._hot.held(account)
         if available is None or available != await self._hot.available(account):
@@ -306,3 +309,20 @@ class Reconciler:
     def _alarm(self, subject: str, fault: str) -> None:
         self._counters.unsound.inc()
         _log.critical("the ledger does not add up; nothing was touched", subject=subject, fault=fault)
+
+
+def _finding(
+    account: str, hot: Hot, faults: tuple[str, ...], before: _Sample | None, after: _Sample | None
+) -> Finding:
+    moved = after is None or before != after
+    told = hot.balance_nano - hot.untold_nano
+    return Finding(
+        account_id=account,
+        entries=hot.entries,
+        ledger_nano=hot.balance_nano,
+        available_nano=None if after is None else after.available,
+        held_nano=0 if after is None else after.held,
+        difference_nano=None if after is None or moved else after.available + after.held - told,
+        busy=moved,
+        faults=faults,
+    )

@@ -10,6 +10,7 @@ from billing.ledger.book import LARGEST, Overflow
 from inference.ir.errors import InvalidField
 
 _TEXT_LIMIT = 512
+_BY_ITSELF = frozenset({Reason.MODEL_USAGE, Reason.EXPIRY})
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -47,6 +48,12 @@ def checked(note: Note) -> Note:
     """The note itself. Raises InvalidField for text that a database would not take, or no currency."""
     if not note.reference:
         raise InvalidField("reference: expected a text that names this posting for ever", param="reference")
+    if note.reason in _BY_ITSELF:
+        raise InvalidField(
+            f"reason: {note.reason.value} is posted by the ledger itself; expected one of"
+            f" {', '.join(reason.value for reason in Reason if reason not in _BY_ITSELF)}",
+            param="reason",
+        )
     texts = {"reference": note.reference, "actor": note.actor, "fx": note.fx, **note.metadata}
     for name, value in texts.items():
         for part in (name, value or ""):

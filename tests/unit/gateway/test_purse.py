@@ -52,7 +52,8 @@ async def test_hot_balance_and_ledger_agree_while_a_session_runs_and_after_its_p
     assert await session.open(0)
     for now in (5, 15, 25):
         assert await session.renew(now * SECOND)
-        assert (await reconciler.compare(ACCOUNT)).difference_nano == 0
+        (found,) = await reconciler.compare([ACCOUNT])
+        assert found.difference_nano == 0
     assert await world.store.available(ACCOUNT) == 100 - 80
     assert (await world.ledger.balance(ACCOUNT)).available_nano == 100 - 40
     assert (await world.ledger.balance(ACCOUNT)).open_holds_nano == 40

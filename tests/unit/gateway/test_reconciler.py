@@ -87,7 +87,7 @@ async def test_two_reconcilers_that_see_the_same_mend_it_once(books: Books) -> N
     await world.admit("a", 300)
     await world.store.credit(ACCOUNT, 40, once="a bug")
     other = Reconciler(world.credit, world.store, books.counters)
-    first = await other.compare(ACCOUNT)
+    (first,) = await other.compare([ACCOUNT])
     for reconciler in (books.reconciler, other):
         await reconciler.reconcile()
     assert first.difference_nano == 40

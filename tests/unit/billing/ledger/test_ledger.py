@@ -224,6 +224,15 @@ async def test_notes_no_database_takes_are_refused(ledger: Ledger, reference: st
         await ledger.grant(account, 5, reason=Reason.BONUS, reference=reference, currency=currency)
 
 
+@pytest.mark.parametrize("reason", [Reason.MODEL_USAGE, Reason.EXPIRY])
+async def test_nobody_posts_what_the_ledger_posts_itself(ledger: Ledger, reason: Reason) -> None:
+    account = await _opened(ledger)
+    with pytest.raises(InvalidField, match="reason"):
+        await ledger.grant(account, 5, reason=reason, reference="r")
+    with pytest.raises(InvalidField, match="reason"):
+        await ledger.take_back(account, 5, reason=reason, reference="r")
+
+
 async def test_postings_can_be_part_of_a_callers_transaction(ledger: Ledger, engine: AsyncEngine) -> None:
     account = await _opened(ledger)
     with pytest.raises(RuntimeError, match="crash"):
