@@ -1,5 +1,9 @@
 """Tenants' own provider keys through a real gateway, asked by OpenAI's own SDK: used, isolated, never told."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +13,24 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionUserMessageParam
 
-from tests.harness import PRICE, UPSTREAM_KEY, GatewayProcess, UpstreamThread, VirtualKey
+from tests.harness import PRICE, ROOT, UPSTREAM_KEY, GatewayProcess, UpstreamThread, VirtualKey
 
 TENANT_KEY = "sk-tenant-canary-5d1f0c7a9be24683"
 WRONG_KEY = "sk-wrong-canary-88e0b1d2c3f45a67"
 OPERATORS_KEY = "sk-operator-canary-0f9e8d7c6b5a4938"
 QUESTION: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "hello"}]
+
+
+class AskedGateway(GatewayProcess):
+    """With one pool of connections for all the SDK's clients, closed with it."""
+
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        super().__init__(*arguments, **fields)
+        self.pool = openai.DefaultHttpxClient()
+
+    def stop(self) -> int:
+        self.pool.close()
+        return super().stop()
 
 
 def _catalogue(theirs: str, others: str) -> dict[str, Any]:
@@ -65,31 +81,31 @@ def other() -> Iterator[UpstreamThread]:
 @pytest.fixture(scope="module")
 def own_gateway(
     acme: UpstreamThread, other: UpstreamThread, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[GatewayProcess]:
+) -> Iterator[AskedGateway]:
     folder = tmp_path_factory.mktemp("own-keys")
     catalogue = _catalogue(acme.base_url, other.base_url)
-    with GatewayProcess(folder, catalogue, environment={"ACME_KEY": OPERATORS_KEY}) as running:
+    with AskedGateway(folder, catalogue, environment={"ACME_KEY": OPERATORS_KEY}) as running:
         yield running
 
 
 @pytest.fixture
-def tenant(own_gateway: GatewayProcess) -> VirtualKey:
+def tenant(own_gateway: AskedGateway) -> VirtualKey:
     return own_gateway.new_key()
 
 
-def client(gateway: GatewayProcess, key: VirtualKey) -> openai.OpenAI:
-    return openai.OpenAI(base_url=gateway.base_url, api_key=key.text, max_retries=0, http_client=gateway.http)
+def client(gateway: AskedGateway, key: VirtualKey) -> openai.OpenAI:
+    return openai.OpenAI(base_url=gateway.base_url, api_key=key.text, max_retries=0, http_client=gateway.pool)
 
 
 def store(
-    gateway: GatewayProcess, tenant: VirtualKey, provider: str = "acme", key: str = TENANT_KEY, **fields: Any
+    gateway: AskedGateway, tenant: VirtualKey, provider: str = "acme", key: str = TENANT_KEY, **fields: Any
 ) -> httpx.Response:
     parameters = {"untested": "true"} if fields.pop("untested", False) else {}
     body = {"provider": provider, "key": key, "team": tenant.team, **fields}
     return gateway.admin.post(f"{gateway.url}/admin/v1/provider-keys", json=body, params=parameters)
 
 
-def in_force(gateway: GatewayProcess, tenant: VirtualKey, model: str = "acme-chat") -> None:
+def in_force(gateway: AskedGateway, tenant: VirtualKey, model: str = "acme-chat") -> None:
     """Return once the gateway uses the tenant's key: it hears of it within a moment."""
     asking = client(gateway, tenant)
 
@@ -104,7 +120,7 @@ def in_force(gateway: GatewayProcess, tenant: VirtualKey, model: str = "acme-cha
 
 
 def test_the_tenants_key_is_tested_then_used_and_reaches_its_provider_alone(
-    own_gateway: GatewayProcess, acme: UpstreamThread, other: UpstreamThread, tenant: VirtualKey
+    own_gateway: AskedGateway, acme: UpstreamThread, other: UpstreamThread, tenant: VirtualKey
 ) -> None:
     with pytest.raises(openai.APIStatusError) as before:
         client(own_gateway, tenant).chat.completions.create(model="acme-chat", messages=QUESTION)
@@ -138,7 +154,7 @@ def test_the_tenants_key_is_tested_then_used_and_reaches_its_provider_alone(
 
 
 def test_another_team_does_not_get_it(
-    own_gateway: GatewayProcess, acme: UpstreamThread, tenant: VirtualKey
+    own_gateway: AskedGateway, acme: UpstreamThread, tenant: VirtualKey
 ) -> None:
     assert store(own_gateway, tenant).status_code == 201
     in_force(own_gateway, tenant)
@@ -149,9 +165,7 @@ def test_another_team_does_not_get_it(
     assert acme.last().header("authorization") == f"Bearer {OPERATORS_KEY}"
 
 
-def test_what_the_operator_has_no_key_for_is_unlocked(
-    own_gateway: GatewayProcess, tenant: VirtualKey
-) -> None:
+def test_what_the_operator_has_no_key_for_is_unlocked(own_gateway: AskedGateway, tenant: VirtualKey) -> None:
     with pytest.raises(openai.APIStatusError) as off:
         client(own_gateway, tenant).chat.completions.create(model="premium", messages=QUESTION)
     assert (off.value.status_code, off.value.code) == (503, "model_off")
@@ -166,7 +180,7 @@ def test_what_the_operator_has_no_key_for_is_unlocked(
         client(own_gateway, own_gateway.new_key()).models.retrieve("premium")
 
 
-def test_a_key_the_provider_refuses_is_not_stored(own_gateway: GatewayProcess, tenant: VirtualKey) -> None:
+def test_a_key_the_provider_refuses_is_not_stored(own_gateway: AskedGateway, tenant: VirtualKey) -> None:
     refused = store(own_gateway, tenant, key=WRONG_KEY)
     assert refused.status_code == 400
     error = refused.json()["error"]
@@ -177,7 +191,7 @@ def test_a_key_the_provider_refuses_is_not_stored(own_gateway: GatewayProcess, t
     assert listed.json()["data"] == []
 
 
-def test_a_provider_that_is_not_there(own_gateway: GatewayProcess, tenant: VirtualKey) -> None:
+def test_a_provider_that_is_not_there(own_gateway: AskedGateway, tenant: VirtualKey) -> None:
     away = store(own_gateway, tenant, "nowhere")
     assert away.status_code == 502
     assert "untested=true" in away.json()["error"]["message"]
@@ -185,7 +199,7 @@ def test_a_provider_that_is_not_there(own_gateway: GatewayProcess, tenant: Virtu
     assert (kept.status_code, kept.json()["status"]) == (201, "untested")
 
 
-def test_a_failing_key_is_said_to_be_theirs(own_gateway: GatewayProcess, tenant: VirtualKey) -> None:
+def test_a_failing_key_is_said_to_be_theirs(own_gateway: AskedGateway, tenant: VirtualKey) -> None:
     assert store(own_gateway, tenant, key=WRONG_KEY, untested=True).status_code == 201
     in_force(own_gateway, tenant)
     with pytest.raises(openai.PermissionDeniedError) as refused:
@@ -200,7 +214,7 @@ def test_a_failing_key_is_said_to_be_theirs(own_gateway: GatewayProcess, tenant:
     ("status", "error"), [(402, openai.APIStatusError), (429, openai.RateLimitError)], ids=["402", "429"]
 )
 def test_an_account_of_theirs_that_is_empty_or_limited(
-    own_gateway: GatewayProcess, tenant: VirtualKey, status: int, error: type[openai.APIStatusError]
+    own_gateway: AskedGateway, tenant: VirtualKey, status: int, error: type[openai.APIStatusError]
 ) -> None:
     assert store(own_gateway, tenant).status_code == 201
     in_force(own_gateway, tenant)
@@ -210,7 +224,7 @@ def test_an_account_of_theirs_that_is_empty_or_limited(
 
 
 def test_a_failing_key_falls_back_where_that_is_allowed(
-    own_gateway: GatewayProcess, other: UpstreamThread, tenant: VirtualKey
+    own_gateway: AskedGateway, other: UpstreamThread, tenant: VirtualKey
 ) -> None:
     stored = store(own_gateway, tenant, "other", key=WRONG_KEY, untested=True, fallback=True)
     assert stored.status_code == 201
@@ -224,9 +238,15 @@ def test_a_failing_key_falls_back_where_that_is_allowed(
     own_gateway.wait_until(fell_back)
     assert other.last().header("authorization") == f"Bearer {UPSTREAM_KEY}"
 
+    def billed() -> bool:
+        records = [record for record in own_gateway.usage(key=tenant.id) if record.attempts == 2]
+        return bool(records) and records[0].cost_nano > 0 and not records[0].byok
+
+    own_gateway.wait_until(billed)
+
 
 def test_a_replaced_and_a_deleted_key(
-    own_gateway: GatewayProcess, acme: UpstreamThread, tenant: VirtualKey
+    own_gateway: AskedGateway, acme: UpstreamThread, tenant: VirtualKey
 ) -> None:
     made = store(own_gateway, tenant, key=WRONG_KEY, untested=True).json()
     path = f"{own_gateway.url}/admin/v1/provider-keys/{made['id']}"
@@ -250,7 +270,7 @@ def test_a_replaced_and_a_deleted_key(
 
 
 def test_its_use_costs_nothing_and_is_metered_all_the_same(
-    own_gateway: GatewayProcess, tenant: VirtualKey
+    own_gateway: AskedGateway, tenant: VirtualKey
 ) -> None:
     assert store(own_gateway, tenant).status_code == 201
     in_force(own_gateway, tenant)
@@ -264,10 +284,44 @@ def test_its_use_costs_nothing_and_is_metered_all_the_same(
     own_gateway.wait_until(lambda: bool(own_gateway.usage(key=metered.id, status=200)))
     newest = own_gateway.usage(key=metered.id, status=200)[0]
     assert newest.cost_nano == 0
+    assert newest.byok
     assert newest.output_tokens > 0
 
 
-def test_no_secret_is_to_be_found_anywhere(own_gateway: GatewayProcess, tenant: VirtualKey) -> None:
+def test_the_master_key_is_rotated_under_a_running_gateway(
+    own_gateway: AskedGateway, acme: UpstreamThread, tenant: VirtualKey
+) -> None:
+    assert store(own_gateway, tenant).status_code == 201
+    in_force(own_gateway, tenant)
+    late = own_gateway.new_key()
+    assert store(own_gateway, late).status_code == 201
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", "provider-keys", "rotate-master", "--forget-old", "--json"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "ASPENDOS_DATA_DIR": str(own_gateway.data_dir),
+                "ASPENDOS_CONFIG": str(own_gateway.config_path),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        rotated = json.loads(done.stdout)
+        assert rotated["moved"] >= 2
+        assert rotated["left"] == []
+        for key in (tenant, late):  # one it has used before the rotation, one it has not
+            client(own_gateway, key).chat.completions.create(model="acme-chat", messages=QUESTION)
+            assert acme.last().header("authorization") == f"Bearer {TENANT_KEY}"
+    fresh = own_gateway.new_key()
+    assert store(own_gateway, fresh).status_code == 201
+    in_force(own_gateway, fresh)
+    ready = own_gateway.admin.get(f"{own_gateway.url}/health/ready").json()
+    assert ready["dependencies"]["provider_keys"] == "ok"
+
+
+def test_no_secret_is_to_be_found_anywhere(own_gateway: AskedGateway, tenant: VirtualKey) -> None:
     """After all the above, and a crash on the way: logs, output, metrics, database, journal, every answer."""
     assert store(own_gateway, tenant).status_code == 201
     in_force(own_gateway, tenant)
@@ -302,7 +356,7 @@ def _forms(secret: str) -> list[bytes]:
     return [plain, plain.hex().encode(), plain[::-1], secret.removeprefix("sk-").encode()]
 
 
-def test_the_database_file_alone_gives_nothing_away(own_gateway: GatewayProcess) -> None:
+def test_the_database_file_alone_gives_nothing_away(own_gateway: AskedGateway) -> None:
     files: list[Path] = list(own_gateway.data_dir.glob("aspendos.db*"))
     assert files
     master = (own_gateway.data_dir / "master_key").read_text().strip()
