@@ -95,7 +95,7 @@ def shared_store(settings: Settings) -> FallbackStore:
         RedisStore(
             settings.redis_url or "",
             names=lambda: secrets.token_hex(8),
-            timing=Timing(lease=settings.hold_lease),
+            timing=Timing(lease=settings.hold_lease, mercy=min(settings.hold_lease, 10.0)),
         ),
         MemoryStore(steady(time.time, time.monotonic)),
         processes=settings.processes or settings.workers,
