@@ -177,14 +177,17 @@ class Sessions:
     async def _said_again(
         self, session: AsyncSession, row: SessionRow, leaf: RefreshRow, token: str, now: datetime
     ) -> Login | None:
-        """The same successor once more, for a client that lost the answer; None where that is over."""
+        """The same successor once more, for a client that lost the answer; None where that is over.
+
+        Once the successor has been used there is no salt any more.
+        """
         if leaf.salt is None or leaf.used_at is None:
             return None
         if now - leaf.used_at > timedelta(seconds=self._lengths.grace):
             return None
         successor = self._successor(token, leaf.salt)
         following = await session.get(RefreshRow, self._digest(successor))
-        if following is None or following.used_at is not None:
+        if following is None:
             return None
         return _login(row, successor, following.expires_at)
 

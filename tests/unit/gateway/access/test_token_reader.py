@@ -16,7 +16,7 @@ from policies.caller import OPERATOR
 from policies.roles import Role
 from policies.tokens import TokenRefused
 from tests.control_plane import Plane
-from tests.identity_provider import IdentityProvider, forged
+from tests.identity_provider import IdentityProvider, forged, public_jwk
 from tests.login_world import LoginWorld, trusting
 
 
@@ -172,7 +172,10 @@ async def test_a_withdrawn_key_ends_the_tokens_it_signed(
     world: LoginWorld, provider: IdentityProvider
 ) -> None:
     token = provider.token(world.clock())
+    await world.reader.caller(token)
+    await world.reader.look()  # the news that this user was made
     assert await word(world.reader, token) == "in"
+    assert len(world.reader) == 1
     provider.rotate("second")
     world.ticks.now += 601
     await until(world.reader, token, "token_unknown_key")
@@ -224,6 +227,21 @@ async def test_each_forgery_is_refused(world: LoginWorld, provider: IdentityProv
     }
     assert {token: await word(world.reader, token) for token in cases} == cases
     assert await word(world.reader, forged(header, good, key)) == "in"
+
+
+async def test_an_algorithm_the_issuers_settings_do_not_allow_is_refused(
+    plane: Plane, tmp_path: Path
+) -> None:
+    """Its key would do: nothing says for which of its algorithms an RSA key is."""
+    with IdentityProvider("RS256") as provider:
+        key = provider.keys["first"]
+        provider.published = [public_jwk(key, "RS256", kid="first")]
+        world = LoginWorld(plane, tmp_path, trusting(provider))
+        claims = provider.claims(world.clock())
+        assert await word(world.reader, forged({"alg": "RS256", "kid": "first"}, claims, key)) == "in"
+        other = forged({"alg": "PS256", "kid": "first"}, claims, key)
+        assert await word(world.reader, other) == "token_algorithm"
+        await world.stop()
 
 
 async def test_refused_tokens_do_not_keep_the_database_busy(
