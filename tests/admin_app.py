@@ -14,7 +14,9 @@ from policies.caller import OPERATOR, Caller
 from tests.control_plane import Plane
 
 
-def admin_app(plane: Plane, controllers: Sequence[type[Controller]], caller: Caller = OPERATOR) -> Litestar:
+def admin_app(
+    plane: Plane, controllers: Sequence[type[Controller]], caller: Caller = OPERATOR, **provided: object
+) -> Litestar:
     """Everything is asked by `caller`, whatever the request says.
 
     Litestar's own validation errors are shown whole: their wording is part of what is tested.
@@ -37,8 +39,14 @@ def admin_app(plane: Plane, controllers: Sequence[type[Controller]], caller: Cal
             "members": Provide(lambda: plane.members, sync_to_thread=False),
             "keys": Provide(lambda: plane.keys, sync_to_thread=False),
             "audit": Provide(lambda: plane.audit, sync_to_thread=False),
-        },
+            "database": Provide(lambda: plane.database, sync_to_thread=False),
+        }
+        | {name: _given(value) for name, value in provided.items()},
         exception_handlers={AspendosError: ours, ValidationException: litestars},
         openapi_config=OpenAPIConfig(title="management", version="0", use_handler_docstrings=True),
         logging_config=None,
     )
+
+
+def _given(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)

@@ -47,6 +47,11 @@ app.command(
     help="Credit accounts: show, open, grant, adjust; statements; prove the books.",
 )
 app.command(
+    "gateway.cli.billing:app",
+    name="billing",
+    help="Payments and invoices: what was bought, refunds, webhooks received.",
+)
+app.command(
     "gateway.cli.usage:app",
     name="usage",
     help="Show what was used and what it cost; compare it with what providers say.",
