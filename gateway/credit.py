@@ -55,6 +55,7 @@ class Credit:
         self._clock = clock
         self._engine = snapshots(ledger.engine)
         self._loading: dict[str, asyncio.Lock] = {}
+        self._mute = False
 
     async def run(self, *, interval: float = 2.0) -> None:
         """Tell the store what others posted (the command line, another process), for ever. Run it as one task."""
@@ -196,9 +197,12 @@ class Credit:
                     told = await self._tell()
                     count += told
                     if told < _NEWS_A_TIME:
+                        self._mute = False
                         return count
         except Unavailable as error:
-            _log.warning("postings are told to the store later", reason=error.message)
+            if not self._mute:  # once an outage, not every two seconds of it
+                _log.warning("postings are told to the store later", reason=error.message)
+            self._mute = True
             return count
 
     async def _tell(self) -> int:

@@ -283,6 +283,7 @@ class Reconciler:
         return list(found.values())
 
     async def _compare(self, names: Sequence[str]) -> list[Finding]:
+        await self._credit.tell()
         before = {name: await self._sample(name) for name in names}
         known = [name for name in names if before[name] is not None]
         if known and self._quiet:
@@ -314,15 +315,14 @@ class Reconciler:
 def _finding(
     account: str, hot: Hot, faults: tuple[str, ...], before: _Sample | None, after: _Sample | None
 ) -> Finding:
-    moved = after is None or before != after
-    told = hot.balance_nano - hot.untold_nano
+    moved = after is None or before != after or hot.untold > 0
     return Finding(
         account_id=account,
         entries=hot.entries,
         ledger_nano=hot.balance_nano,
         available_nano=None if after is None else after.available,
         held_nano=0 if after is None else after.held,
-        difference_nano=None if after is None or moved else after.available + after.held - told,
+        difference_nano=None if after is None or moved else after.available + after.held - hot.balance_nano,
         busy=moved,
         faults=faults,
     )

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from billing.drain import Drain
 from billing.journal import Journal
@@ -12,31 +13,41 @@ from gateway.credit import Credit
 from gateway.database.engine import Database
 from policies.stores.clock import steady
 from policies.stores.memory import MemoryStore
-from policies.stores.step import Cold, Rules, Ticket
+from policies.stores.step import Cold, Refused, Rules, Store, Ticket
 
 ACCOUNT = "acct_team_a"
 RULES = Rules(account=ACCOUNT)
 
 
-class CreditWorld:
+_Kept = TypeVar("_Kept", bound=Store)
+
+
+class World(Generic[_Kept]):
     """One process's. `admit` and `settle` do what the pipeline does, in its order."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, folder: Path, store: _Kept, *, writer: str = "w") -> None:
         self.engine = database.engine
         self.ledger = Ledger(database.engine)
-        self.journal = Journal(folder, writer_id="w")
+        self.journal = Journal(folder, writer_id=writer)
         self.meter = Meter(self.journal)
         self.drain = Drain(folder, database.engine)
-        self.store = MemoryStore(steady(time.time, time.monotonic))
+        self.store = store
         self.credit = Credit(self.ledger, self.drain, self.store)
 
-    async def admit(self, name: str, amount: int) -> Ticket:
+    async def ask(self, name: str, amount: int) -> Ticket | Refused:
+        """A request that may cost `amount`, let in or not."""
         came = await self.store.admit(name, RULES, tokens=0, amount=amount)
-        if isinstance(came, Cold):
+        while isinstance(came, Cold):
             await self.credit.warm(came)
             came = await self.store.admit(name, RULES, tokens=0, amount=amount)
+        if isinstance(came, Ticket):
+            self.meter.hold(name, ACCOUNT, amount, 1)
+        return came
+
+    async def admit(self, name: str, amount: int) -> Ticket:
+        """One that must be let in."""
+        came = await self.ask(name, amount)
         assert isinstance(came, Ticket), came
-        self.meter.hold(name, ACCOUNT, amount, 1)
         return came
 
     def settle(self, ticket: Ticket, cost: int) -> None:
@@ -59,3 +70,10 @@ class CreditWorld:
                 status=200,
             )
         )
+
+
+class CreditWorld(World[MemoryStore]):
+    """The only process there is."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        super().__init__(database, folder, MemoryStore(steady(time.time, time.monotonic)))

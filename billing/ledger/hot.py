@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.ledger import tables
@@ -16,13 +16,13 @@ _b, _h = tables.balances.c, tables.holds.c
 class Hot(Struct, frozen=True, kw_only=True):
     """An account at one moment: its balance with everything posted, and the postings that may not be told yet.
 
-    `untold_nano` is the sum of those not confirmed; `entries` moves with every posting; `held_nano` is what
-    requests under way at the last drain hold, not taken off.
+    `untold` is how many of those are not confirmed: whether the counted balance has them cannot be known. `entries`
+    moves with every posting; `held_nano` is what requests under way at the last drain hold, not taken off.
     """
 
     balance_nano: int
     entries: int
-    untold_nano: int
+    untold: int
     included: tuple[str, ...]
     held_nano: int
 
@@ -35,11 +35,11 @@ async def read_hot(connection: AsyncConnection, account: str) -> Hot:
     query = select(_h.held_nano).where(_h.account_id == account, _h.released_at.is_(None))
     held = sum((await connection.execute(query)).scalars())
     n = tables.news.c
-    query = select(n.amount_nano).where(n.account_id == account, n.told_at.is_(None))
+    untold = select(func.count()).where(n.account_id == account, n.told_at.is_(None))
     return Hot(
         balance_nano=0 if row is None else row.balance_nano,
         entries=0 if row is None else row.entries,
-        untold_nano=sum((await connection.execute(query)).scalars()),
+        untold=(await connection.execute(untold)).scalar_one(),
         included=tuple(await known(connection, account)),
         held_nano=held,
     )

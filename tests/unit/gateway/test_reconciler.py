@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from billing.ledger import tables
 from billing.ledger.accounts import Reason
+from gateway.credit import Credit
 from gateway.database.engine import Database
 from gateway.reconciler import Counters, Reconciler
 from tests.credit_world import ACCOUNT, CreditWorld
@@ -62,7 +63,7 @@ async def test_requests_under_way_and_undrained_are_no_difference(books: Books) 
     assert await books.differences() == [0]
     await world.ledger.grant(ACCOUNT, 5, reason=Reason.BONUS, reference="untold")
     assert await books.differences() == [0]
-    assert await world.store.available(ACCOUNT) == 830
+    assert await world.store.available(ACCOUNT) == 835
 
 
 @pytest.mark.parametrize("wrong", [40, -40])
@@ -93,6 +94,22 @@ async def test_two_reconcilers_that_see_the_same_mend_it_once(books: Books) -> N
     assert first.difference_nano == 40
     await asyncio.gather(books.reconciler.reconcile(), other.reconcile())
     assert await world.store.available(ACCOUNT) == 700
+
+
+async def test_a_posting_that_cannot_be_told_is_no_difference(books: Books) -> None:
+    """Whether the store has it, from a load perhaps, nobody knows: nothing is to be mended."""
+    world = books.world
+    await world.ledger.grant(ACCOUNT, 5, reason=Reason.BONUS, reference="loaded")
+    await world.admit("a", 300)
+
+    class Mute(Credit):
+        async def tell(self) -> int:
+            return 0
+
+    mute = Mute(world.ledger, world.drain, world.store)
+    (found,) = await Reconciler(mute, world.store, books.counters).compare([ACCOUNT])
+    assert (found.difference_nano, found.busy, found.available_nano) == (None, True, 705)
+    assert await books.differences() == [0]
 
 
 async def test_traffic_is_never_taken_for_a_difference(books: Books) -> None:
