@@ -118,6 +118,19 @@ async def test_a_busy_worker_is_waited_for(world: World) -> None:
     assert world.watch.latest["fleet"].comparison.total.theirs.input_tokens == 1000
 
 
+async def test_the_first_idle_moment_is_where_it_begins(world: World) -> None:
+    """What ran at a busy first look may be on one side only: nothing is concluded from there."""
+    world.worker.busy = 1
+    await world.look()
+    world.asked(1000, 100, recorded=False)
+    world.worker.busy = 0
+    await world.look()
+    assert world.watch.latest == {}
+    world.asked(1000, 100)
+    await world.look()
+    assert not world.watch.latest["fleet"].alarm
+
+
 async def test_one_that_is_never_idle_is_judged_with_a_wider_tolerance(world: World) -> None:
     world.worker.busy = 3
     await world.look()
