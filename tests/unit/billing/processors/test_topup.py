@@ -2,10 +2,10 @@
 
 import pytest
 
-from billing.processors.processor import ProcessorAway
+from billing.processors.processor import Declined, ProcessorAway
 from billing.processors.topup import TopUp
 from inference.ir.errors import InvalidField, NotFound
-from tests.payments_world import CREDIT, ORG, World
+from tests.payments_world import CREDIT, ORG, PACK, World
 
 WISH = TopUp(pack="ten", threshold_nano=100 * CREDIT, most_per_day=2)
 
@@ -133,6 +133,11 @@ async def test_without_a_customer_or_with_enough_nothing_is_charged(small_world:
     await world.top_ups.set(other, WISH)
     await work(world)
     assert await world.top_ups.runs(other) == []
+
+
+async def test_a_customer_without_a_card_is_a_refusal(small_world: World) -> None:
+    with pytest.raises(Declined, match="No card"):
+        await small_world.processor.charge(await small_world.customer(), PACK, key="k")
 
 
 async def test_limits_and_outages_are_told_apart_from_refusals(small_world: World) -> None:
