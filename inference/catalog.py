@@ -169,6 +169,7 @@ class _Resolver:
             tls_verify=entry.tls.verify,
             tls_ca=entry.tls.ca or None,
             off="; ".join(dict.fromkeys([*off, *keyless])) or None,
+            key_check=entry.key_check or None,
             lacks_key=not off and bool(keyless),
             account_headers=frozenset(
                 header.lower() for header, given in entry.headers.items() if isinstance(given, EnvRef)

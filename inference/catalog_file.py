@@ -193,6 +193,14 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ],
         Meta(description="Sent with every request."),
     ] = {}
+    key_check: Annotated[
+        str,
+        Meta(
+            pattern="^(/[A-Za-z0-9._~/-]{1,200})?$",
+            description="Path below base_url that answers a GET only with a good key; by default the list of models.",
+            extra={"expected": "a path such as `/key`"},
+        ),
+    ] = ""
     timeouts: TimeoutsEntry = TimeoutsEntry()
     max_connections: Annotated[int, Meta(ge=1, le=65_535)] = 4096
     tls: Tls = Tls()

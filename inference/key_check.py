@@ -1,7 +1,7 @@
 """KeyCheck: asks a provider, with one harmless real call, whether a key is good. Stores nothing.
 
-The call is a GET of the wire's `probe` (a list of models: it costs nothing). Some servers answer that to
-anybody; so after a yes the same is asked once without a key, and a yes to that too means: not proven.
+The call is a GET of the catalogue's `key_check`, or else of the wire's `probe` (a list of models: it costs
+nothing). Some servers answer that to anybody; so after a yes the same is asked once without a key, and a yes to that too means: not proven.
 """
 
 from msgspec import Struct
@@ -62,7 +62,7 @@ class KeyCheck:
         """The status; of a refusal with a key, the error it means."""
         origin = origin_of(provider, url)
         lines = [
-            f"GET {path_prefix(url)}{wire.probe} HTTP/1.1",
+            f"GET {path_prefix(url)}{provider.key_check or wire.probe} HTTP/1.1",
             f"host: {origin.authority}",
             f"user-agent: {USER_AGENT}",
             "accept: application/json",

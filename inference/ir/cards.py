@@ -55,6 +55,7 @@ class Provider(Struct, frozen=True, kw_only=True):
 
     `lacks_key`: it is off only because the operator has no key for it, so a tenant's own key opens it.
     `account_headers` names the headers that speak of the operator's account: not sent with a tenant's key.
+    `key_check` is the path to ask whether a key is good, None: the wire format's own.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     off: str | None = None
     lacks_key: bool = False
     account_headers: frozenset[str] = frozenset()
+    key_check: str | None = None
 
     def __repr__(self) -> str:
         """Without the key: a card that is logged must not leak it."""

@@ -424,6 +424,14 @@ def test_a_provider_off_for_want_of_a_key_alone_can_be_opened_by_a_tenants() -> 
     assert opened.models["m"].locked_targets == ()
 
 
+def test_where_to_ask_whether_a_key_is_good() -> None:
+    text = GOOD.replace("key: {env: A_KEY}}", "key: {env: A_KEY}, key_check: /key}")
+    assert load(text, A_KEY="k").providers["a"].key_check == "/key"
+    assert load(GOOD).providers["a"].key_check is None
+    [problem] = problems(text.replace("/key}", "https://evil.example/key}"))
+    assert "a path such as `/key`" in str(problem)
+
+
 def test_headers_from_the_environment_speak_of_the_operators_account() -> None:
     text = GOOD.replace(
         "key: {env: A_KEY}}", "key: {env: A_KEY}, headers: {X-Org: {env: ORG}, x-version: '1'}}"

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
+import msgspec
 import pytest
 
 from inference.ir.cards import Provider, Timeouts
@@ -69,6 +70,14 @@ async def test_a_good_key_is_proven_by_a_real_call(check: KeyCheck, wire: str) -
     for asked in (keyed, bare):
         assert asked.header("x-account") is None
         assert asked.header("x-version") == "1"
+
+
+async def test_the_catalogue_may_say_what_to_ask(check: KeyCheck) -> None:
+    judge = Judge(said(200))
+    async with Peer(judge) as peer:
+        card = msgspec.structs.replace(provider(f"http://127.0.0.1:{peer.port}/v1/"), key_check="/key")
+        assert (await check.ask(card, OWN_SECRET)).proven
+    assert [asked.line for asked in judge.asked] == ["GET /v1/key", "GET /v1/key"]
 
 
 async def test_a_wrong_key_is_refused_with_the_providers_reason(check: KeyCheck) -> None:
