@@ -1,7 +1,8 @@
 """KeyCheck: asks a provider, with one harmless real call, whether a key is good. Stores nothing.
 
 The call is a GET of the catalogue's `key_check`, or else of the wire's `probe` (a list of models: it costs
-nothing). Some servers answer that to anybody; so after a yes the same is asked once without a key, and a yes to that too means: not proven.
+nothing). Some servers answer that to anybody; so after a yes the same is asked once without a key, and a yes to
+that too means: not proven.
 """
 
 from msgspec import Struct
