@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from math import inf
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, true, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.database.changes import Changes, News
 from gateway.database.engine import Database
@@ -260,28 +262,85 @@ class Keyring:
         }
 
     async def _read(self, news: News | None = None) -> dict[str, Credential]:
-        """Credentials of all keys that `news` is about; of all keys for None."""
-        query = (
-            select(KeyRow, TeamRow, OrganisationRow, UserRow)
-            .join(TeamRow, KeyRow.team_id == TeamRow.id)
-            .join(OrganisationRow, TeamRow.org_id == OrganisationRow.id)
-            .outerjoin(UserRow, KeyRow.user_id == UserRow.id)
-        )
-        if news is not None:
-            columns = (
-                (KeyRow.id, news.keys),
-                (KeyRow.team_id, news.teams),
-                (KeyRow.user_id, news.users),
-                (TeamRow.org_id, news.orgs),
-            )
-            query = query.where(or_(*(column.in_(list(ids)) for column, ids in columns if ids)))
+        """Credentials of all keys that `news` is about; of all keys for None.
+
+        Keys are read as plain rows, and others are let run in between: a team's change may be about thousands.
+        """
+        wanted = true() if news is None else _about(news)
+        teams = select(KeyRow.team_id).where(wanted)
+        users = select(KeyRow.user_id).where(wanted)
         async with self._database.reading() as session:
-            rows = (await session.execute(query)).all()
-        return {row[0].id: _credential(*row) for row in rows}
+            rows = (await session.execute(select(*_KEYS).where(wanted))).all()
+            if not rows:
+                return {}
+            around = _Around(
+                teams=await _by_id(session, select(TeamRow).where(TeamRow.id.in_(teams))),
+                users=await _by_id(session, select(UserRow).where(UserRow.id.in_(users))),
+                # There are few: all of them is quicker than asking which.
+                organisations=await _by_id(session, select(OrganisationRow)),
+            )
+        found: dict[str, Credential] = {}
+        for number, row in enumerate(rows):
+            if number % _BATCH == _BATCH - 1:
+                await asyncio.sleep(0)
+            credential = around.credential(row)
+            if credential is not None:
+                found[credential.principal.key_id] = credential
+        return found
+
+
+_KEYS = (
+    KeyRow.id,
+    KeyRow.name,
+    KeyRow.team_id,
+    KeyRow.user_id,
+    KeyRow.secret_hash,
+    KeyRow.previous_secret_hash,
+    KeyRow.previous_valid_until,
+    KeyRow.models,
+    KeyRow.features,
+    KeyRow.limits,
+    KeyRow.tags,
+    KeyRow.expires_at,
+    KeyRow.disabled,
+)
+"""What a key's credential is made of."""
+
+
+def _about(news: News) -> ColumnElement[bool]:
+    columns = ((KeyRow.id, news.keys), (KeyRow.team_id, news.teams), (KeyRow.user_id, news.users))
+    conditions = [column.in_(list(ids)) for column, ids in columns if ids]
+    if news.orgs:
+        theirs = select(TeamRow.id).where(TeamRow.org_id.in_(list(news.orgs)))
+        conditions.append(KeyRow.team_id.in_(theirs))
+    return or_(*conditions)
+
+
+_Named = TypeVar("_Named", TeamRow, UserRow, OrganisationRow)
+
+
+async def _by_id(session: AsyncSession, query: Select[_Named]) -> dict[str, _Named]:
+    return {row.id: row for row in (await session.execute(query)).scalars()}
+
+
+class _Around(NamedTuple):
+    """Whose the keys are."""
+
+    teams: dict[str, TeamRow]
+    users: dict[str, UserRow]
+    organisations: dict[str, OrganisationRow]
+
+    def credential(self, key: Row[*tuple[Any, ...]]) -> Credential | None:
+        """None where somebody was deleted since the key was read: then the key was too, and there is news of it."""
+        team, user = self.teams.get(key.team_id), self.users.get(key.user_id)
+        organisation = self.organisations.get(team.org_id) if team is not None else None
+        if team is None or organisation is None or (user is None and key.user_id is not None):
+            return None
+        return _credential(key, team, organisation, user)
 
 
 def _credential(
-    key: KeyRow, team: TeamRow, organisation: OrganisationRow, user: UserRow | None
+    key: Row[*tuple[Any, ...]], team: TeamRow, organisation: OrganisationRow, user: UserRow | None
 ) -> Credential:
     previous = key.previous_secret_hash
     # From the nearest to the key to the farthest.
@@ -318,7 +377,7 @@ def _credential(
 
 
 def _limits(
-    key: KeyRow, team: TeamRow, organisation: OrganisationRow, user: UserRow | None
+    key: Row[*tuple[Any, ...]], team: TeamRow, organisation: OrganisationRow, user: UserRow | None
 ) -> tuple[tuple[str, str, Limits], ...]:
     """Limits of the key's own and of whose it is."""
     scopes = (("key", key), ("user", user), ("team", team), ("org", organisation))
