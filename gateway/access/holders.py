@@ -22,13 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.access.access_tokens import Subject
 from gateway.access.oidc_settings import Issuer
-from gateway.database import audit
+from gateway.database import audit, validity
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.sessions import Sessions
 from gateway.database.tables import ChangeCounterRow, MembershipRow, OrganisationRow, TeamRow, UserRow
 from gateway.database.validity import stored_limits
-from inference.ir.errors import Forbidden
+from inference.ir.errors import Forbidden, InvalidField
 from policies import tokens
 from policies.api_keys import Entropy, Principal
 from policies.caller import Caller
@@ -84,16 +84,15 @@ def said(issuer: Issuer, claims: Mapping[str, Any]) -> Said:
     if names.role is not None:
         given = {issuer.roles[word] for word in tokens.text_at(claims, names.role) if word in issuer.roles}
         role = next((one for one in Role if one in given), issuer.default_role)
-    email = _one(claims, names.email, {})
-    host = urlsplit(issuer.issuer).hostname or "issuer"
+    email = _address(claims, issuer)
     return Said(
         subject=subject,
         organisation=organisation,
         team=_one(claims, names.team, issuer.teams) or issuer.team,
         tier=_one(claims, names.tier, issuer.tiers) or issuer.tier,
         role=role,
-        email=(email or f"sub-{hashlib.sha256(subject.encode()).hexdigest()[:16]}@{host}").lower()[:254],
-        name=(_one(claims, names.name, {}) or email or subject)[:128],
+        email=email,
+        name=_printable(_one(claims, names.name, {}) or "") or email.partition("@")[0],
     )
 
 
@@ -338,6 +337,18 @@ async def _team(session: AsyncSession, organisation: OrganisationRow, reference:
             code="team_unknown",
         )
     return next((row for row in rows if row.id == reference), rows[0])
+
+
+def _address(claims: Mapping[str, Any], issuer: Issuer) -> str:
+    """The e-mail address claimed; for one missing or no use, one made of the subject, which reaches nobody."""
+    with suppress(InvalidField):
+        return validity.email(_one(claims, issuer.claims.email, {}) or "")
+    host = urlsplit(issuer.issuer).hostname or "issuer"
+    return f"sub-{hashlib.sha256(str(claims['sub']).encode()).hexdigest()[:16]}@{host}"[:254].lower()
+
+
+def _printable(name: str) -> str:
+    return "".join(letter for letter in name if letter.isprintable()).strip()[:64]
 
 
 def _one(claims: Mapping[str, Any], path: str | None, translated: Mapping[str, str]) -> str | None:

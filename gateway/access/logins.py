@@ -20,7 +20,7 @@ from gateway.database import audit
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.session_tables import OneTimeRow
-from gateway.database.sessions import Login, RefreshRefused, Reused, Sessions
+from gateway.database.sessions import Login, RefreshRefused, Reused, Sessions, unknown_refresh_token
 from gateway.database.tables import OrganisationRow, UserRow
 from inference.ir.errors import Forbidden, InvalidField, NotFound, Unauthenticated
 from policies.api_keys import Entropy, Pepper
@@ -120,6 +120,8 @@ class Logins:
 
     async def refresh(self, token: str, origin: Origin) -> Tokens:
         """Fresh tokens for a refresh token, which is used up by it. Raises RefreshRefused (401)."""
+        if not await self._known(token):
+            raise unknown_refresh_token()
         async with self._changes.writing() as session:
             login = await self._sessions.rotate(session, token)
             user = await _enabled(session, login.user_id, lock=False)
@@ -141,6 +143,8 @@ class Logins:
 
     async def logout(self, token: str, origin: Origin) -> None:
         """End the session a refresh token belongs to; one that is over or unknown is no error (RFC 7009 §2.2)."""
+        if not await self._known(token):
+            return
         async with self._changes.writing() as session:
             row = await self._sessions.holder_of(session, token)
             if row is not None:
@@ -226,6 +230,11 @@ class Logins:
                 return
             await self._note_refusal(session, user, caller.name, origin)
         raise LoginRefused("The old password is not right.", code="wrong_password")
+
+    async def _known(self, token: str) -> bool:
+        """Before a transaction that writes, for of those SQLite has one at a time, and anybody may send anything."""
+        async with self._database.reading() as session:
+            return await self._sessions.known(session, token)
 
     async def _change(
         self, session: AsyncSession, user: UserRow, kept: str, origin: Origin, action: str

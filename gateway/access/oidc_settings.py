@@ -109,6 +109,8 @@ def _check(issuer: Issuer) -> None:
     """Raises ValueError."""
     if not safe_url(issuer.jwks_uri or issuer.issuer):
         raise ValueError("`issuer`, or `jwks_uri`, must be an https:// URL (http:// only on this machine)")
+    if len(issuer.issuer) > 255:
+        raise ValueError("`issuer` has more than 255 characters")
     if not issuer.audiences or not all(issuer.audiences):
         raise ValueError("`audience` is empty: a token for somebody else would pass")
     unfit = sorted(set(issuer.algorithms) - ALGORITHMS)

@@ -6,8 +6,10 @@ two passes, one lane. A hash carries its own costs, so they can be raised later 
 
 import asyncio
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
-from inference.ir.errors import InvalidField
+from inference.ir.errors import InvalidField, Unavailable
 from policies.api_keys import Entropy
 
 SHORTEST = 12
@@ -19,6 +21,7 @@ _SALT = 16
 _LENGTH = 32
 _AT_ONCE = 2
 """How many are checked at a time in a process: each takes tens of milliseconds of a core and 19 MiB."""
+_MOST_WAITING = 100
 
 
 class Passwords:
@@ -27,23 +30,41 @@ class Passwords:
     def __init__(self, *, entropy: Entropy = secrets.token_bytes, passes: int = _PASSES) -> None:
         self._entropy = entropy
         self._passes = passes
-        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
         self._nobodys: str | None = None
 
     async def hash(self, password: str) -> str:
-        """The hash to keep, in PHC's form (`$argon2id$v=19$…`). Raises InvalidField for an unfit password."""
+        """The hash to keep, in PHC's form (`$argon2id$v=19$…`).
+
+        Raises InvalidField for an unfit password, Unavailable where too many wait.
+        """
         check_fit(password)
-        async with self._turn:
+        async with self._turn():
             return await asyncio.to_thread(self._derive, password)
 
     async def verify(self, password: str, kept: str | None) -> bool:
         """Whether `password` is the one `kept` was made of. For None as much work is done, and the answer is no:
-        the time taken does not tell whether there is such a user."""
-        async with self._turn:
+        the time taken does not tell whether there is such a user. Raises Unavailable where too many wait."""
+        async with self._turn():
             if self._nobodys is None:
                 self._nobodys = await asyncio.to_thread(self._derive, self._entropy(_SALT).hex())
             right = await asyncio.to_thread(_matches, password[: LONGEST + 1], kept or self._nobodys)
         return right and kept is not None
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """A flood of logins must not pile up: whoever waits for seconds has gone away before their turn."""
+        if self._waiting >= _MOST_WAITING:
+            raise Unavailable(
+                "Too many are logging in at this moment; try again.", code="logins_busy", retry_after=2.0
+            )
+        self._waiting += 1
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._waiting -= 1
 
     def _derive(self, password: str) -> str:
         # Imported here: OpenSSL's bindings take a while, and an installation without logins never needs them.

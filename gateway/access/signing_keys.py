@@ -91,8 +91,13 @@ class SigningKeys:
         return keys[0] if keys else self._add(keep=0, only_first=True)
 
     def find(self, key_id: str) -> SigningKey | None:
-        """The key a token names; a file changed meanwhile is read first."""
-        return next((key for key in self.all() if key.public.kid == key_id), None)
+        """The key a token names. For one not known the file is looked at at once: another process may just have
+        made it."""
+        found = self._named(key_id)
+        if found is None:
+            self._read()
+            found = self._named(key_id)
+        return found
 
     def all(self) -> tuple[SigningKey, ...]:
         """Newest first; empty before the first was made."""
@@ -111,6 +116,9 @@ class SigningKeys:
                 param=VARIABLE,
             )
         return self._add(keep=keep, only_first=False)
+
+    def _named(self, key_id: str) -> SigningKey | None:
+        return next((key for key in self.all() if key.public.kid == key_id), None)
 
     def _add(self, *, keep: int, only_first: bool) -> SigningKey:
         """Whoever holds the lock first makes the key; the others find it there."""

@@ -114,7 +114,7 @@ class Sessions:
         row = await self._locked(session, token)
         leaf = await session.get(RefreshRow, self._digest(token))
         if row is None or leaf is None or leaf.session_id != row.id:
-            raise _unknown()
+            raise unknown_refresh_token()
         if row.ended_at is not None:
             raise _ended(row)
         if leaf.used_at is not None:
@@ -129,6 +129,10 @@ class Sessions:
                 code="expired_refresh_token",
             )
         return await self._advance(session, row, leaf, token, now)
+
+    async def known(self, session: AsyncSession, token: str) -> bool:
+        """Whether this was ever given out, as far as is remembered. Locks nothing: ask before beginning to write."""
+        return len(token) == _LENGTH and await session.get(RefreshRow, self._digest(token)) is not None
 
     async def end(self, session: AsyncSession, session_id: str, why: str) -> bool:
         """End one session; false if it was over already or is unknown."""
@@ -206,7 +210,7 @@ class Sessions:
         try:
             await session.flush()
         except IntegrityError as error:  # a second successor: the database refuses it whatever we thought
-            raise _unknown() from error
+            raise unknown_refresh_token() from error
         return _login(row, token, expires_at)
 
     async def _end(self, session: AsyncSession, row: SessionRow, now: datetime, why: str) -> None:
@@ -272,7 +276,8 @@ def _login(row: SessionRow, token: str, expires_at: datetime) -> Login:
     )
 
 
-def _unknown() -> RefreshRefused:
+def unknown_refresh_token() -> RefreshRefused:
+    """The error for what was never given out, or is forgotten."""
     return RefreshRefused(
         "The refresh token is not known to this gateway: it is mistyped, of another gateway, or its login ended "
         "long ago. Log in again at POST /auth/login."

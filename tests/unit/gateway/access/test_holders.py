@@ -61,6 +61,15 @@ def test_claims_are_translated_into_our_words() -> None:
     assert plain.email.endswith("@id.example")
 
 
+@pytest.mark.parametrize(
+    "email", [None, "", "no address", "a@b\r\nc", "x" * 300 + "@example.com", 5, ["", 7]]
+)
+def test_an_unusable_address_is_replaced_by_one_of_the_subject(email: Any) -> None:
+    told = said(issuer(), claims(email=email, name="line\nbreak\x00 and more"))
+    assert (told.email[:4], told.email[20:]) == ("sub-", "@id.example")
+    assert told.name == "linebreak and more"
+
+
 def test_a_role_word_that_is_not_translated_gives_no_power() -> None:
     told = said(issuer(claims={"role": "roles"}), claims(roles=["owner", "admin"]))
     assert told.role is Role.MEMBER

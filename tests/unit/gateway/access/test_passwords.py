@@ -1,9 +1,11 @@
 """Passwords: hashed with Argon2id, checked alike for those who exist and those who do not."""
 
+import asyncio
+
 import pytest
 
 from gateway.access.passwords import Passwords
-from inference.ir.errors import InvalidField
+from inference.ir.errors import InvalidField, Unavailable
 
 
 async def test_a_password_is_checked_against_its_hash() -> None:
@@ -42,6 +44,17 @@ async def test_a_password_beyond_the_longest_is_not_cut_to_fit() -> None:
     kept = await passwords.hash("ab12" * 64)
     assert await passwords.verify("ab12" * 64, kept)
     assert not await passwords.verify("ab12" * 64 + "x", kept)
+
+
+async def test_a_flood_is_turned_away_and_the_rest_served() -> None:
+    passwords = Passwords(passes=1)
+    kept = await passwords.hash("correct horse battery")
+    answers = await asyncio.gather(
+        *(passwords.verify("correct horse battery", kept) for _ in range(130)), return_exceptions=True
+    )
+    assert answers.count(True) == 100
+    assert sum(isinstance(answer, Unavailable) for answer in answers) == 30
+    assert await passwords.verify("correct horse battery", kept)
 
 
 @pytest.mark.parametrize("password", ["", "short", "a" * 300, "aaaaaaaaaaaaaaaa", "abcabcabcabcabc"])

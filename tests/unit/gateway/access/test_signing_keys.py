@@ -43,6 +43,16 @@ def test_a_rotation_is_seen_by_running_processes_and_the_old_key_still_verifies(
     assert running.find(new.public.kid) is not None
 
 
+def test_a_key_another_process_just_made_is_found_at_once(tmp_path: Path) -> None:
+    running = SigningKeys(tmp_path, {}, monotonic=Clock(0.0))
+    assert running.all() == ()
+    first = SigningKeys(tmp_path, {}).newest().public
+    assert running.find(first.kid) is not None
+    second = SigningKeys(tmp_path, {}).rotate().public
+    assert running.find(second.kid) is not None
+    assert running.find("invented") is None
+
+
 def test_keys_from_the_environment_come_first_and_are_the_operators_to_rotate(tmp_path: Path) -> None:
     filed = SigningKeys(tmp_path, {}).newest()
     keys = SigningKeys(tmp_path, {VARIABLE: f"{'ab' * 32}, {'cd' * 32}"})

@@ -21,6 +21,12 @@ from tests.login_world import LoginWorld, trusting
 
 
 @pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite alone: what differs between databases is tested where the statements are."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
 def provider() -> Generator[IdentityProvider]:
     with IdentityProvider() as running:
         yield running
