@@ -54,14 +54,14 @@ def create(
         str | None, Parameter(help="The organisation's id or name; `default` otherwise.")
     ] = None,
     teams: Annotated[
-        list[str] | None, Parameter(negative=(), help="Teams to be a member of; repeatable.")
+        list[str] | None, Parameter(name="--team", negative=(), help="A team to be a member of; repeatable.")
     ] = None,
     tier: Tier = None,
     limit_to: Limits = None,
     tag: Tags = None,
     json: Json = False,
 ) -> int:
-    """Make a user. How they log in is said with `aspendos users invite` or by an OpenID provider."""
+    """Make a user. How they log in is said with `aspendos logins invite` or by an OpenID provider."""
 
     async def work(control: Control) -> str:
         wanted = UserCreate(

@@ -1,6 +1,7 @@
 """Roles: what they hold, and that nobody can hand on more than they have."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,15 @@ def test_who_makes_whom() -> None:
     assert {role for role in Role if may_give(Role.ADMIN, role)} == {Role.ADMIN, Role.MEMBER, Role.VIEWER}
     for giver in (Role.MEMBER, Role.BILLING, Role.VIEWER):
         assert not any(may_give(giver, role) for role in Role)
+
+
+def test_the_page_on_roles_says_the_same() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "organisations.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if "|" in line]
+    head = next(row for row in rows if row[1:] == [role.value for role in Role])
+    told: dict[Role, set[str]] = {role: set() for role in Role}
+    for row in rows[rows.index(head) + 2 :][: len({one.value.partition(":")[0] for one in Permission}) - 1]:
+        area = row[0].strip("`")
+        for role, cell in zip(Role, row[1:], strict=True):
+            told[role] |= {f"{area}:{word}" for word in cell.split(", ") if word != "–"}
+    assert told == {role: {one.value for one in PERMISSIONS[role]} for role in Role}

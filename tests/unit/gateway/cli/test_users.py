@@ -23,7 +23,7 @@ def run(*words: str) -> int:
 
 def test_a_users_life(capsys: Captured) -> None:
     assert teams.app(("create", "red"), result_action="return_value") == 0
-    assert run("create", "Bob@example.com", "--name", "Bob", "--teams", "red", "--role", "admin") == 0
+    assert run("create", "Bob@example.com", "--name", "Bob", "--team", "red", "--role", "admin") == 0
     assert "bob@example.com" in capsys.readouterr().out
     assert run("update", "bob@example.com", "--disable", "--role", "member", "--tier", "pro", "--json") == 0
     changed = msgspec.json.decode(capsys.readouterr().out)
