@@ -19,7 +19,7 @@ import stripe as sdk
 
 from billing.processors.processor import Buyer, Declined, Forged, Notice, ProcessorAway, Subject
 from billing.processors.stripe import StripeProcessor
-from billing.processors.stripe_objects import API_VERSION, purchased
+from billing.processors.stripe_objects import API_VERSION, given_back
 from tests.harness import free_port
 from tests.payments_world import PACK
 
@@ -119,10 +119,8 @@ async def test_a_stored_card_is_charged_and_refunded_and_its_webhooks_hold(local
     await local.processor.refund(payment, 250, key="r1")
     intent = local.client.v1.payment_intents.retrieve(payment)
     refunds = local.client.v1.refunds.list({"payment_intent": payment}).data
-    state = purchased(intent, refunds, [])
-    assert state is not None
-    assert (state.paid, state.amount, state.refunded_minor) == (True, PACK.price, 250)
-    assert (state.customer, state.credit_nano, state.kind) == (customer, PACK.credit_nano, "pack")
+    assert (intent.status, intent.amount, given_back(refunds)) == ("succeeded", PACK.price.minor, 250)
+    assert intent.metadata["aspendos_credit_nano"] == str(PACK.credit_nano)
     assert list(await local.processor.invoices(customer, limit=5)) == []
 
 
