@@ -232,12 +232,12 @@ def test_an_administrator_ends_logins(door: GatewayProcess) -> None:
     assert out_within_a_second(door, tokens["access_token"]) == "token_revoked"
 
 
-def test_refreshes_at_once_over_two_processes_give_one_successor(door: GatewayProcess) -> None:
-    _, tokens = login(door)
+def race_of_refreshes(door: GatewayProcess, token: str) -> None:
+    """The same refresh token, eight times at once: one successor; used later again, it ends the family."""
 
     def refresh(_: int) -> httpx.Response:
-        with httpx.Client() as fresh:
-            return fresh.post(f"{door.url}/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+        with httpx.Client(timeout=30) as fresh:
+            return fresh.post(f"{door.url}/auth/refresh", json={"refresh_token": token})
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(refresh, range(8)))
@@ -245,9 +245,13 @@ def test_refreshes_at_once_over_two_processes_give_one_successor(door: GatewayPr
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
     successor = answers[0].json()["refresh_token"]
     third = post(door, "/auth/refresh", {"refresh_token": successor}).json()["refresh_token"]
-    stolen = post(door, "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
-    assert code(stolen) == "refresh_token_reused"
+    assert code(post(door, "/auth/refresh", {"refresh_token": token})) == "refresh_token_reused"
     assert code(post(door, "/auth/refresh", {"refresh_token": third})) == "session_ended"
+
+
+def test_refreshes_at_once_over_two_processes_give_one_successor(door: GatewayProcess) -> None:
+    _, tokens = login(door)
+    race_of_refreshes(door, tokens["refresh_token"])
 
 
 def test_logins_outlive_a_restart(door: GatewayProcess) -> None:
@@ -344,6 +348,27 @@ def test_no_token_or_password_is_in_the_log_or_the_answers(
     shown.append("\n".join(json.dumps(line) for line in door.log_lines()))
     for secret in secrets:
         assert not any(secret in text or secret[-40:] in text for text in shown)
+
+
+def test_logins_on_postgres(upstream: UpstreamThread, tmp_path: Path, postgres_database_url: str) -> None:
+    environment = {"ASPENDOS_DATABASE_URL": postgres_database_url}
+    arguments = ("--workers", "2")
+    with GatewayProcess(
+        tmp_path, catalogue(upstream.base_url), arguments=arguments, environment=environment
+    ) as running:
+        assert (
+            running.admin.post(f"{running.url}/admin/v1/teams", json={"name": "research"}).status_code == 201
+        )
+        _, tokens = login(running)
+        with OpenAI(base_url=running.base_url, api_key=tokens["access_token"], timeout=15) as client:
+            answer = client.chat.completions.create(model="events-8", messages=MESSAGES)
+        assert answer.choices[0].message.content == TEXT
+        race_of_refreshes(running, tokens["refresh_token"])
+        email, tokens = login(running)
+        assert get(running, "/auth/me", tokens["access_token"]).status_code == 200
+        disabled = running.admin.patch(f"{running.url}/admin/v1/users/{email}", json={"disabled": True})
+        assert disabled.status_code == 200
+        assert out_within_a_second(running, tokens["access_token"]) == "token_revoked"
 
 
 def test_a_mistake_in_the_issuers_file_stops_the_start(upstream: UpstreamThread, tmp_path: Path) -> None:
