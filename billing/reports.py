@@ -1,136 +1,34 @@
 """Reports: questions to the usage records. Sums are exact integers; refuses floats and unbounded answers."""
 
-import base64
-import binascii
-from collections.abc import AsyncGenerator, Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Any
+from datetime import date
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    Row,
-    Select,
-    and_,
-    case,
-    func,
-    literal_column,
-    or_,
-    select,
-)
+from msgspec.structs import replace
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.budgets.period import Period, Span, day_of, span_of
 from billing.drain import Drain
-from billing.pricing import usd
+from billing.reporting.active_users import MonthOfUsers, read_active_users
+from billing.reporting.calendar import SECOND
+from billing.reporting.dimensions import By, Dimension
+from billing.reporting.forecast import HISTORY_DAYS, Day, Forecast, forecast
+from billing.reporting.margin import Margins, RequestMargins, read_margins, read_request_margins
+from billing.reporting.records import UsagePage, UsageRow, iso, read_page
+from billing.reporting.savings import Savings, read_savings
+from billing.reporting.selection import UsageFilter, conditions
+from billing.reporting.sums import UsageSums, read_sums
 from billing.tables import usage_records
-from inference.ir.errors import InvalidField
+from inference.ir.cards import Price
 
-_t = usage_records.c
-_SPLIT = 1 << 31
-"""Sums are taken of high and low halves, so that no database's 64-bit sum overflows."""
+__all__ = ["UTC_ZONE", "Freshness", "UsageReports", "UsageRow", "iso"]
 
-_NANO_PER_DAY = 86_400_000_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UTC_ZONE = ZoneInfo("UTC")
 _ROWS_A_READ = 1000
-
-
-class Dimension(StrEnum):
-    """What records can be grouped by. A day is a UTC day."""
-
-    TEAM = "team"
-    KEY = "key"
-    MODEL = "model"
-    PROVIDER = "provider"
-    DAY = "day"
-
-
-class UsageFilter(Struct, frozen=True, kw_only=True):
-    """Which records count; None: all. `start` <= at < `end` in unix ns; `status` is an inclusive range."""
-
-    organisation: str | None = None
-    team: str | None = None
-    key: str | None = None
-    model: str | None = None
-    provider: str | None = None
-    status: tuple[int, int] | None = None
-    start: int | None = None
-    end: int | None = None
-
-
-class UsageRow(Struct, frozen=True, kw_only=True):
-    """One record as shown: times in ISO 8601 UTC, cost both as integer nano-USD and as decimal USD."""
-
-    id: str
-    at: str
-    key: str | None
-    team: str | None
-    route: str
-    model: str | None
-    provider: str | None
-    target: str | None
-    stream: bool
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    reasoning_tokens: int
-    usage_source: str
-    cost_nano: int
-    cost_usd: str
-    price_version: str | None
-    ttft_us: int | None
-    duration_us: int
-    overhead_us: int
-    status: int
-    error: str | None
-    attempts: int
-    finish_reason: str | None
-    org: str | None
-    user: str | None
-    tier: str | None
-    feature: str | None
-    tags: dict[str, str]
-    account: str | None
-    held_nano: int
-    provider_cost_nano: int
-    byok: bool
-
-
-class UsageSum(Struct, frozen=True, kw_only=True):
-    """Sums over one group; `group` maps each dimension asked for to its value, None: unknown.
-
-    `errors` counts the requests whose status is 400 or above.
-    """
-
-    group: dict[str, str | None]
-    requests: int
-    errors: int
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    reasoning_tokens: int
-    cost_nano: int
-    cost_usd: str
-
-
-class UsagePage(Struct, frozen=True, kw_only=True):
-    """Records, newest first; `next_cursor` asks for the next page, None: this was the last."""
-
-    records: list[UsageRow]
-    next_cursor: str | None
-
-
-class UsageSums(Struct, frozen=True, kw_only=True):
-    """Groups, dearest first, and the total over all that match; `truncated`: there are more groups."""
-
-    groups: list[UsageSum]
-    total: UsageSum
-    truncated: bool
 
 
 class Freshness(Struct, frozen=True, kw_only=True):
@@ -148,8 +46,9 @@ class Freshness(Struct, frozen=True, kw_only=True):
 class UsageReports:
     """Answers from the database that `reading` opens sessions on, such as gateway's `Database.reading`.
 
-    Every method but `refresh` raises what `reading` raises when the database is away. `patience` is how
-    many seconds `refresh` waits for the drain.
+    Every method but `refresh` raises what `reading` raises when the database is away, and InvalidField for a cursor
+    that belongs to no earlier answer to the same question. `patience` is how many seconds `refresh` waits for the
+    drain; `now` says what time it is, unix ns.
     """
 
     def __init__(
@@ -158,10 +57,12 @@ class UsageReports:
         drain: Drain,
         *,
         patience: float = 2.0,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._reading = reading
         self._drain = drain
         self._patience = patience
+        self.now = clock_ns
 
     async def refresh(self) -> Freshness:
         """Bring this machine's journal into the database, and say how that went."""
@@ -174,13 +75,9 @@ class UsageReports:
         )
 
     async def page(self, wanted: UsageFilter, *, limit: int, cursor: str | None = None) -> UsagePage:
-        """Up to `limit` records, newest first. Raises InvalidField for a cursor that is not ours."""
-        query = _newest(wanted, cursor).limit(limit + 1)
+        """Up to `limit` records, newest first."""
         async with self._reading() as session:
-            found = (await session.execute(query)).all()
-        rows = [_row(row) for row in found[:limit]]
-        more = len(found) > limit
-        return UsagePage(records=rows, next_cursor=_cursor(*_place(found[limit - 1])) if more else None)
+            return await read_page(session, wanted, limit=limit, cursor=cursor)
 
     async def pages(self, wanted: UsageFilter) -> AsyncGenerator[list[UsageRow]]:
         """All records that match, newest first, a thousand at a time: little memory, no long transaction."""
@@ -192,141 +89,102 @@ class UsageReports:
             if cursor is None:
                 return
 
-    async def sums(self, wanted: UsageFilter, by: Sequence[Dimension], *, limit: int) -> UsageSums:
-        """Sums per group, at most `limit` of them, and over everything."""
-        by = list(dict.fromkeys(by))
-        groups: Sequence[Row[Any]] = ()
+    async def sums(
+        self,
+        wanted: UsageFilter,
+        by: Sequence[By],
+        *,
+        limit: int,
+        cursor: str | None = None,
+        zone: ZoneInfo = UTC_ZONE,
+    ) -> UsageSums:
+        """Sums per group, at most `limit` of them, dearest first, and over everything."""
         async with self._reading() as session:
-            total = (await session.execute(select(*_totals()).where(*_conditions(wanted)))).one()
-            if by:
-                groups = (await session.execute(_grouped(wanted, by).limit(limit + 1))).all()
-        return UsageSums(
-            groups=[_sum(by, row) for row in groups[:limit]],
-            total=_sum((), total),
-            truncated=len(groups) > limit,
+            return await read_sums(session, wanted, _once(by), zone, limit=limit, cursor=cursor)
+
+    async def margins(
+        self,
+        wanted: UsageFilter,
+        by: Sequence[By],
+        *,
+        limit: int,
+        cursor: str | None = None,
+        zone: ZoneInfo = UTC_ZONE,
+    ) -> Margins:
+        """Margin per group, dearest first, and over everything."""
+        async with self._reading() as session:
+            return await read_margins(session, wanted, _once(by), zone, limit=limit, cursor=cursor)
+
+    async def request_margins(
+        self, wanted: UsageFilter, *, limit: int, cursor: str | None = None
+    ) -> RequestMargins:
+        """Margin of each request, newest first."""
+        async with self._reading() as session:
+            return await read_request_margins(session, wanted, limit=limit, cursor=cursor)
+
+    async def active_users(self, wanted: UsageFilter, *, zone: ZoneInfo = UTC_ZONE) -> list[MonthOfUsers]:
+        """For each month, how many users were active and what one cost."""
+        async with self._reading() as session:
+            return await read_active_users(session, wanted, zone)
+
+    async def savings(self, wanted: UsageFilter, prices: Mapping[str, Price]) -> Savings:
+        """What providers' caches saved. `prices` are those in force, by their version."""
+        async with self._reading() as session:
+            return await read_savings(session, wanted, prices)
+
+    async def forecast(self, wanted: UsageFilter, month: Span, *, zone: ZoneInfo) -> Forecast:
+        """What the month will have cost; its span replaces the filter's."""
+        now = self.now()
+        ends = min(now, month.ends * SECOND)
+        today = day_of(zone, now / SECOND)
+        past = list(reversed(_days(zone, today.starts - 1, HISTORY_DAYS)))
+        coming = (
+            _until(zone, max(today.starts, month.starts), month.ends) if now < month.ends * SECOND else []
         )
+        async with self._reading() as session:
+            in_month = replace(wanted, start=month.starts * SECOND, end=max(ends, month.starts * SECOND + 1))
+            spent = (await read_sums(session, in_month, (), zone, limit=1, cursor=None)).total.cost_nano
+            if not coming:
+                return forecast(month=month.id, zone=zone.key, spent=spent, history=[], coming=[], now=now)
+            window = replace(wanted, start=past[0].starts, end=past[-1].ends)
+            costs = await read_sums(
+                session, window, (Dimension.DAY,), zone, limit=HISTORY_DAYS + 1, cursor=None
+            )
+            oldest = replace(wanted, start=None, end=None)
+            first = (
+                await session.execute(select(func.min(usage_records.c.at)).where(*conditions(oldest)))
+            ).scalar()
+        by_day = {group.group["day"]: group.cost_nano for group in costs.groups}
+        # The day on which usage began is no whole day, and those before it say nothing.
+        history = [
+            (day, by_day.get(day.name, 0)) for day in past if first is not None and day.starts >= first
+        ]
+        return forecast(month=month.id, zone=zone.key, spent=spent, history=history, coming=coming, now=now)
 
 
-_DIMENSIONS: dict[Dimension, ColumnElement[Any]] = {
-    Dimension.TEAM: _t.team_id,
-    Dimension.KEY: _t.key_id,
-    Dimension.MODEL: _t.model,
-    Dimension.PROVIDER: _t.provider,
-    Dimension.DAY: _t.at // literal_column(str(_NANO_PER_DAY), BigInteger),
-}
-
-_SUMMED: tuple[Column[Any], ...] = (
-    _t.input_tokens,
-    _t.output_tokens,
-    _t.cache_read_tokens,
-    _t.cache_write_tokens,
-    _t.reasoning_tokens,
-    _t.cost_nano,
-)
+def _once(by: Sequence[By]) -> tuple[By, ...]:
+    return tuple(dict.fromkeys(by))
 
 
-def _halves(column: Column[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    return func.sum(column // _SPLIT), func.sum(column % _SPLIT)
+def _days(zone: ZoneInfo, last: int, count: int) -> list[Day]:
+    """So many days, newest first; the first of them holds `last`, in unix seconds."""
+    found: list[Day] = []
+    for _ in range(count):
+        span = day_of(zone, last)
+        found.append(_day(span))
+        last = span.starts - 1
+    return found
 
 
-def _totals() -> list[ColumnElement[Any]]:
-    sums: list[ColumnElement[Any]] = [func.count(), func.sum(case((_t.status >= 400, 1), else_=0))]
-    for column in _SUMMED:
-        sums += _halves(column)
-    return sums
+def _until(zone: ZoneInfo, start: int, end: int) -> list[Day]:
+    found: list[Day] = []
+    while start < end:
+        span = span_of(Period.DAY, zone, start)
+        found.append(_day(span))
+        start = span.ends
+    return found
 
 
-def _grouped(wanted: UsageFilter, by: Sequence[Dimension]) -> Select[Any]:
-    """Dearest group first: the low half's carry is added to the high half before they are compared."""
-    keys = [_DIMENSIONS[dimension] for dimension in by]
-    high, low = _halves(_t.cost_nano)
-    carried = high + low // literal_column(str(_SPLIT), BigInteger)
-    return (
-        select(*keys, *_totals())
-        .where(*_conditions(wanted))
-        .group_by(*keys)
-        .order_by(carried.desc(), (low % _SPLIT).desc(), *keys)
-    )
-
-
-def _conditions(wanted: UsageFilter) -> list[ColumnElement[bool]]:
-    conditions = [
-        column == value
-        for column, value in (
-            (_t.org_id, wanted.organisation),
-            (_t.team_id, wanted.team),
-            (_t.key_id, wanted.key),
-            (_t.model, wanted.model),
-            (_t.provider, wanted.provider),
-        )
-        if value is not None
-    ]
-    if wanted.status is not None:
-        conditions.append(_t.status.between(*wanted.status))
-    if wanted.start is not None:
-        conditions.append(_t.at >= wanted.start)
-    if wanted.end is not None:
-        conditions.append(_t.at < wanted.end)
-    return conditions
-
-
-def _newest(wanted: UsageFilter, cursor: str | None) -> Select[Any]:
-    conditions = _conditions(wanted)
-    if cursor is not None:
-        at, name = _uncursor(cursor)
-        conditions.append(and_(_t.at <= at, or_(_t.at < at, _t.id < name)))
-    return select(usage_records).where(*conditions).order_by(_t.at.desc(), _t.id.desc())
-
-
-def _place(row: Any) -> tuple[int, str]:
-    return row.at, row.id
-
-
-def _cursor(at: int, name: str) -> str:
-    return base64.urlsafe_b64encode(f"{at}:{name}".encode()).decode().rstrip("=")
-
-
-def _uncursor(cursor: str) -> tuple[int, str]:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        at, name = text.split(":", 1)
-        place = int(at), name
-    except (binascii.Error, UnicodeError, ValueError) as error:
-        raise InvalidField("cursor: expected the next_cursor of an earlier answer", param="cursor") from error
-    if not 0 <= place[0] < 1 << 63 or "\x00" in name:
-        raise InvalidField("cursor: expected the next_cursor of an earlier answer", param="cursor")
-    return place
-
-
-def _row(row: Any) -> UsageRow:
-    values = row._asdict()
-    for name in ("key", "team", "org", "user"):
-        values[name] = values.pop(f"{name}_id")
-    values["at"] = iso(values["at"])
-    values["cost_usd"] = usd(values["cost_nano"])
-    return UsageRow(**{name: values[name] for name in UsageRow.__struct_fields__})
-
-
-def _sum(by: Sequence[Dimension], row: Any) -> UsageSum:
-    group = {str(dimension): _label(dimension, row[n]) for n, dimension in enumerate(by)}
-    requests, errors, *halves = (int(value or 0) for value in row[len(by) :])
-    sums = [high * _SPLIT + low for high, low in zip(halves[::2], halves[1::2], strict=True)]
-    names = (column.name for column in _SUMMED)
-    return UsageSum(
-        group=group,
-        requests=requests,
-        errors=errors,
-        cost_usd=usd(sums[-1]),
-        **dict(zip(names, sums, strict=True)),
-    )
-
-
-def _label(dimension: Dimension, value: Any) -> str | None:
-    if dimension is Dimension.DAY:
-        return (_EPOCH + timedelta(days=int(value))).date().isoformat()
-    return value
-
-
-def iso(at: int) -> str:
-    """Unix ns as ISO 8601 in UTC, to the microsecond."""
-    return (_EPOCH + timedelta(microseconds=at // 1000)).isoformat().replace("+00:00", "Z")
+def _day(span: Span) -> Day:
+    weekday = date.fromisoformat(span.id).weekday()
+    return Day(name=span.id, weekday=weekday, starts=span.starts * SECOND, ends=span.ends * SECOND)

@@ -30,6 +30,7 @@ from gateway.http.admin.keys import KeyController
 from gateway.http.admin.organisations import OrganisationController
 from gateway.http.admin.provider_keys import OwnProviderKeyController, ProviderKeyController
 from gateway.http.admin.reconciliation import ReconciliationController
+from gateway.http.admin.reports import ReportController
 from gateway.http.admin.teams import TeamController
 from gateway.http.admin.tiers import TierController
 from gateway.http.admin.usage import UsageController
@@ -126,6 +127,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
                     OwnProviderKeyController,
                     ReconciliationController,
                     UsageController,
+                    ReportController,
                     CreditController,
                     ConfigController,
                     InvitationController,

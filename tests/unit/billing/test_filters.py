@@ -3,7 +3,8 @@
 import pytest
 
 from billing.filters import dimensions, usage_filter
-from billing.reports import Dimension, UsageFilter
+from billing.reporting.dimensions import Dimension
+from billing.reporting.selection import UsageFilter
 from inference.ir.errors import InvalidField
 
 JANUARY = 1_767_225_600_000_000_000
@@ -74,5 +75,7 @@ def test_mistakes_name_the_field(given: dict[str, str], word: str) -> None:
 def test_dimensions() -> None:
     assert dimensions(None) == dimensions("") == ()
     assert dimensions("day, team,day") == (Dimension.DAY, Dimension.TEAM)
-    with pytest.raises(InvalidField, match=r"^group_by: .*team, key, model, provider, day.*'week'"):
+    with pytest.raises(
+        InvalidField, match=r"^group_by: .*organisation, team, user, key, .*tag:<name>.*'week'"
+    ):
         dimensions("week")

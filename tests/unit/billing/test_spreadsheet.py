@@ -6,7 +6,9 @@ import io
 import msgspec
 import pytest
 
-from billing.reports import Dimension, UsageRow, UsageSum
+from billing.reporting.dimensions import Dimension
+from billing.reporting.records import UsageRow
+from billing.reporting.sums import UsageSum
 from billing.spreadsheet import record_header, record_line, sum_header, sum_line
 
 
@@ -37,6 +39,15 @@ def _row(model: str | None) -> UsageRow:
         error=None,
         attempts=1,
         finish_reason="stop",
+        org=None,
+        user=None,
+        tier=None,
+        feature=None,
+        tags={"project": "atlas", "environment": "prod"},
+        account=None,
+        held_nano=0,
+        provider_cost_nano=0,
+        byok=False,
     )
 
 

@@ -12,6 +12,7 @@ import structlog
 from billing.journal import Journal
 from billing.meter import Meter
 from billing.usage import UsageRecord
+from gateway.cli.asking import Only
 from gateway.cli.usage import usage
 
 
@@ -91,7 +92,7 @@ def test_sums(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert usage(as_json=True, model="small") == 0
+    assert usage(only=Only(model="small"), as_json=True) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [record["id"] for record in answer["records"]] == ["r2", "r1"]
     assert answer["freshness"]["fresh"] is True
@@ -106,7 +107,7 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_mistake_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert usage(status="bad") == 1
+    assert usage(only=Only(status="bad")) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("aspendos usage: status: expected")

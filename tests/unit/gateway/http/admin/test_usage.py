@@ -37,7 +37,9 @@ def _client(reports: UsageReports, plane: Plane, caller: Caller = OPERATOR) -> A
         [UsageController],
         dependencies={
             "usage": Provide(lambda: reports, sync_to_thread=False),
+            "organisations": Provide(lambda: plane.organisations, sync_to_thread=False),
             "teams": Provide(lambda: plane.teams, sync_to_thread=False),
+            "users": Provide(lambda: plane.users, sync_to_thread=False),
             "caller": Provide(lambda: caller, sync_to_thread=False),
         },
         exception_handlers={AspendosError: failed},
@@ -117,7 +119,10 @@ async def test_groups(client: AsyncClient) -> None:
     assert answer["total"]["errors"] == 1
     days = await _get(client, group_by="day,team", limit="1")
     assert days["groups"][0]["group"] == {"day": "2026-01-03", "team": "red"}
-    assert days["truncated"] is True
+    following = await _get(client, group_by="day,team", limit="10", cursor=days["next_cursor"])
+    assert len(following["groups"]) == 5
+    assert following["total"] == days["total"]
+    assert "next_cursor" not in following
 
 
 @pytest.mark.parametrize("way", [{"params": {"format": "csv"}}, {"headers": {"accept": "text/csv"}}])
