@@ -1,5 +1,6 @@
 """The `aspendos` command. Subcommands are loaded when they are asked for, so that each starts fast."""
 
+import os
 import sys
 
 from cyclopts import App
@@ -64,4 +65,11 @@ app.command("gateway.cli.env:env", name="env", help="List every setting and chec
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(app() or 0)
+    try:
+        status = app() or 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output, `head` perhaps, has had enough; the interpreter must not flush again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
