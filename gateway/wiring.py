@@ -1,6 +1,7 @@
 """Wiring: builds every object once and joins them. The only file that names concrete classes together."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import random
@@ -26,6 +27,7 @@ from gateway.call import request_ids
 from gateway.catalogue import LiveCatalogue
 from gateway.credit import Credit
 from gateway.credit_desk import CreditDesk
+from gateway.database.allotments import Allotments
 from gateway.database.audit import Audit
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
@@ -64,6 +66,7 @@ from inference.ir.errors import Unavailable
 from inference.key_check import KeyCheck
 from inference.transport import Transport
 from inference.worker_metrics import WorkerMetrics
+from policies.stores.allotted import AllottedStore, Habits
 from policies.stores.clock import steady
 from policies.stores.fallback import FallbackStore
 from policies.stores.link import Timing
@@ -74,6 +77,7 @@ _log = structlog.stdlib.get_logger("wiring")
 _MIGRATE_AGAIN_SECONDS = 2.0
 _LAST_DRAIN_SECONDS = 5.0
 _REDIS_SECONDS = 1.0
+_FLUSH_SECONDS = 1.0
 _QUIET_SECONDS = 3.0
 """Longer than another machine's drain takes: an account at rest for so long can be compared."""
 
@@ -101,6 +105,39 @@ def shared_store(settings: Settings) -> FallbackStore:
         processes=settings.processes or settings.workers,
         cap=settings.offline_credit,
     )
+
+
+def allotted_store(settings: Settings, database: Database, drain: Drain) -> AllottedStore:
+    """Counters of this process's own, each within a share that is drawn from the database."""
+    patience = min(_FLUSH_SECONDS, settings.hold_lease / 6)
+    return AllottedStore(
+        Allotments(database),
+        steady(time.time, time.monotonic),
+        names=lambda: secrets.token_hex(16),
+        flush=lambda: drain.flush(timeout=patience),
+        habits=Habits(lease=settings.hold_lease, tick=min(1.0, settings.hold_lease / 6)),
+    )
+
+
+def hot_balances(store: FallbackStore | AllottedStore | MemoryStore) -> RedisStore | MemoryStore:
+    """What the reconciler compares with the ledger. Shares are drawn from the ledger itself: there is nothing then."""
+    if isinstance(store, FallbackStore):
+        return store.redis
+    return store if isinstance(store, MemoryStore) else MemoryStore(steady(time.time, time.monotonic))
+
+
+def store_for(
+    settings: Settings, database: Database, drain: Drain
+) -> FallbackStore | AllottedStore | MemoryStore:
+    """Redis' where there is one, else shares of what the database says, else, for one process alone, its memory.
+
+    On PostgreSQL nobody here can know that no other process counts in the same database.
+    """
+    if settings.redis_url:
+        return shared_store(settings)
+    if database.is_postgres or settings.workers > 1 or (settings.processes or 1) > 1:
+        return allotted_store(settings, database, drain)
+    return MemoryStore(steady(time.time, time.monotonic))
 
 
 class Gateway:
@@ -177,9 +214,7 @@ class Gateway:
             lambda: self.catalogue.catalog.providers,
             alarmed=lambda provider: self.metrics.usage_drift.labels(provider).inc(),
         )
-        self.store = (
-            shared_store(settings) if settings.redis_url else MemoryStore(steady(time.time, time.monotonic))
-        )
+        self.store = store_for(settings, self.database, self.drain)
         self.ledger = Ledger(self.database.engine)
         shared = self.store.redis if isinstance(self.store, FallbackStore) else None
         self.credit = Credit(self.ledger, self.drain, self.store, shared=shared)
@@ -197,7 +232,7 @@ class Gateway:
         self.invoices = build_invoices(settings, self.database.engine)
         self.reconciler = Reconciler(
             self.credit,
-            self.store.redis if isinstance(self.store, FallbackStore) else self.store,
+            hot_balances(self.store),
             Counters(
                 repaired=self.metrics.credit_repaired,
                 unsound=self.metrics.ledger_unsound,
@@ -280,6 +315,10 @@ class Gateway:
                 await self.store.redis.link.ready(_REDIS_SECONDS)
             except Unavailable as error:
                 _log.error("limits are counted by this process alone", reason=error.message)
+        if isinstance(self.store, AllottedStore):
+            with contextlib.suppress(Unavailable):  # logged where it was raised, and tried again when needed
+                await self.store.tick()
+            self._tasks.append(spawn(self.store.run(), name="store"))
         self._tasks.append(spawn(self.credit.run(), name="credit"))
         self._tasks.append(spawn(self.reconciler.run(), name="reconciler"))
         self._tasks.append(spawn(self.treasury.run(), name="treasury"))
@@ -309,6 +348,9 @@ class Gateway:
             await desk.close()
         self.journal.close()
         await self.drain.flush(timeout=_LAST_DRAIN_SECONDS)
+        if isinstance(self.store, AllottedStore):
+            with contextlib.suppress(Unavailable):  # then its lease ends it
+                await self.store.leave()
         await self.own_keys.stop()
         await self.keyring.stop()
         await self.database.close()

@@ -9,9 +9,10 @@ from billing.budgets import tables as budget_tables
 from billing.invoices import tables as invoice_tables
 from billing.ledger import tables as ledger_tables
 from billing.processors import tables as payment_tables
-from gateway.database import provider_key_rows, session_tables, tables, tier_terms
+from gateway.database import allotment_rows, provider_key_rows, session_tables, tables, tier_terms
 
 METADATA: tuple[MetaData, ...] = (tables.metadata, billing_tables.metadata)
+assert allotment_rows.Base.metadata is tables.metadata  # importing them is what registers them
 assert budget_tables.metadata is billing_tables.metadata  # importing them is what registers them
 assert invoice_tables.metadata is billing_tables.metadata  # importing them is what registers them
 assert ledger_tables.metadata is billing_tables.metadata  # importing them is what registers them
