@@ -28,8 +28,9 @@ def _challenge(error: Unauthenticated) -> bytes:
     """How to prove oneself (RFC 6750 §3); of something sent and refused, why, in characters a header may hold."""
     if isinstance(error, MissingKey):
         return b'Bearer realm="aspendos"'
-    why = error.message.encode("ascii", "replace").replace(b"\\", b"/").replace(b'"', b"'")
-    return b'Bearer realm="aspendos", error="invalid_token", error_description="' + why + b'"'
+    said = error.message.replace("\\", "/").replace('"', "'")
+    why = "".join(letter if " " <= letter <= "~" else "?" for letter in said)
+    return f'Bearer realm="aspendos", error="invalid_token", error_description="{why}"'.encode()
 
 
 def respond_error(edge: Edge, error: AspendosError, request_id: str, extra: Sequence[Header] = ()) -> None:
