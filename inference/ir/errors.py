@@ -111,7 +111,7 @@ class PaymentRequired(ClientError):
 
     status = 402
     type = "insufficient_quota"
-    default_code = "insufficient_quota"
+    default_code = "insufficient_credits"
 
 
 class Forbidden(ClientError):
