@@ -1,6 +1,6 @@
 """The watch over workers' counters: from idle moment to idle moment, and an alarm that is heard."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -68,8 +68,10 @@ class World:
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path) -> World:
-    return World(database, tmp_path)
+def world(database: Database, tmp_path: Path) -> Iterator[World]:
+    made = World(database, tmp_path)
+    yield made
+    made.books.journal.close()
 
 
 async def test_nothing_is_said_before_the_second_look(world: World) -> None:
