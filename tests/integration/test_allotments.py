@@ -1,10 +1,17 @@
 """Shares of one database: on SQLite and PostgreSQL, between processes that die, and of `aspendos serve --workers 2`."""
 
 import asyncio
+import os
 import secrets
+import signal
+import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
+import httpx
 import pytest
 
 from billing.ledger.accounts import Reason
@@ -14,6 +21,7 @@ from gateway.database.engine import Database
 from policies.stores.allotted import AllottedStore, Habits
 from policies.stores.clock import steady
 from policies.stores.step import Cold, Quota, Refused, Rules, Slot, Ticket, Unit, Window
+from tests.harness import ROOT, GatewayProcess, UpstreamThread, VirtualKey, catalogue
 
 OWNER = "team_0123456789abcdef"
 ACCOUNT = f"acct_{OWNER}"
@@ -229,3 +237,175 @@ async def test_what_a_living_process_spent_of_a_quota_counts_for_all(database: D
     await one.leave()
     assert isinstance(await ask(other, rules, 51), Refused)
     assert isinstance(await ask(other, rules, 50), Ticket)
+
+
+HOLDING = textwrap.dedent(
+    """
+    import asyncio, secrets, sys, time
+    from gateway.database.allotments import Allotments
+    from gateway.database.engine import Database
+    from policies.stores.allotted import AllottedStore, Habits
+    from policies.stores.clock import steady
+    from policies.stores.step import Rules, Slot, Ticket
+
+    RULES = Rules(slots=(Slot("s:team", 1_000),), account="acct_team_0123456789abcdef")
+
+    async def hold(store):
+        while True:
+            if isinstance(await store.admit(secrets.token_hex(8), RULES, tokens=0, amount=100), Ticket):
+                print("held", flush=True)
+            else:
+                await asyncio.sleep(0.05)
+
+    async def main():
+        async def flush():
+            return True
+
+        store = AllottedStore(
+            Allotments(Database(sys.argv[1])),
+            steady(time.time, time.monotonic),
+            names=lambda: secrets.token_hex(8),
+            flush=flush,
+            habits=Habits(lease=4.0, tick=0.2, recheck=0.05),
+        )
+        await asyncio.gather(store.run(), *(hold(store) for _ in range(10)))
+
+    asyncio.run(main())
+    """
+)
+
+
+async def test_real_processes_hold_exactly_the_balance_and_take_over_from_one_killed(
+    postgres_database_url: str,
+) -> None:
+    """4 processes of 10 tasks each, and a balance for exactly 50 requests."""
+    database = Database(postgres_database_url)
+    await database.migrate()
+    await funded(database, 5_000)
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", HOLDING, postgres_database_url, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    held = [0] * 4
+
+    async def count(number: int) -> None:
+        lines = processes[number].stdout
+        assert lines is not None
+        while await lines.readline():
+            held[number] += 1
+
+    async def until(total: int, *among: int) -> None:
+        async with asyncio.timeout(60):
+            while sum(held[number] for number in among) != total:
+                assert sum(held[number] for number in among) < total
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(1.0)  # and no more
+        assert sum(held[number] for number in among) == total
+
+    try:
+        async with asyncio.TaskGroup() as reading:
+            for number in range(4):
+                reading.create_task(count(number))
+            await until(50, 0, 1, 2, 3)
+            os.kill(processes[0].pid, signal.SIGKILL)
+            await until(50, 1, 2, 3)
+            for process in processes[1:]:
+                process.kill()
+    finally:
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        await database.close()
+
+
+class Asking:
+    """Clients of one gateway, each request on a connection of its own, so that all workers are asked."""
+
+    def __init__(self, site: GatewayProcess, pool: ThreadPoolExecutor) -> None:
+        self._site = site
+        self._pool = pool
+
+    def team(self, *, tier: str | None = None, nano: int | None = None) -> VirtualKey:
+        """A key of a new team."""
+        key = self._site.new_key()
+        changed = self._site.admin.patch(f"{self._site.url}/admin/v1/teams/{key.team}", json={"tier": tier})
+        assert changed.status_code == 200, changed.text
+        if nano is not None:
+            path = f"{self._site.url}/admin/v1/credits/{key.team}"
+            assert self._site.admin.put(path, json={}).status_code == 200
+            grant = {"amount_nano": nano, "reference": secrets.token_hex(8)}
+            assert self._site.admin.post(f"{path}/grants", json=grant).status_code == 201
+        time.sleep(1.5)  # until every worker has read of it
+        return key
+
+    def held(self, key: VirtualKey) -> int:
+        """What the books say its team's open requests hold, once they say that there are some."""
+        found: list[int] = []
+
+        def known() -> bool:
+            answer = self._site.admin.get(f"{self._site.url}/admin/v1/credits/{key.team}")
+            found.append(int(answer.json()["held_nano"]))
+            return found[-1] > 0
+
+        self._site.wait_until(known, seconds=20)
+        return found[-1]
+
+    def ask(self, key: VirtualKey, model: str, times: int) -> list[Future[int]]:
+        """So many at once; what comes of each is its status."""
+        return [self._pool.submit(self._one, key, model) for _ in range(times)]
+
+    def _one(self, key: VirtualKey, model: str) -> int:
+        body = {"model": model, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 100}
+        headers = {**key.bearer, "connection": "close"}
+        try:
+            answer = self._site.http.post(
+                f"{self._site.base_url}/chat/completions", json=body, headers=headers
+            )
+        except httpx.TransportError:
+            return 0  # the gateway was killed
+        return answer.status_code
+
+
+@pytest.fixture
+def asking(upstream: UpstreamThread, tmp_path: Path) -> Iterator[Asking]:
+    """`aspendos serve --workers 2` with SQLite and no Redis."""
+    given = catalogue(upstream.base_url)
+    given["models"]["slow"]["max_output"] = 100  # it answers after 30 s
+    given["tiers"] = {"twenty": {"requests": {"minute": 20}}}
+    with (
+        ThreadPoolExecutor(80) as pool,
+        GatewayProcess(tmp_path, given, arguments=("--workers", "2")) as site,
+    ):
+        site.http = httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None))
+        yield Asking(site, pool)
+        site.kill9()
+
+
+def test_two_workers_let_in_a_limit_once(asking: Asking) -> None:
+    key = asking.team(tier="twenty")
+    got = [each.result() for each in asking.ask(key, "free", 40)]
+    for _ in range(3):  # what one worker had drawn ahead and does not use comes back within its tick
+        assert set(got) <= {200, 429}
+        assert got.count(200) <= 20
+        time.sleep(1.5)
+        got += [each.result() for each in asking.ask(key, "free", 5)]
+    assert got.count(200) == 20
+
+
+def test_two_workers_hold_a_balance_once(asking: Asking) -> None:
+    """Ten requests under way are all that it covers."""
+    other = asking.team(nano=10**9)
+    asking.ask(other, "slow", 1)
+    most = asking.held(other)
+    key = asking.team(nano=10 * most)
+    requests = asking.ask(key, "slow", 20)
+    for _ in range(3):
+        time.sleep(1.5)
+        requests += asking.ask(key, "slow", 8)
+    time.sleep(1.5)
+    refused = [each.result() for each in requests if each.done()]
+    assert refused == [402] * (len(requests) - 10)
+    assert asking.held(key) == 10 * most
