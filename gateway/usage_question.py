@@ -109,7 +109,7 @@ async def with_names(sums: UsageSums, database: Database) -> tuple[list[Showback
             column, name = _NAMES[dimension]
             for some in _slices(sorted(ids)):
                 rows = await session.execute(select(column, name).where(column.in_(some)))
-                names |= {(dimension, found): text for found, text in rows.tuples()}
+                names |= {(dimension, found): text for found, text in rows.all()}
     return [showback(row, sums.total, names) for row in sums.groups], showback(sums.total, sums.total, {})
 
 

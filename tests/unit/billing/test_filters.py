@@ -1,9 +1,11 @@
 """Text to filter, and a clear answer to what is no filter."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from billing.filters import dimensions, usage_filter
-from billing.reporting.dimensions import Dimension
+from billing.reporting.dimensions import Dimension, Tag
 from billing.reporting.selection import UsageFilter
 from inference.ir.errors import InvalidField
 
@@ -50,6 +52,10 @@ def test_moments(text: str, expected: int) -> None:
 @pytest.mark.parametrize(
     ("given", "word"),
     [
+        ({"month": "2026-1"}, "month"),
+        ({"month": "0001-01"}, "month"),
+        ({"month": "2026-01", "to": "2026-02-01"}, "month"),
+        ({"user": "a\udc80"}, "user"),
         ({"tema": "x"}, "tema"),
         ({"team": "a\x00b"}, "team"),
         ({"status": "bad"}, "status"),
@@ -79,3 +85,29 @@ def test_dimensions() -> None:
         InvalidField, match=r"^group_by: .*organisation, team, user, key, .*tag:<name>.*'week'"
     ):
         dimensions("week")
+
+
+def test_tags() -> None:
+    assert usage_filter({}, tags=["project=a=b", "p.q-r_s= x"]).tags == (
+        ("project", "a=b"),
+        ("p.q-r_s", " x"),
+    )
+    assert dimensions("tag:project,team") == (Tag("project"), Dimension.TEAM)
+    for bad in (["project"], ["a b=c"], ["'=c"], ["=c"], ["a=\x00"], [f"t{n}=x" for n in range(17)]):
+        with pytest.raises(InvalidField, match=r"^tag: ") as caught:
+            usage_filter({}, tags=bad)
+        assert caught.value.param == "tag"
+    for bad in ("tag:", "tag:a'b", 'tag:a"b', "tag:" + "x" * 65):
+        with pytest.raises(InvalidField, match=r"^group_by: "):
+            dimensions(bad)
+
+
+def test_dates_and_months_are_of_the_zone() -> None:
+    istanbul = ZoneInfo("Europe/Istanbul")
+    expected = UsageFilter(start=JANUARY - 3 * HOUR, end=JANUARY + (31 * 24 - 3) * HOUR)
+    assert usage_filter({"month": "2026-01"}, zone=istanbul) == expected
+    assert usage_filter({"from": "2026-01-01", "to": "2026-02-01"}, zone=istanbul) == expected
+    assert usage_filter({"from": "2026-01-01T00:00Z"}, zone=istanbul).start == JANUARY
+    berlin = usage_filter({"month": "2026-03"}, zone=ZoneInfo("Europe/Berlin"))
+    assert berlin.start is not None and berlin.end is not None
+    assert berlin.end - berlin.start == (31 * 24 - 1) * HOUR, "an hour is skipped"

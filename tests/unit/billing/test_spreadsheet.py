@@ -6,10 +6,11 @@ import io
 import msgspec
 import pytest
 
-from billing.reporting.dimensions import Dimension
+from billing.reporting.dimensions import Dimension, Tag
+from billing.reporting.margin import Margin
 from billing.reporting.records import UsageRow
-from billing.reporting.sums import UsageSum
-from billing.spreadsheet import record_header, record_line, sum_header, sum_line
+from billing.reporting.sums import UsageSum, showback
+from billing.spreadsheet import group_header, group_line, record_header, record_line, sum_header, sum_line
 
 
 def _row(model: str | None) -> UsageRow:
@@ -85,3 +86,33 @@ def test_a_group() -> None:
     row = _read(sum_header(by) + sum_line(by, group))
     assert list(row)[:4] == ["day", "team", "requests", "errors"]
     assert (row["day"], row["team"], row["cost_usd"]) == ("2026-01-01", "t", "0.000000008")
+
+
+def test_a_tag_and_a_name_are_no_formulas_either_and_a_loss_stays_a_figure() -> None:
+    figures = dict.fromkeys(
+        ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), 1
+    )
+    group = UsageSum(
+        group={"team": "team_1", "tag:p": "=1"},
+        reasoning_tokens=0,
+        cost_nano=5,
+        cost_usd="0.000000005",
+        **figures,
+    )
+    line = showback(group, group, {("team", "team_1"): "@SUM(A1)"})
+    by = (Dimension.TEAM, Tag("p"))
+    row = _read(group_header(by, type(line)) + group_line(by, line))
+    assert (row["team"], row["team_name"], row["tag:p"]) == ("team_1", "'@SUM(A1)", "'=1")
+    loss = Margin(
+        group={"team": "-1"},
+        requests=1,
+        own_key_requests=0,
+        cost_nano=0,
+        provider_cost_nano=5,
+        margin_nano=-5,
+        margin_usd="-0.000000005",
+        margin_per_request_nano=-5,
+        margin_bp=None,
+    )
+    row = _read(group_header(by[:1], Margin) + group_line(by[:1], loss))
+    assert (row["team"], row["margin_nano"], row["margin_usd"]) == ("'-1", "-5", "-0.000000005")

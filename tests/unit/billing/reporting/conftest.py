@@ -19,7 +19,7 @@ def put(database: Database) -> Put:
     """Replace all records by these; what is not said does not matter."""
 
     async def put_all(records: list[dict[str, Any]]) -> None:
-        common = {"at": 0, "route": "chat", "duration_us": 1, "overhead_us": 1, "status": 200}
+        common: dict[str, Any] = {"at": 0, "route": "chat", "duration_us": 1, "overhead_us": 1, "status": 200}
         rows = [
             msgspec.structs.asdict(UsageRecord(**{**common, "id": f"r{n}", **fields}))
             for n, fields in enumerate(records)
