@@ -7,14 +7,16 @@ takes an identifier once. Refuses hours that have not ended, and those the proce
 
 from collections.abc import Callable
 
+import structlog
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.processors.processor import MeterReport, Processor
+from billing.processors.processor import MeterReport, Processor, ProcessorRefused
 from billing.processors.subscribers import Held
 from billing.processors.tables import payment_customers, payment_meter_reports
 from billing.tables import usage_records
 
+_log = structlog.stdlib.get_logger("payments")
 HOUR = 3600
 SETTLE = 600
 """Seconds after an hour's end before it is reported first: most of it has been drained by then."""
@@ -39,7 +41,7 @@ class Metering:
     async def step(self, held: Held, *, hours: int = _OLDEST) -> int:
         """Write down what is new of the last `hours`, then send what is not sent; how many were sent.
 
-        Raises ProcessorAway or ProcessorRefused; what was not sent then is sent by a later step.
+        Raises ProcessorAway; what was not sent then, or was refused, is sent by a later step.
         """
         last = (int(self._clock()) - SETTLE) // HOUR
         first = last - min(hours, _OLDEST)
@@ -89,6 +91,7 @@ class Metering:
         )
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query)).all()
+        sent = 0
         for org_id, hour, position, value, customer in rows:
             report = MeterReport(
                 identifier=f"aspendos:{org_id}:{hour}:{position}",
@@ -96,9 +99,17 @@ class Metering:
                 value=value,
                 at=hour * HOUR + HOUR - 1,
             )
-            await self._processor.report(report)
+            try:
+                await self._processor.report(report)
+            except ProcessorRefused as error:
+                # One that is refused must not hold back the others; it is tried again with them.
+                _log.error(
+                    "a report of usage was refused", organisation=org_id, hour=hour, reason=error.message
+                )
+                continue
+            sent += 1
             mine = (_r.processor == self._processor.name) & (_r.org_id == org_id)
-            sent = update(payment_meter_reports).where(mine, _r.hour == hour, _r.position == position)
+            change = update(payment_meter_reports).where(mine, _r.hour == hour, _r.position == position)
             async with self._writer.begin() as connection:
-                await connection.execute(sent.values(sent=True))
-        return len(rows)
+                await connection.execute(change.values(sent=True))
+        return sent

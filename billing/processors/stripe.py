@@ -136,6 +136,8 @@ class StripeProcessor:
                 {
                     "items": [{"id": item, "price": self._price(client, plan)}],
                     "proration_behavior": "always_invoice",
+                    # Nothing changes unless it is paid: else a card without money would buy a grace of the new tier.
+                    "payment_behavior": "error_if_incomplete",
                     "cancel_at_period_end": False,
                 },
                 {"idempotency_key": key},
@@ -240,7 +242,7 @@ class StripeProcessor:
                     {"idempotency_key": usage.identifier},
                 )
             except self._sdk.InvalidRequestError as error:
-                if error.code != "duplicate_meter_event":
+                if not _told_before(error, usage.identifier):
                     raise
 
         await self._ask(ask)
@@ -383,6 +385,14 @@ class StripeProcessor:
                 ) from error
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _told_before(error: "stripe.InvalidRequestError", identifier: str) -> bool:
+    """Whether Stripe refuses a meter event because it has it. It gives that refusal no code, so its words decide."""
+    said = error.user_message or ""
+    return error.code == "duplicate_meter_event" or (
+        error.code is None and said.startswith(f"An event already exists with identifier {identifier}")
+    )
 
 
 def _first_item(subscription: "stripe.Subscription") -> str:

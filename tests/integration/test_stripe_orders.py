@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.ledger.ledger import Ledger
+from billing.processors.processor import Declined
 from billing.processors.worker import PaymentWorker
 from gateway.database.engine import Database
 from tests.payments_world import BACK, BASIC, CREDIT, ORG, PACK, PRO, World
@@ -66,7 +68,8 @@ class Life:
 
     async def up(self) -> None:
         if self.live is not None:
-            await self.world.processor.change(self.live["id"], PRO, key=f"up-{self.turn}")
+            with suppress(Declined):
+                await self.world.processor.change(self.live["id"], PRO, key=f"up-{self.turn}")
 
     async def down(self) -> None:
         if self.live is not None:

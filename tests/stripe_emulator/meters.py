@@ -49,9 +49,8 @@ class Meters:
             raise invalid("The payload's value is not a number.", code="meter_event_invalid_value")
         identifier = p.get("identifier") or self.store.new_id("id")
         if identifier in self.taken:
-            raise invalid(
-                f"An event already exists with identifier {identifier}.", code="duplicate_meter_event"
-            )
+            # Without a code: so it is observed to answer.
+            raise invalid(f"An event already exists with identifier {identifier}.")
         made: Fields = {
             "object": "billing.meter_event",
             "created": self.store.now,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.stripe_emulator.cards import Cards
+from tests.stripe_emulator.cards import CARDS, Cards
 from tests.stripe_emulator.store import Fields, Store
 from tests.stripe_emulator.strict import Refused, invalid
 
@@ -222,6 +222,8 @@ class Subscriptions:
                 404, "invalid_request_error", f"No such subscription: '{id_}'", code="resource_missing"
             )
         if "items" in p:
+            if p.get("payment_behavior") == "error_if_incomplete":
+                self._payable(subscription, p["items"])
             lines = self._swap(subscription, p["items"])
             behaviour = p.get("proration_behavior", "create_prorations")
             if behaviour == "always_invoice":
@@ -237,6 +239,17 @@ class Subscriptions:
         subscription["metadata"] = {**subscription["metadata"], **p.get("metadata", {})}
         self.store.emit("customer.subscription.updated", self.shown(subscription))
         return subscription
+
+    def _payable(self, subscription: Fields, items: list[Fields]) -> None:
+        """Raises Refused 402, nothing being changed, when the card would not pay what the change costs."""
+        customer = self.store.objects[subscription["customer"]]
+        lines = self._swap(subscription, items, really=False)
+        method = (
+            subscription["default_payment_method"] or customer["invoice_settings"]["default_payment_method"]
+        )
+        trouble = CARDS[self.cards.cards[method]]
+        if trouble is not None and sum(line["amount"] for line in lines) + customer["balance"] > 0:
+            raise Refused(402, "card_error", trouble[2], code=trouble[0], decline_code=trouble[1])
 
     def _swap(self, subscription: Fields, items: list[Fields], *, really: bool = True) -> list[Fields]:
         """The prorations of changing prices now: unused time of the old back, remaining time of the new."""

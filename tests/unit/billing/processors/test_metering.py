@@ -76,3 +76,20 @@ async def test_a_lost_answer_is_repeated_with_the_same_identifier(small_world: W
     world.stripe.remembered.clear()
     assert await meter(world).step(world.held) == 1
     assert world.stripe.meters.sum(customer) == 7
+
+
+async def test_a_refused_report_holds_back_no_other(small_world: World) -> None:
+    world = small_world
+    customer, other = await world.customer(), "org_00000000000000bb"
+    await world.customer(other)
+    metering = meter(world)
+    await use(world, "a", start(world), 7_000)
+    await use(world, "b", start(world), 9_000, other)
+    for row in world.stripe.store.all("billing.meter"):
+        row["customer_mapping"]["event_payload_key"] = "elsewhere"
+    assert await metering.step(world.held) == 0
+    for row in world.stripe.store.all("billing.meter"):
+        row["customer_mapping"]["event_payload_key"] = "stripe_customer_id"
+    world.clock.now += 1
+    assert await metering.step(world.held) == 2
+    assert world.stripe.meters.sum(customer) == 7
