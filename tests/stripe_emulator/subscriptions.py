@@ -18,6 +18,8 @@ class Subscriptions:
         self.cards = cards
 
     def create(self, p: Fields) -> Fields:
+        if "customer" not in p:
+            raise invalid("Missing required param: customer.", code="parameter_missing", param="customer")
         customer = self.store.get("customer", p["customer"], param="customer")
         items = p.get("items")
         if not items:
