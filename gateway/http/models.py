@@ -1,9 +1,10 @@
 """GET /v1/models: the models this key may use now, in OpenAI's form with a few fields of ours."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, get
 from litestar.di import NamedDependency
+from litestar.params import PathParameter
 from msgspec import Struct
 
 from gateway.admission import Admission, may_use, unknown_model
@@ -79,7 +80,7 @@ class ModelController(Controller):
         admission: NamedDependency[Admission],
         catalogue: NamedDependency[LiveCatalogue],
         own_keys: NamedDependency[ProviderKeys],
-        model_id: str,
+        model_id: Annotated[str, PathParameter(description="The model's name, or an alias.")],
     ) -> ModelObject:
         principal = await _principal(request, admission)
         name = model_id.removeprefix("/")
