@@ -88,8 +88,11 @@ def completed(
     }
     for path, (operation, summary, body, streams) in _SURFACES.items():
         paths[path] = {"post": _operation(operation, summary, body, streams)}
-    for path in _SPREADSHEETS & paths.keys():
-        paths[path]["get"]["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    for item in paths.values():
+        parameters = item.get("get", {}).get("parameters", ())
+        if any(one.get("name") == "format" for one in parameters):
+            # Answered as CSV too; Litestar's own description knows one media type an answer.
+            item["get"]["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     for path, item in paths.items():
         for method, operation in item.items():
             if method in _METHODS:
@@ -108,8 +111,6 @@ def _permit(operation: dict[str, Any], permission: Permission | None) -> None:
     operation["description"] = "\n\n".join(filter(None, (operation.get("description", ""), text)))
 
 
-_SPREADSHEETS = frozenset({"/admin/v1/usage"})
-"""Answered as CSV too; Litestar's own description knows one media type an answer."""
 _METHODS = frozenset({"get", "post", "patch", "put", "delete"})
 
 

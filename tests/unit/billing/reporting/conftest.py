@@ -21,7 +21,7 @@ def put(database: Database) -> Put:
     async def put_all(records: list[dict[str, Any]]) -> None:
         common: dict[str, Any] = {"at": 0, "route": "chat", "duration_us": 1, "overhead_us": 1, "status": 200}
         rows = [
-            msgspec.structs.asdict(UsageRecord(**{**common, "id": f"r{n}", **fields}))
+            msgspec.structs.asdict(msgspec.convert({**common, "id": f"r{n}", **fields}, UsageRecord))
             for n, fields in enumerate(records)
         ]
         async with database.engine.begin() as connection:

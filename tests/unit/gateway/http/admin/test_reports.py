@@ -90,7 +90,7 @@ class World:
              "user_id": "user_r", "tags": {"project": "secret"}},
         ]  # fmt: skip
         rows = [
-            msgspec.structs.asdict(UsageRecord(**{**common, "id": f"r{n}", **fields}))
+            msgspec.structs.asdict(msgspec.convert({**common, "id": f"r{n}", **fields}, UsageRecord))
             for n, fields in enumerate(records)
         ]
         async with self.plane.database.engine.begin() as connection:
