@@ -15,12 +15,18 @@ LOGIC = 20  # statements; below that a file is declarations, and whoever uses th
 
 # Sources with logic that no test imports, and why that is right.
 TESTED: dict[str, str] = {
+    "billing/ledger/notes.py": "through the ledger: tests/unit/billing/ledger/test_ledger.py and test_amounts.py",
+    "billing/ledger/reading.py": "through the ledger: tests/unit/billing/ledger/test_ledger.py",
+    "gateway/database/alert_targets.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",
+    "gateway/database/budget_subjects.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",
+    "gateway/database/budgets.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",
     "gateway/edge/reader.py": "the receiving half of connection.py: tests/integration/test_raw_sockets.py",
     "gateway/http/models.py": "through a socket: tests/integration/test_models_route.py",
     "gateway/http/openapi.py": "against what is served: tests/integration/test_openapi.py",
     "gateway/pipeline.py": "whole, through sockets: tests/integration/test_lane_*.py and test_errors.py",
     "gateway/wiring.py": "it joins everything: every test that starts a gateway",
     "gateway/database/migrations/env.py": "alembic runs it: every database test migrates first",
+    "policies/stores/shares.py": "through the store: tests/unit/policies/stores/test_allotted.py",
     "inference/local/training/train.py": "needs torch; the model it makes is examined word for word over HTTP",
 }
 
