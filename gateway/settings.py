@@ -206,12 +206,12 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     "ASPENDOS_PROCESSES": (
         "processes",
         _count,
-        "gateway processes that share Redis; each keeps to its share of every limit while Redis is away (the workers)",
+        "gateway processes that count together; each keeps to its part of a limit while Redis is away (the workers)",
     ),
     "ASPENDOS_HOLD_LEASE": (
         "hold_lease",
         _seconds,
-        "seconds after which a silent process counts as dead: what it held in Redis is freed (60s)",
+        "seconds after which a silent process counts as dead: what it held is freed (60s)",
     ),
     "ASPENDOS_OFFLINE_CREDIT": (
         "offline_credit",
