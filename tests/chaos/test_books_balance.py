@@ -187,12 +187,13 @@ class Site:
         self._agree(one)
 
     def _agree(self, gateway: GatewayProcess) -> None:
-        """The store's balance is the ledger's."""
-        until = time.monotonic() + 20
+        """The store's balance is the ledger's: at once, or, where Redis lost what it knew, when it was reconciled.
+
+        What was told to Redis around its loss may be in the balance loaded anew too, as docs/limits.md says.
+        """
+        until = time.monotonic() + 30
         while True:
-            checked = gateway.admin.post(
-                f"{gateway.url}/admin/v1/credits/check", params={"repair": False}
-            ).json()
+            checked = gateway.admin.post(f"{gateway.url}/admin/v1/credits/check").json()
             assert checked["proof"]["faults"] == []
             wrong = [found for found in checked["findings"] if found["faults"] or found["difference_nano"]]
             if not wrong:
