@@ -13,7 +13,7 @@ import typing
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +21,7 @@ import typing_extensions
 from polar.v2026_10 import inputs, outputs
 
 from billing.processors.standard_webhooks import sign
+from tests.stripe_emulator.server import QuietServer
 
 Fields = dict[str, Any]
 MONTH = 30 * 86400
@@ -161,7 +162,7 @@ class PolarEmulator:
 
             do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

@@ -20,7 +20,10 @@ from billing.processors.subscribers import Held, Subscribers, UnknownCustomer, t
 from inference.ir.errors import AspendosError
 
 _log = structlog.stdlib.get_logger("payments")
-_LEASE = 120
+_LEASE = 15
+"""Seconds after which another worker takes over from one that died."""
+
+_RENEWED = 5
 GRACE = 7 * 86400
 """Seconds a tier is kept while a renewal could not be collected."""
 
@@ -147,8 +150,32 @@ class PaymentWorker:
             _log.warning("the payments lease runs out by itself", error=type(error).__name__)
 
     async def _settle(self, work: Work) -> None:
-        state = await self._processor.state(work.subject)
+        state = await self._fetched(work)
         await self._apply(work, state)
+
+    async def _fetched(self, work: Work) -> State | None:
+        """What the subject is now; the lease is renewed while the processor takes its time to answer."""
+        failure: Exception | None = None
+        state: State | None = None
+        async with asyncio.TaskGroup() as tasks:
+            renewing = tasks.create_task(self._renew())
+            try:
+                state = await self._processor.state(work.subject)
+            except Exception as error:
+                # Kept until the group is left: it would wrap it in a group of its own.
+                failure = error
+            renewing.cancel()
+        if failure is not None:
+            raise failure
+        return state
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEWED)
+            try:
+                await self._inbox.lease(self._name, _LEASE)
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("the payments lease is not renewed", error=type(error).__name__)
 
     async def _apply(self, work: Work, state: State | None) -> None:
         async def settled(connection: AsyncConnection) -> None:

@@ -6,6 +6,7 @@ Refuses what Stripe refuses. What it does not emulate is a 404 that says so.
 import copy
 import json
 import re
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -32,6 +33,15 @@ EXPANDABLE = {
     "subscription": "subscription",
     "customer": "customer",
 }
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing of clients that are killed."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError):
+            super().handle_error(request, client_address)  # pyright: ignore[reportArgumentType]  # handed on
 
 
 class StripeEmulator:
@@ -84,7 +94,7 @@ class StripeEmulator:
 
             do_GET = do_POST = do_DELETE = _serve
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
