@@ -23,6 +23,8 @@ _TIMESTAMP = re.compile(r"\d{1,12}")
 
 def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: float) -> str:
     """The message's id, which every repetition of it has too. `headers` have lower-case names. Raises Forged."""
+    if not secrets:
+        raise Forged("no signing secret is set, so no webhook can be believed")
     id_, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if _ID.fullmatch(id_) is None or _TIMESTAMP.fullmatch(stamp) is None:
         raise Forged("no id or timestamp")
