@@ -129,7 +129,8 @@ def _margin(group: Group) -> Margin:
 
 
 def _request(row: UsageRow) -> RequestMargin:
-    margin = None if row.byok else row.cost_nano - row.provider_cost_nano
+    paid = row.provider_cost_nano or 0
+    margin = None if row.byok else row.cost_nano - paid
     return RequestMargin(
         id=row.id,
         at=row.at,
@@ -140,7 +141,7 @@ def _request(row: UsageRow) -> RequestMargin:
         status=row.status,
         own_key=row.byok,
         cost_nano=row.cost_nano,
-        provider_cost_nano=row.provider_cost_nano,
+        provider_cost_nano=paid,
         margin_nano=margin,
         margin_usd=None if margin is None else usd(margin),
     )

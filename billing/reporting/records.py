@@ -51,7 +51,7 @@ class UsageRow(Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     account: str | None
     held_nano: int
-    provider_cost_nano: int
+    provider_cost_nano: int | None
     byok: bool
 
 

@@ -93,8 +93,8 @@ class SavingsAnswer(Struct, frozen=True, kw_only=True):
     unpriced_cache_read_tokens: int
 
 
-def _opt(*query: str) -> dict[str, Any]:
-    return {"permission": Permission.USAGE_READ, "query": query}
+def _opt(*query: str, permission: Permission = Permission.USAGE_READ) -> dict[str, Any]:
+    return {"permission": permission, "query": query}
 
 
 def _either(kind: type[Struct]) -> dict[int, ResponseSpec]:
@@ -202,7 +202,7 @@ class ReportController(Controller):
         "/margin",
         summary="Price less what providers charge",
         operation_id="reportMargin",
-        opt=_opt(*_SPAN, "group_by", "limit", "cursor"),
+        opt=_opt(*_SPAN, "group_by", "limit", "cursor", permission=Permission.OPERATE),
         responses=_either(MarginAnswer),
     )
     async def margin(
@@ -219,7 +219,8 @@ class ReportController(Controller):
         cursor: Cursor = None,
         form: Form = None,
     ) -> Response[Any]:
-        """Of each request, or of groups. Requests with a tenant's own provider key have none."""
+        """Of each request, or of groups; the operator's own business. Requests with a tenant's own provider key
+        have none."""
         csv, freshness = wants_csv(request, form), await usage.refresh()
         wanted, by = in_month(question, usage.now()), question.by
         if by:

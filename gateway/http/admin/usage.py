@@ -9,6 +9,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
+from msgspec.structs import replace
 
 from billing.reporting.records import UsageRow
 from billing.reporting.selection import UsageFilter
@@ -26,6 +27,7 @@ from gateway.http.admin.question import (
     wants_csv,
 )
 from gateway.usage_question import UsageQuestion
+from policies.caller import Caller
 from policies.roles import Permission
 
 _MOST = 10_000
@@ -70,6 +72,7 @@ class UsageController(Controller):
         request: Request[Any, Any, Any],
         usage: NamedDependency[UsageReports],
         question: NamedDependency[UsageQuestion],
+        caller: NamedDependency[Caller],
         month: Annotated[Text, QueryParameter(description="Such as 2026-02; instead of from and to.")] = None,
         start: Annotated[Text, QueryParameter(name="from", description="ISO 8601.")] = None,
         end: Annotated[Text, QueryParameter(name="to", description="ISO 8601; itself excluded.")] = None,
@@ -105,16 +108,26 @@ class UsageController(Controller):
                 )
             )
         if csv and limit is None and cursor is None:
-            return await _streamed(usage, wanted, csv_headers("usage", freshness))
+            return await _streamed(usage, wanted, csv_headers("usage", freshness), caller)
         page = await usage.page(wanted, limit=limit or (_MOST if csv else _RECORDS), cursor=cursor)
+        records = _for(caller, page.records)
         if csv:
             headers = csv_headers("usage", freshness, page.next_cursor)
-            return csv_answer(_lines(page.records, first=True), headers)
-        return Response(UsageAnswer(freshness=freshness, records=page.records, next_cursor=page.next_cursor))
+            return csv_answer(_lines(records, first=True), headers)
+        return Response(UsageAnswer(freshness=freshness, records=records, next_cursor=page.next_cursor))
 
 
-async def _streamed(usage: UsageReports, wanted: UsageFilter, headers: dict[str, str]) -> Stream:
-    pages = usage.pages(wanted)
+def _for(caller: Caller, records: list[UsageRow]) -> list[UsageRow]:
+    """What a provider charges the operator is the operator's business."""
+    if caller.is_operator:
+        return records
+    return [replace(record, provider_cost_nano=None) for record in records]
+
+
+async def _streamed(
+    usage: UsageReports, wanted: UsageFilter, headers: dict[str, str], caller: Caller
+) -> Stream:
+    pages = (_for(caller, records) async for records in usage.pages(wanted))
     head = _lines(await anext(pages), first=True)  # read before the status goes out: it may fail
     return Stream(_following(head, pages), media_type="text/csv", headers=headers)
 

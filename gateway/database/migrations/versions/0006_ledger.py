@@ -33,6 +33,8 @@ def _usage() -> None:
         sa.Column("byok", sa.Boolean(), nullable=False, server_default=sa.false()),
     ):
         op.add_column("usage_records", column)
+    # Whatever was recorded before there were organisations was the default one's.
+    op.execute("UPDATE usage_records SET org_id = 'org_default'")
     for name in ("org_id", "user_id", "account"):
         op.create_index(f"ix_usage_records_{name}_at", "usage_records", [name, "at"])
 

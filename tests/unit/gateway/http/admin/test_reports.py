@@ -292,3 +292,13 @@ async def test_usage_by_day_and_dates_are_of_the_organisations_time_zone(world: 
         "2026-02-03": 10,
         "2026-02-04": 0,
     }
+
+
+async def test_what_providers_charge_is_the_operators_business(world: World) -> None:
+    async with world.client(world.viewer) as client:
+        told = (await client.get("/admin/v1/usage")).json()["records"]
+    assert told
+    assert {record["provider_cost_nano"] for record in told} == {None}
+    async with world.client(OPERATOR) as client:
+        known = (await client.get("/admin/v1/usage")).json()["records"]
+    assert any(record["provider_cost_nano"] for record in known)
