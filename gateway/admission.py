@@ -20,7 +20,7 @@ from gateway.routing.table import KeyFor, Route, RoutingTable
 from gateway.rule_book import RuleBook
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind, Model
-from inference.ir.errors import AspendosError, Internal, MissingKey, ModelNotFound, Unavailable
+from inference.ir.errors import AspendosError, Forbidden, Internal, MissingKey, ModelNotFound, Unavailable
 from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal
@@ -74,7 +74,7 @@ class OwnKeys(Protocol):
 class Admitted(Struct, frozen=True):
     """A request let in: where it goes, with whose keys, and the maximum output to send upstream if it had to be set.
 
-    `endless`: it pays, and nobody set an end to its answer, so a stream has to be metered as it goes.
+    `endless`: it pays, and nobody set an end to its answer.
     """
 
     route: Route
@@ -166,11 +166,18 @@ class Admission:
         if tier is not None or principal.features:
             require_model(tier, route.model, request.model, catalog.tiers)
             require_feature(tier, feature, catalog.tiers, granted=principal.features)
-        key_for = None
-        if tier is None or tier.byok:
-            key_for = self._own_keys.for_caller(
-                principal.org_id, principal.team_id, principal.user_id, route.model.name
-            )
+        key_for = self._own_keys.for_caller(
+            principal.org_id, principal.team_id, principal.user_id, route.model.name
+        )
+        if key_for is not None and tier is not None and not tier.byok:
+            if route.only_own(key_for):
+                raise Forbidden(
+                    f"The tier {tier.name!r} does not allow provider keys of one's own, and the one stored for "
+                    f"`{route.model.name}` may not fall back to the gateway's: nothing is billed in its stead. "
+                    "Delete or disable it under /admin/v1/provider-keys, or change the tier.",
+                    code="own_keys_not_in_tier",
+                )
+            key_for = None
         own_key = key_for is not None and route.only_own(key_for)
         if not own_key and not route.model.targets:
             raise switched_off(request.model)

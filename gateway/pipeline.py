@@ -169,7 +169,7 @@ class Pipeline:
     async def _stream(self, call: Call, answer: Answer, request: Request, *, endless: bool) -> None:
         """A streamed response: passed on as it arrives until either side ends."""
         tap = answer.deployment.wire.stream(request.options)
-        relay = Relay(call, answer, tap, self._settlement, self._settlement.purse(call) if endless else None)
+        relay = Relay(call, answer, tap, self._settlement, self._settlement.purse(call, endless=endless))
         call.edge.start(200, [*_EVENT_STREAM, *self._headers(call)])
         call.waiting()
         relay.start()

@@ -20,20 +20,29 @@ _STRIDE = 1024
 
 
 class Purse:
-    """The hold of one stream nobody set an end to: what it covers, and how it grows."""
+    """The hold of one stream: what it covers, and how it grows.
 
-    __slots__ = ("_meter", "_price", "_store", "_ticket")
+    `endless`: nobody set an end to the stream, so a margin is kept; where one was set, what is held covers it unless
+    the provider does not keep to it.
+    """
 
-    def __init__(self, ticket: Ticket, price: Price, store: Store, meter: Meter) -> None:
+    __slots__ = ("_margin", "_meter", "_price", "_store", "_ticket")
+
+    def __init__(self, ticket: Ticket, price: Price, store: Store, meter: Meter, *, endless: bool) -> None:
+        self._margin = output_cost(_STRIDE // 8, price) if endless else 0
         self._ticket = ticket
         self._price = price
         self._store = store
         self._meter = meter
 
     def covers(self, usage: Usage) -> bool:
-        """Whether what was delivered, and a stride's eighth more, is held."""
-        margin = output_cost(_STRIDE // 8, self._price)
-        return cost_nano(usage, self._price) + margin <= self._ticket.held
+        """Whether what was delivered, and the margin, is held."""
+        return cost_nano(usage, self._price) + self._margin <= self._ticket.held
+
+    @property
+    def held(self) -> int:
+        """Nano-USD."""
+        return self._ticket.held
 
     async def extend(self, usage: Usage) -> bool:
         """Hold enough for the next stride; False where the credit, or a budget, does not allow it."""
@@ -72,12 +81,12 @@ class Settlement:
         if ticket is not None and ticket.rules.account is not None and ticket.held:
             self._meter.hold(ticket.id, ticket.rules.account, ticket.held, self._clock_ns())
 
-    def purse(self, call: Call) -> Purse | None:
-        """The purse of a stream that has to be metered as it goes; None for one that pays nothing."""
+    def purse(self, call: Call, *, endless: bool) -> Purse | None:
+        """The purse by which a stream is metered as it goes; None for one that pays nothing."""
         ticket, model = call.ticket, call.model
         if ticket is None or model is None or not ticket.held:
             return None
-        return Purse(ticket, model.price, self._store, self._meter)
+        return Purse(ticket, model.price, self._store, self._meter, endless=endless)
 
     def settle(
         self,
@@ -87,10 +96,12 @@ class Settlement:
         status: int = 200,
         error: AspendosError | None = None,
         finish_reason: str | None = None,
+        at_most: int | None = None,
     ) -> int:
         """Record a call and return its cost in nano-USD; a call already settled is left as it is (0).
 
         A call that failed costs its caller nothing; one whose client hung up costs what was delivered to it.
+        `at_most` is all that may be charged: what was held for a stream that the gateway itself ended.
         """
         if call.settled:
             return 0
@@ -107,8 +118,10 @@ class Settlement:
             price = model.price
             charged = error is None or isinstance(error, ClientGone)
             cost = cost_nano(usage, price) if charged else 0
+            if at_most is not None:
+                cost = min(cost, at_most)
             paid = price if deployment is None or deployment.cost is None else deployment.cost
-            provider_cost = cost if charged and paid is price else cost_nano(usage, paid)
+            provider_cost = cost_nano(usage, paid)
         provider = deployment.provider.name if deployment is not None else None
         code = error.code if error is not None else None
         if principal is not None:

@@ -150,7 +150,7 @@ class Completions:
             options=asked.stream_options,
             hints=asked.aspendos is not UNSET,
             prompt=prompt,
-            max_output=16 if asked.max_tokens is None else asked.max_tokens,
+            max_output=16 if asked.max_tokens is None else _least(asked.max_tokens),
             answers=max(asked.n or 1, asked.best_of or 1) * _prompts(prompt),
             tags=_tags(asked.aspendos),
         )
@@ -187,7 +187,8 @@ class Embeddings:
 
 
 def _least(*limits: int | None) -> int | None:
-    given = [limit for limit in limits if limit is not None]
+    """The smallest limit given. Some servers take 0 or -1 for "no limit", so those count as none."""
+    given = [limit for limit in limits if limit is not None and limit > 0]
     return min(given) if given else None
 
 

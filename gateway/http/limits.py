@@ -46,6 +46,8 @@ def limit_headers(standings: Sequence[Standing]) -> list[Header]:
 def refused_headers(refused: Refused) -> list[Header]:
     """The same for a request that was refused."""
     found = limit_headers(refused.standings)
+    if refused.account is not None:
+        found.append((b"x-aspendos-credits-remaining", credits_text(refused.remaining).encode()))
     if refused.degraded is not None:
         found.append((_DEGRADED, refused.degraded.encode("latin-1", "replace")))
     return found
@@ -59,7 +61,6 @@ def limited(refused: Refused, tokens: int) -> AspendosError:
             f"{_capital(by.scope)} is reached: {by.limit} "
             f"{'is' if by.limit == 1 else 'are'} under way. Wait for one to end, or send fewer at a time.",
             code="too_many_parallel_requests",
-            retry_after=1.0,
         )
     if not isinstance(by, Window):
         raise TypeError("only windows and slots limit a rate")

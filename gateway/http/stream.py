@@ -66,12 +66,12 @@ class Relay:
             call.ttft_us = call.elapsed_us()
         try:
             out = tap.feed(chunk)
+            if tap.size > self._check_at and not tap.done and not self._afford(out):
+                return
             if out:
                 self._edge.write(out)
             if tap.done and not call.settled:
                 self._complete()
-            elif tap.size > self._check_at:
-                self._look_into(self._purse)
         except Exception as error:
             self.broke(error)
 
@@ -156,18 +156,18 @@ class Relay:
 
     # what it costs
 
-    def _look_into(self, purse: Purse | None) -> None:
-        """See whether what is held still covers the stream; if not, let the upstream wait until more is."""
-        if purse is None:
-            return
-        if purse.covers(self._delivered()):
+    def _afford(self, out: bytes) -> bool:
+        """Whether what is held still covers the stream with these bytes; if not, they and the upstream wait."""
+        purse = self._purse
+        if purse is None or purse.covers(self._delivered()):
             self._check_at = self._tap.size + _STRIDE_BYTES
-            return
+            return True
         self._check_at = inf
         self._answer.reply.pause()
-        spawn(self._extend(purse), name="extend hold")
+        spawn(self._extend(purse, out), name="extend hold")
+        return False
 
-    async def _extend(self, purse: Purse) -> None:
+    async def _extend(self, purse: Purse, out: bytes) -> None:
         try:
             more = await purse.extend(self._delivered())
         except Exception as error:
@@ -177,16 +177,18 @@ class Relay:
             return
         if more:
             self._check_at = self._tap.size + _STRIDE_BYTES
+            if out:
+                self._edge.write(out)
             self._answer.reply.resume()
         else:
-            self._run_dry()
+            self._run_dry(purse)
 
-    def _run_dry(self) -> None:
+    def _run_dry(self, purse: Purse) -> None:
         """Nothing is left to pay for more: end the stream as one whose maximum output is reached."""
         self._answer.abort()
         tap, usage = self._tap, self._delivered()
         tap.drop_tail()
-        cost = self._settlement.settle(self._call, usage, finish_reason="length")
+        cost = self._settlement.settle(self._call, usage, finish_reason="length", at_most=purse.held)
         report = None if tap.hide_usage else usage
         self._edge.write(closing_events(tap.sample, report) + comment(_DRY) + _bill(cost, usage) + _DONE)
         self._edge.finish()

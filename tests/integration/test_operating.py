@@ -160,7 +160,7 @@ def test_several_processes_are_one_gateway(provider: UpstreamThread, tmp_path: P
 def test_liveness_needs_nothing_and_readiness_names_its_dependencies(own: GatewayProcess) -> None:
     assert httpx.get(f"{own.url}/health/live").json() == {"status": "ok"}
     ready = httpx.get(f"{own.url}/health/ready").json()
-    assert set(ready["dependencies"]) == {"database", "keys", "journal", "catalogue"}
+    assert set(ready["dependencies"]) == {"database", "keys", "provider_keys", "journal", "catalogue"}
 
 
 def serve_fails(folder: Path, *arguments: str, **environment: str) -> str:

@@ -13,7 +13,7 @@ from gateway.catalogue import LiveCatalogue
 from gateway.database.keyring import Keyring
 from gateway.dialects.openai import Request
 from gateway.metrics import Metrics
-from gateway.routing.table import KeyFor, OwnKey, RoutingTable
+from gateway.routing.table import KeyFor, RoutingTable
 from gateway.rule_book import RuleBook
 from inference.ir.cards import Kind
 from inference.ir.errors import (
@@ -76,7 +76,7 @@ class Counting:
         self.caps_of_all = caps
         self.refusals: list[Cap] = []
         self.version = 1
-        self.keys: dict[str, OwnKey] = {}
+        self.keys: dict[str, Own] = {}
         self.calls = 0
         self.admission = Admission(
             cast(Keyring, None),  # the keyring has tests of its own
@@ -363,6 +363,9 @@ async def test_a_key_of_ones_own_is_not_paid_for_where_the_tier_allows_it(table:
     assert call.ticket is not None
     assert (call.ticket.held, call.ticket.rules.account) == (0, None)
     assert admitted.key_for is not None
+    with pytest.raises(Forbidden, match="nothing is billed in its stead"):
+        await counting.ask(holder("ownless", "acct_1"), "dear")
+    counting.keys["p"].fallback = True
     with pytest.raises(PaymentRequired):
         await counting.ask(holder("ownless", "acct_1"), "dear")
 

@@ -66,7 +66,7 @@ class Stage:
         self.relay = Relay(self.call, self.answer, self.tap, self.settlement)
         self.relay.start()
 
-    async def metered(self, balance: int, held: int) -> None:
+    async def metered(self, balance: int, held: int, *, endless: bool = True) -> None:
         """Begin anew, as a stream without an end that is paid from an account."""
         rules = Rules(account="acct_1")
         await self.store.load("acct_1", balance, epoch=await self.store.epoch("acct_1"))
@@ -74,7 +74,11 @@ class Stage:
         assert isinstance(ticket, Ticket)
         self.call.ticket = ticket
         self.relay = Relay(
-            self.call, self.answer, self.tap, self.settlement, self.settlement.purse(self.call)
+            self.call,
+            self.answer,
+            self.tap,
+            self.settlement,
+            self.settlement.purse(self.call, endless=endless),
         )
         self.relay.start()
 
@@ -339,3 +343,16 @@ async def test_an_upstream_that_breaks_costs_its_client_nothing() -> None:
     assert (stage.record.output_tokens, stage.record.cost_nano) == (3, 0)
     assert stage.record.provider_cost_nano > 0
     assert b"x-aspendos-cost: 0 " in stage.edge.text
+
+
+async def test_an_upstream_that_ignores_the_limit_is_stopped_where_the_credit_ends() -> None:
+    stage = Stage()
+    await stage.metered(balance=1_500_000, held=200_000, endless=False)
+    for _ in range(2000):
+        if stage.edge.finished:
+            break
+        stage.relay.data(WORDS * 40)
+        await settle_down()
+    assert stage.record.finish_reason == "length"
+    assert stage.record.cost_nano <= 1_500_000
+    assert (await stage.store.available("acct_1") or 0) >= 0
