@@ -6,7 +6,7 @@ Refuses to show or touch what is another organisation's.
 
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec import Struct
 from sqlalchemy import or_, select
@@ -188,6 +188,11 @@ class CreditDesk:
         if order.expires_at is not None and order.expires_at.tzinfo is None:
             raise InvalidField(
                 "expires_at: expected a time with its zone, such as 2026-12-31T00:00:00Z", param="expires_at"
+            )
+        if order.expires_at is not None and order.expires_at <= datetime.now(UTC):
+            raise InvalidField(
+                f"expires_at: expected a time to come; {order.expires_at.isoformat()} is past",
+                param="expires_at",
             )
 
         async def post(session: AsyncSession, account: str, reference: str) -> Posting:

@@ -30,6 +30,9 @@ _OTHERS_A_PASS = 200
 _RECLAIMED_A_TIME = 100
 _NS = 1_000_000_000
 
+_SWEEP_SECONDS = 5.0
+"""How soon expired credit cannot be spent any more, and abandoned holds are looked for."""
+
 _log = structlog.stdlib.get_logger("reconciler")
 
 
@@ -117,7 +120,7 @@ class _Sample(Struct, frozen=True):
 
 
 class Reconciler:
-    """Compares, reclaims and sweeps, every `interval` seconds and when asked.
+    """Sweeps and reclaims every few seconds, compares every `interval` seconds and when asked.
 
     `quiet`: for so many seconds an account must not have moved for a comparison to count; where machines share
     the store, longer than their drains take. `lost`: after so many seconds a hold is given back although no
@@ -133,7 +136,7 @@ class Reconciler:
         shared: SharedStore | None = None,
         interval: float = 60.0,
         quiet: float = 0.0,
-        lost: float = 900.0,
+        lost: float = 60.0,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._credit = credit
@@ -152,12 +155,16 @@ class Reconciler:
 
     async def run(self) -> None:
         """For ever; what cannot be reached is tried again at the next turn. Run it as one task."""
+        turns = 0
         while True:
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(min(self._interval, _SWEEP_SECONDS))
+            turns += 1
             try:
                 await self.sweep()
                 await self.reclaim()
-                await self.reconcile()
+                if turns * _SWEEP_SECONDS >= self._interval:
+                    turns = 0
+                    await self.reconcile()
             except Unavailable as error:
                 _log.warning("not reconciled", reason=error.message)
             except SQLAlchemyError as error:
