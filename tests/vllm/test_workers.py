@@ -107,7 +107,7 @@ def test_a_worker_killed_in_mid_stream(
     assert (record.status, record.error) == (502, error.code)
     assert (record.usage_source, record.input_tokens) == ("continuous", last.prompt_tokens)
     assert record.output_tokens == last.completion_tokens
-    assert record.cost_nano == record.priced()
+    assert record.cost_nano == 0
 
     # Who has another worker goes on with it, however often the dead one is tried first.
     hello = user("Hello")
@@ -135,7 +135,7 @@ def test_an_engine_killed_under_its_server(
     record = gateway.record(request_id(doomed))
     assert record.status == 502 and record.error is not None
     assert (record.input_tokens, record.output_tokens) == (last.prompt_tokens, last.completion_tokens)
-    assert record.cost_nano == record.priced()
+    assert record.cost_nano == 0
 
 
 def _read_while(
