@@ -223,13 +223,24 @@ def _nano(text: str) -> int:
     return int(whole + rest.ljust(9, "0"))
 
 
+def _answered(gateway: GatewayProcess, parameters: dict[str, Any]) -> dict[str, Any]:
+    """A page of usage; a database that has just come back may need a moment."""
+    until = time.monotonic() + 20
+    while True:
+        answer = gateway.admin.get(f"{gateway.url}/admin/v1/usage", params=parameters)
+        if answer.status_code == 200:
+            return answer.json()
+        assert time.monotonic() < until, answer.text
+        time.sleep(0.2)
+
+
 def _all_usage(gateway: GatewayProcess, key: VirtualKey) -> Iterator[Any]:
     cursor: str | None = None
     while True:
         parameters: dict[str, Any] = {"key": key.id, "limit": 1000}
         if cursor is not None:
             parameters["cursor"] = cursor
-        page = gateway.admin.get(f"{gateway.url}/admin/v1/usage", params=parameters).json()
+        page = _answered(gateway, parameters)
         for record in page["records"]:
             yield _Row(record["id"], record["cost_nano"])
         cursor = page.get("next_cursor")
