@@ -14,7 +14,7 @@ from billing.budgets.budget import Action, Cap
 from gateway.budget_book import refusal as over_budget
 from gateway.call import Call
 from gateway.database.keyring import Keyring
-from gateway.dialects.openai import Request
+from gateway.dialects.dialect import Request
 from gateway.http.limits import limited, refused_headers, unpaid
 from gateway.routing.table import KeyFor, Route, RoutingTable
 from gateway.rule_book import RuleBook

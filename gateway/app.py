@@ -16,7 +16,10 @@ from litestar.exceptions import (
 from litestar.openapi import OpenAPIConfig
 from litestar.types import Message, Scope
 
-from gateway.dialects.openai import Chat, Completions, Embeddings
+from gateway.dialects.dialect import Dialect
+from gateway.dialects.embeddings import Embeddings
+from gateway.dialects.openai_chat import Chat
+from gateway.dialects.openai_completions import Completions
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Handler
@@ -45,7 +48,7 @@ from gateway.http.metrics import metrics
 from gateway.http.models import ModelController
 from gateway.http.openapi import CompleteSchema
 from gateway.http.webhooks import receive_webhook
-from gateway.pipeline import Dialect, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.version import VERSION
 from gateway.wiring import Gateway
@@ -53,10 +56,10 @@ from inference.ir.errors import AspendosError, BadRequest, Internal, InvalidFiel
 
 _log = structlog.stdlib.get_logger("app")
 
-HOT: dict[str, type[Dialect]] = {
-    "/v1/chat/completions": Chat,
-    "/v1/completions": Completions,
-    "/v1/embeddings": Embeddings,
+HOT: dict[str, Dialect] = {
+    "/v1/chat/completions": Chat(),
+    "/v1/completions": Completions(),
+    "/v1/embeddings": Embeddings(),
 }
 """The routes where every microsecond counts."""
 
@@ -185,7 +188,7 @@ def _given(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
 
 
-def _hot(pipeline: Pipeline, dialect: type[Dialect]) -> Handler:
+def _hot(pipeline: Pipeline, dialect: Dialect) -> Handler:
     async def handle(edge: Edge) -> None:
         await pipeline.serve(edge, dialect)
 

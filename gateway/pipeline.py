@@ -1,15 +1,15 @@
 """The life of one request, readable top to bottom: who, what, may they, where, carry out, settle."""
 
 import asyncio
-from collections.abc import Callable
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
 from billing.pricing import usd
 from gateway.admission import Admission
 from gateway.call import Call
-from gateway.dialects.openai import Request
+from gateway.dialects.dialect import Dialect, Request, Setting
 from gateway.edge.edge import Edge, Header
 from gateway.http.errors import respond_error
 from gateway.http.limits import headers_of
@@ -19,13 +19,14 @@ from gateway.routing.execute import execute
 from gateway.routing.table import RoutingTable
 from gateway.settlement import Settlement
 from gateway.tags import read_tags
+from gateway.translation import Translation
 from inference.client import Answer, Ask, ModelClient
 from inference.codecs.token_estimate import estimate_input, estimate_text
-from inference.ir.cards import Kind
 from inference.ir.errors import (
     AspendosError,
     ClientGone,
     Internal,
+    InvalidField,
     MethodNotAllowed,
     Unavailable,
     UnsupportedMedia,
@@ -39,16 +40,9 @@ _EVENT_STREAM: tuple[Header, ...] = (
     (b"x-accel-buffering", b"no"),
 )
 _JSON = b"application/json"
-
-
-class Dialect(Protocol):
-    """A surface clients speak: its name, the kind of model it asks for, how its body is read."""
-
-    route: ClassVar[str]
-    kind: ClassVar[Kind]
-
-    @staticmethod
-    def decode(body: bytes) -> Request: ...
+_KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+"""Where Anthropic's, Google's and Azure's SDKs put a key."""
+_NO = (b"0", b"false", b"")
 
 
 class Catalogue(Protocol):
@@ -81,7 +75,7 @@ class Pipeline:
         self._new_id = new_id
         self._max_response = max_response
 
-    async def serve(self, edge: Edge, dialect: type[Dialect]) -> None:
+    async def serve(self, edge: Edge, dialect: Dialect) -> None:
         """Answer one request, whatever happens; it is settled exactly once."""
         call = Call(self._new_id(), dialect.route, edge)
         in_flight = self._in_flight[dialect.route]
@@ -89,21 +83,25 @@ class Pipeline:
         try:
             await self._run(edge, dialect, call)
         except AspendosError as error:
-            self._refuse(call, error)
+            self._refuse(call, dialect, error)
         except asyncio.CancelledError:
             if not call.gone:
-                self._refuse(call, Unavailable("The gateway is shutting down.", code="shutting_down"))
+                self._refuse(
+                    call, dialect, Unavailable("The gateway is shutting down.", code="shutting_down")
+                )
                 raise
-            self._refuse(call, ClientGone("The client closed the connection before it was answered."))
+            self._refuse(
+                call, dialect, ClientGone("The client closed the connection before it was answered.")
+            )
         except Exception as error:
             _log.exception("request failed", request_id=call.id, error=type(error).__name__)
-            self._refuse(call, Internal("The gateway failed; the operator's log has the details."))
+            self._refuse(call, dialect, Internal("The gateway failed; the operator's log has the details."))
         finally:
             in_flight.dec()
 
-    async def _run(self, edge: Edge, dialect: type[Dialect], call: Call) -> None:
+    async def _run(self, edge: Edge, dialect: Dialect, call: Call) -> None:
         check_head(edge)
-        principal = call.principal = await self._admission.principal(edge.header(b"authorization"))
+        principal = call.principal = await self._admission.principal(_authorization(edge))
         call.waiting()
         body = await edge.body()
         call.working()
@@ -114,8 +112,15 @@ class Pipeline:
             call.tags = read_tags(tags)
         table = self._catalogue.table
         route = self._admission.route(table, principal, request, dialect.kind, call)
+        translation = None
+        if not route.speaks(dialect.route):
+            translation = self._translation(edge, dialect, body, request, call)
         admitted = await self._admission.admit(call, table, principal, request, route)
         self._settlement.hold(call)
+        if translation is None and not admitted.route.speaks(dialect.route):
+            translation = self._translation(edge, dialect, body, request, call)
+        if translation is not None:
+            translation.admitted(admitted.route.model, admitted.max_output)
         ask = Ask(
             route=dialect.route,
             body=body,
@@ -125,6 +130,8 @@ class Pipeline:
             options=request.options,
             request_id=call.id,
             max_output=admitted.max_output,
+            translate=None if translation is None else translation.outgoing,
+            headers=_forwarded(edge, dialect.forwarded) if dialect.forwarded else b"",
         )
         edge.watch(call)
         call.waiting()
@@ -138,16 +145,22 @@ class Pipeline:
         try:
             if request.stream:
                 call.working()
-                await self._stream(call, answer, request, endless=admitted.endless)
+                await self._stream(call, answer, dialect, request, translation, endless=admitted.endless)
             else:
-                await self._deliver(call, answer)
+                await self._deliver(call, answer, translation)
         finally:
             answer.release()
 
-    async def _deliver(self, call: Call, answer: Answer) -> None:
-        """A whole response: metered, then sent on unchanged."""
+    async def _deliver(self, call: Call, answer: Answer, translation: Translation | None) -> None:
+        """A whole response: metered, then sent on, unchanged where the client speaks the target's format."""
+        dropped: Sequence[str] = ()
         try:
-            body, completed = await answer.read(self._max_response)
+            body = await answer.read(self._max_response)
+            if answer.lane is not None:
+                completed = answer.lane.completion(body)
+            else:
+                rendered, completed = _translated(translation).whole(answer.deployment, body)
+                body, dropped = rendered.body, rendered.dropped
         except AspendosError as error:
             call.attempt_failed(answer.deployment, error)
             raise answer.deployment.anonymous(error) from None
@@ -162,15 +175,37 @@ class Pipeline:
             )
         cost = self._settlement.settle(call, usage, finish_reason=completed.finish_reason)
         headers = self._headers(call, cost)
-        headers.append((b"content-type", answer.reply.header(b"content-type") or _JSON))
+        kind = answer.reply.header(b"content-type") if answer.lane is not None else None
+        headers.append((b"content-type", kind or _JSON))
+        headers += _dropped(answer, dropped)
         headers.append((b"x-aspendos-cost", usd(cost).encode()))
         call.edge.respond(200, headers, body)
 
-    async def _stream(self, call: Call, answer: Answer, request: Request, *, endless: bool) -> None:
+    async def _stream(
+        self,
+        call: Call,
+        answer: Answer,
+        dialect: Dialect,
+        request: Request,
+        translation: Translation | None,
+        *,
+        endless: bool,
+    ) -> None:
         """A streamed response: passed on as it arrives until either side ends."""
-        tap = answer.deployment.wire.stream(request.options)
-        relay = Relay(call, answer, tap, self._settlement, self._settlement.purse(call, endless=endless))
-        call.edge.start(200, [*_EVENT_STREAM, *self._headers(call)])
+        if answer.lane is not None:
+            tap = answer.lane.stream(request.options)
+            voice = dialect.voice(tap, request)
+        else:
+            tap = voice = _translated(translation).tap(answer.deployment)
+        relay = Relay(
+            call,
+            answer,
+            tap,
+            voice,
+            settlement=self._settlement,
+            purse=self._settlement.purse(call, endless=endless),
+        )
+        call.edge.start(200, [*_EVENT_STREAM, *self._headers(call), *_dropped(answer)])
         call.waiting()
         relay.start()
         try:
@@ -178,6 +213,27 @@ class Pipeline:
         except asyncio.CancelledError:
             relay.stop()
             raise
+
+    def _translation(
+        self, edge: Edge, dialect: Dialect, body: bytes, request: Request, call: Call
+    ) -> Translation:
+        """The whole request read, for a target that speaks another format. Raises InvalidField."""
+        if dialect.chat is None:
+            raise InvalidField(
+                f"The model `{request.model}` cannot be used here: nothing that serves it speaks this dialect, and "
+                "there is no translation for it.",
+                param="model",
+                code="route_not_served",
+            )
+        options = request.options
+        setting = Setting(
+            id=call.id,
+            model=request.model,
+            created=call.arrived_ns // 1_000_000_000,
+            include_usage=options is not None and bool(options.include_usage),
+        )
+        strict = edge.header(b"x-aspendos-strict")
+        return Translation(dialect.chat, body, setting, strict=strict is not None and strict not in _NO)
 
     def _headers(self, call: Call, cost: int | None = None) -> list[Header]:
         return [
@@ -198,7 +254,7 @@ class Pipeline:
             (b"x-aspendos-attempts", b"%d" % call.attempts),
         ]
 
-    def _refuse(self, call: Call, error: AspendosError) -> None:
+    def _refuse(self, call: Call, dialect: Dialect, error: AspendosError) -> None:
         """Settle a call that failed, and tell the client if it is there to be told."""
         self._settlement.settle(call, status=error.http_status, error=error)
         edge = call.edge
@@ -209,7 +265,42 @@ class Pipeline:
             headers = self._where(call)
             if call.ticket is not None and not error.headers:
                 headers += headers_of(call.ticket, 0)
-            respond_error(edge, error, call.id, headers)
+            respond_error(edge, error, dialect.error_body(error, call.id), call.id, headers)
+
+
+def _authorization(edge: Edge) -> bytes | None:
+    """The caller's key as a bearer token, whichever header the client's SDK sends it in."""
+    bearer = edge.header(b"authorization")
+    if bearer is None:
+        for name in _KEY_HEADERS:
+            key = edge.header(name)
+            if key is not None:
+                return b"Bearer " + key
+    return bearer
+
+
+def _translated(translation: Translation | None) -> Translation:
+    """The translation of a call whose answer came through no lane; there always is one."""
+    assert translation is not None
+    return translation
+
+
+def _dropped(answer: Answer, more: Sequence[str] = ()) -> list[Header]:
+    """The header that names what a translation could not carry; nothing where it carried all."""
+    names = (*(answer.outgoing.dropped if answer.outgoing is not None else ()), *more)
+    if not names:
+        return []
+    return [(b"x-aspendos-dropped", ", ".join(dict.fromkeys(names)).encode("ascii", "replace"))]
+
+
+def _forwarded(edge: Edge, names: Sequence[bytes]) -> bytes:
+    """The client's own headers that a provider of its dialect is to see, as lines."""
+    lines: list[bytes] = []
+    for name in names:
+        value = edge.header(name)
+        if value is not None:
+            lines.append(name + b": " + value + b"\r\n")
+    return b"".join(lines)
 
 
 def check_head(edge: Edge) -> None:

@@ -2,12 +2,11 @@
 
 import importlib
 import re
-from collections.abc import Mapping
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import cast
 
 from msgspec import Struct
 
-from inference.codecs.sse import StreamTap
 from inference.credentials import (
     KEY_REFUSALS,
     Credential,
@@ -18,36 +17,28 @@ from inference.credentials import (
 )
 from inference.fleet.load import Load, LoadTable
 from inference.ir.cards import Provider, Target
-from inference.ir.errors import AspendosError, ProviderKeyRefused, UpstreamError, UpstreamGarbled
-from inference.ir.usage import Usage
-from inference.providers.openai import Completed, StreamOptions
+from inference.ir.errors import (
+    AspendosError,
+    InvalidField,
+    ProviderKeyRefused,
+    UpstreamError,
+    UpstreamGarbled,
+)
 from inference.transport import Origin, Reply, Sink, Transport, path_prefix
+from inference.wire import JSON, Lane, Outgoing, StreamOptions, Wire
 
 USER_AGENT = "aspendos"
+_EVENT_STREAM = (b"text/event-stream",)
 _ERROR_LIMIT = 256 * 1024
 _SECONDS = re.compile(rb"^\d{1,6}(\.\d+)?$")
-
-
-class Wire(Protocol):
-    """A wire format: pure functions between our words and a provider's bytes."""
-
-    path: Mapping[str, str]
-    probe: str
-
-    def credential(self, key: str) -> tuple[str, str]: ...
-    def request(
-        self, body: bytes, *, asked: str, model: str, stream: bool, hints: bool, max_output: int | None
-    ) -> bytes: ...
-    def completion(self, body: bytes) -> Completed: ...
-    def stream(self, options: StreamOptions | None) -> StreamTap: ...
-    def stream_usage(self, tap: StreamTap) -> Usage: ...
-    def error(self, status: int, retry_after: float | None, body: bytes) -> AspendosError: ...
 
 
 class Ask(Struct, frozen=True, kw_only=True):
     """What is asked of a model, in the client's own bytes.
 
     `max_output` is a limit to each answer in tokens that the gateway sets; None: the client's own words stand.
+    `translate` writes the request down for a deployment that has no lane for the route. `headers` are lines for
+    the deployments that have one, from the client's own.
     """
 
     route: str
@@ -58,6 +49,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     options: StreamOptions | None
     request_id: str
     max_output: int | None = None
+    translate: "Callable[[Deployment], Outgoing] | None" = None
+    headers: bytes = b""
 
 
 class Deployment:
@@ -67,15 +60,18 @@ class Deployment:
     """
 
     __slots__ = (
+        "_lines",
         "_prefix",
         "cost",
         "credential",
         "heads",
+        "lanes",
         "load",
         "model",
         "name",
         "origin",
         "provider",
+        "stream_heads",
         "wire",
     )
 
@@ -90,10 +86,10 @@ class Deployment:
         self.load = load
         self.wire = wire_of(provider)
         self._prefix = path_prefix(base_url)
-        self.heads = {
-            route: _head(provider, self.wire, self.origin, self._prefix + path)
-            for route, path in self.wire.path.items()
-        }
+        self.lanes = self.wire.lanes
+        self._lines = _lines(provider, self.wire, self.origin)
+        self.heads = self._heads(stream=False)
+        self.stream_heads = self._heads(stream=True)
 
     def keyed(self, credential: Credential) -> "Deployment":
         """The same address called with a tenant's key; connections and load are shared with the operator's calls.
@@ -103,17 +99,39 @@ class Deployment:
         if credential.provider != self.provider.name:
             raise ValueError(f"a key for {credential.provider!r} was offered to {self.provider.name!r}")
         twin = object.__new__(Deployment)
-        for field in ("_prefix", "cost", "heads", "load", "model", "name", "origin", "provider", "wire"):
+        for field in self.__slots__:
             setattr(twin, field, getattr(self, field))
         twin.credential = credential
         return twin
 
-    def head(self, route: str) -> bytes:
-        """Request line and headers for a route. Raises ProviderKeyUnreadable."""
+    def head(self, route: str, *, stream: bool) -> bytes:
+        """Request line and headers for a route that has a lane. Raises ProviderKeyUnreadable."""
         if self.credential is None:
-            return self.heads[route]
-        path = self._prefix + self.wire.path[route]
-        return _head(self.provider, self.wire, self.origin, path, self.credential.secret)
+            return (self.stream_heads if stream else self.heads)[route]
+        path = self.lanes[route].path(self.model, stream=stream)
+        return self._head("POST", path, JSON, self._own_lines())
+
+    def head_to(self, outgoing: Outgoing) -> bytes:
+        """The same for a request written down for this deployment. Raises ProviderKeyUnreadable."""
+        lines = self._lines if self.credential is None else self._own_lines()
+        head = self._head(outgoing.method, outgoing.path, outgoing.content_type, lines)
+        if outgoing.headers:
+            head += "".join(f"{name}: {value}\r\n" for name, value in outgoing.headers).encode("latin-1")
+        return head
+
+    def _heads(self, *, stream: bool) -> dict[str, bytes]:
+        return {
+            route: self._head("POST", lane.path(self.model, stream=stream), JSON, self._lines)
+            for route, lane in self.lanes.items()
+        }
+
+    def _head(self, method: str, path: str, content_type: str, lines: bytes) -> bytes:
+        first = f"{method} {self._prefix}{path} HTTP/1.1\r\n"
+        return first.encode("latin-1") + lines + f"content-type: {content_type}\r\n".encode("latin-1")
+
+    def _own_lines(self) -> bytes:
+        assert self.credential is not None
+        return _lines(self.provider, self.wire, self.origin, self.credential.secret)
 
     def anonymous(self, error: AspendosError) -> AspendosError:
         """The error with the provider's name for its address: where a worker lives is not a client's business."""
@@ -132,19 +150,25 @@ def wire_of(provider: Provider) -> Wire:
 
 
 class Answer:
-    """A target's successful response, its body still to come. `release()` must be called, once it is over."""
+    """A target's successful response, its body still to come. `release()` must be called, once it is over.
 
-    __slots__ = ("_released", "deployment", "reply")
+    `lane` passes it on unchanged; where it is None it answers `outgoing`, and has to be translated back.
+    """
 
-    def __init__(self, deployment: Deployment, reply: Reply) -> None:
+    __slots__ = ("_released", "deployment", "lane", "outgoing", "reply")
+
+    def __init__(
+        self, deployment: Deployment, reply: Reply, lane: Lane | None, outgoing: Outgoing | None = None
+    ) -> None:
         self.deployment = deployment
         self.reply = reply
+        self.lane = lane
+        self.outgoing = outgoing
         self._released = False
 
-    async def read(self, limit: int) -> tuple[bytes, Completed]:
-        """The whole body as received, and what metering needs of it. Raises UpstreamGarbled."""
-        body = await self.reply.read(limit)
-        return body, self.deployment.wire.completion(body)
+    async def read(self, limit: int) -> bytes:
+        """The whole body as received. Raises UpstreamGarbled."""
+        return await self.reply.read(limit)
 
     def relay(self, sink: Sink) -> None:
         """Push the body, as it arrives, into `sink`."""
@@ -169,16 +193,24 @@ class ModelClient:
 
     async def attempt(self, deployment: Deployment, ask: Ask) -> Answer:
         """Ask one deployment. Raises an UpstreamError; a refusal's body has been read and mapped."""
-        body = deployment.wire.request(
-            ask.body,
-            asked=ask.model,
-            model=deployment.model,
-            stream=ask.stream,
-            hints=ask.hints,
-            max_output=ask.max_output,
-        )
-        credential = deployment.credential
-        head = deployment.heads[ask.route] if credential is None else deployment.head(ask.route)
+        lane, credential = deployment.lanes.get(ask.route), deployment.credential
+        outgoing = None
+        types = _EVENT_STREAM
+        if lane is not None:
+            body = lane.request(
+                ask.body,
+                asked=ask.model,
+                model=deployment.model,
+                stream=ask.stream,
+                hints=ask.hints,
+                max_output=ask.max_output,
+            )
+            head = deployment.head(ask.route, stream=ask.stream) + ask.headers
+        elif ask.translate is not None:
+            outgoing = ask.translate(deployment)
+            body, head, types = outgoing.body, deployment.head_to(outgoing), outgoing.stream_types
+        else:
+            raise _unable(deployment, ask.route)
         head += b"x-request-id: " + ask.request_id.encode() + b"\r\n"
         load = deployment.load
         load.in_flight += 1
@@ -186,7 +218,7 @@ class ModelClient:
             reply = await self._transport.send(deployment.origin, head, body, deployment.provider.timeouts)
             if reply.status != 200:
                 raise await self._refusal(deployment, reply)
-            if ask.stream and not (reply.header(b"content-type") or b"").startswith(b"text/event-stream"):
+            if ask.stream and not (reply.header(b"content-type") or b"").startswith(types):
                 reply.abort()
                 raise UpstreamGarbled("The upstream was asked for a stream and answered without one.")
         except UpstreamError as error:
@@ -199,7 +231,7 @@ class ModelClient:
             raise
         if credential is not None:
             credential.worked()
-        return Answer(deployment, reply)
+        return Answer(deployment, reply, lane, outgoing)
 
     def connections(self, provider: Provider) -> tuple[int, int]:
         """Open connections to a provider: idle, busy."""
@@ -225,6 +257,15 @@ class ModelClient:
         return deployment.wire.error(reply.status, retry_after, body)
 
 
+def _unable(deployment: Deployment, route: str) -> InvalidField:
+    return InvalidField(
+        f"The provider `{deployment.provider.name}` cannot serve this route ({route}), and there is no translation "
+        "to what it speaks.",
+        param="model",
+        code="route_not_served",
+    )
+
+
 def origin_of(provider: Provider, base_url: str) -> Origin:
     return Origin.from_url(
         base_url,
@@ -234,15 +275,13 @@ def origin_of(provider: Provider, base_url: str) -> Origin:
     )
 
 
-def _head(provider: Provider, wire: Wire, origin: Origin, path: str, own_key: str | None = None) -> bytes:
-    """Request line and the headers that are the same for every request, as transport wants them."""
+def _lines(provider: Provider, wire: Wire, origin: Origin, own_key: str | None = None) -> bytes:
+    """The headers that are the same for every request, as transport wants them."""
     lines = [
-        f"POST {path} HTTP/1.1",
         f"host: {origin.authority}",
         f"user-agent: {USER_AGENT}",
-        "accept: application/json, text/event-stream",
+        "accept: application/json, text/event-stream, */*",
         "accept-encoding: identity",
-        "content-type: application/json",
     ]
     lines += operator_headers(provider, wire) if own_key is None else tenant_headers(provider, wire, own_key)
     return "".join(f"{line}\r\n" for line in lines).encode("latin-1")

@@ -14,7 +14,7 @@ from inference.ir.cards import Provider
 from inference.ir.errors import ProviderKeyLimited, ProviderKeyRefused, ProviderKeyUnpaid
 
 if TYPE_CHECKING:
-    from inference.client import Wire
+    from inference.wire import Wire
 
 KEY_REFUSALS: dict[int, type[ProviderKeyRefused]] = {
     401: ProviderKeyRefused,

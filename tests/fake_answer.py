@@ -41,6 +41,7 @@ def model() -> Model:
 
 
 def answer(wire: str = "openai") -> Answer:
-    made = Answer(deployment(wire), FakeReply())
+    asked = deployment(wire)
+    made = Answer(asked, FakeReply(), asked.lanes["chat"])
     made.deployment.load.in_flight = 1
     return made

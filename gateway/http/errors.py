@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 
-from gateway.dialects.openai import error_body
+from gateway.dialects.openai_errors import error_body
 from gateway.edge.edge import Edge, Header
 from inference.ir.errors import AspendosError, MethodNotAllowed, MissingKey, Unauthenticated
 
 _JSON = (b"content-type", b"application/json")
 
 
-def render_error(error: AspendosError, request_id: str | None) -> tuple[int, list[Header], bytes]:
-    """Status, headers and body of an error; `retry-after` in whole seconds, rounded up."""
+def render_error(
+    error: AspendosError, request_id: str | None, body: bytes | None = None
+) -> tuple[int, list[Header], bytes]:
+    """Status, headers and body of an error; `retry-after` in whole seconds, rounded up.
+
+    `body` None: OpenAI's error object.
+    """
     headers: list[Header] = [_JSON]
     if request_id:
         headers.append((b"x-request-id", request_id.encode()))
@@ -21,7 +26,7 @@ def render_error(error: AspendosError, request_id: str | None) -> tuple[int, lis
     if isinstance(error, MethodNotAllowed) and error.param:
         headers.append((b"allow", error.param.encode()))
     headers += error.headers
-    return error.http_status, headers, error_body(error)
+    return error.http_status, headers, error_body(error) if body is None else body
 
 
 def _challenge(error: Unauthenticated) -> bytes:
@@ -33,7 +38,9 @@ def _challenge(error: Unauthenticated) -> bytes:
     return f'Bearer realm="aspendos", error="invalid_token", error_description="{why}"'.encode()
 
 
-def respond_error(edge: Edge, error: AspendosError, request_id: str, extra: Sequence[Header] = ()) -> None:
-    """Answer with an error, when nothing has been sent yet."""
-    status, headers, body = render_error(error, request_id)
+def respond_error(
+    edge: Edge, error: AspendosError, body: bytes, request_id: str, extra: Sequence[Header] = ()
+) -> None:
+    """Answer with an error in the client's dialect, when nothing has been sent yet."""
+    status, headers, body = render_error(error, request_id, body)
     edge.respond(status, [*headers, *extra], body)

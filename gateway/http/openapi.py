@@ -8,7 +8,9 @@ import msgspec
 from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from gateway.dialects.openai import ChatBody, CompletionBody, EmbeddingBody
+from gateway.dialects.embeddings import EmbeddingBody
+from gateway.dialects.openai_chat import ChatBody
+from gateway.dialects.openai_completions import CompletionBody
 from gateway.http.auth import permissions
 from inference.ir.errors import AspendosError
 from policies.roles import PERMISSIONS, Permission, Role

@@ -5,12 +5,12 @@ from math import inf
 
 from billing.pricing import usd
 from gateway.call import Call
-from gateway.dialects.openai import closing_events, error_body
+from gateway.dialects.dialect import Voice
 from gateway.settlement import Purse, Settlement
 from gateway.tasks import spawn
 from inference.client import Answer
-from inference.codecs.sse import StreamTap, comment, data_event
-from inference.codecs.token_estimate import estimate_input, estimate_output
+from inference.codecs.sse import comment
+from inference.codecs.token_estimate import estimate_input
 from inference.ir.errors import (
     AspendosError,
     ClientGone,
@@ -20,8 +20,8 @@ from inference.ir.errors import (
     UpstreamGarbled,
 )
 from inference.ir.usage import Usage, UsageSource
+from inference.wire import Tap
 
-_DONE = b"data: [DONE]\n\n"
 _DRY = "x-aspendos-stopped: the credit left, or a budget, does not cover more of this answer"
 _STRIDE_BYTES = 4096
 """So much of a stream goes by between two looks at what it costs: some twenty events."""
@@ -30,13 +30,26 @@ _STRIDE_BYTES = 4096
 class Relay:
     """Sink of the upstream and watcher of the client; everything happens in their callbacks, none awaits."""
 
-    __slots__ = ("_answer", "_call", "_check_at", "_edge", "_over", "_purse", "_settlement", "_tap", "done")
+    __slots__ = (
+        "_answer",
+        "_call",
+        "_check_at",
+        "_edge",
+        "_over",
+        "_purse",
+        "_settlement",
+        "_tap",
+        "_voice",
+        "done",
+    )
 
     def __init__(
         self,
         call: Call,
         answer: Answer,
-        tap: StreamTap,
+        tap: Tap,
+        voice: Voice,
+        *,
         settlement: Settlement,
         purse: Purse | None = None,
     ) -> None:
@@ -45,6 +58,7 @@ class Relay:
         self._edge = call.edge
         self._answer = answer
         self._tap = tap
+        self._voice = voice
         self._settlement = settlement
         self._purse = purse
         self._check_at: float = _STRIDE_BYTES if purse is not None else inf
@@ -72,6 +86,9 @@ class Relay:
                 self._edge.write(out)
             if tap.done and not call.settled:
                 self._complete()
+        except AspendosError as error:  # what came is no stream that can be read
+            self._answer.abort()
+            self.failed(error)
         except Exception as error:
             self.broke(error)
 
@@ -80,7 +97,11 @@ class Relay:
         if self._over:
             return
         if not self._call.settled:
-            rest = self._tap.finish()
+            try:
+                rest = self._tap.finish()
+            except AspendosError as error:
+                self.failed(error)
+                return
             if not self._tap.done and self._tap.finish_reason is None and not self._tap.upstream_error:
                 self.failed(UpstreamGarbled("The upstream ended its stream before it was complete."))
                 return
@@ -98,7 +119,8 @@ class Relay:
             call.attempt_failed(self._answer.deployment, error)
             usage = self._delivered()
             cost = self._settlement.settle(call, usage, status=error.http_status, error=error)
-            self._edge.write(data_event(error_body(error)) + _bill(cost, usage) + _DONE)
+            voice = self._voice
+            self._edge.write(voice.broken(error) + _bill(cost, usage) + voice.end)
         self._edge.finish()
         self._close()
 
@@ -189,8 +211,8 @@ class Relay:
         tap, usage = self._tap, self._delivered()
         tap.drop_tail()
         cost = self._settlement.settle(self._call, usage, finish_reason="length", at_most=purse.held)
-        report = None if tap.hide_usage else usage
-        self._edge.write(closing_events(tap.sample, report) + comment(_DRY) + _bill(cost, usage) + _DONE)
+        voice = self._voice
+        self._edge.write(voice.cut(usage) + comment(_DRY) + _bill(cost, usage) + voice.end)
         self._edge.finish()
         self._close()
 
@@ -209,7 +231,7 @@ class Relay:
             call, usage, status=status, error=error, finish_reason=tap.finish_reason
         )
         if error is not None and not tap.done:
-            rest += _DONE  # whoever waits for the end is told of it
+            rest += self._voice.end  # whoever waits for the end is told of it
         self._edge.write(_bill(cost, usage) + rest)
 
     def _reported(self) -> AspendosError | None:
@@ -225,14 +247,15 @@ class Relay:
     def _delivered(self) -> Usage:
         """Usage as the upstream reported it, else counted from what went by."""
         tap = self._tap
-        usage = self._answer.deployment.wire.stream_usage(tap)
+        usage = tap.usage()
         if usage.source is not UsageSource.NONE:
             return usage
-        if tap.events == 0:
+        counted = tap.estimate()
+        if counted is None:
             return usage
         return Usage(
             input_tokens=estimate_input(self._call.prompt),
-            output_tokens=estimate_output(tap.events, tap.size, tap.sample),
+            output_tokens=counted,
             source=UsageSource.COUNTED,
         )
 

@@ -6,6 +6,7 @@ from gateway.call import Call
 from inference.client import Answer, Ask, Deployment, ModelClient
 from inference.ir.errors import (
     AspendosError,
+    ClientError,
     ProviderKeyRefused,
     ProviderKeyUnreadable,
     UpstreamTimeout,
@@ -27,6 +28,8 @@ async def execute(client: ModelClient, attempts: Sequence[Deployment], ask: Ask,
         call.attempted(deployment)
         try:
             return await client.attempt(deployment, ask)
+        except ClientError:  # it could not even be asked: the request does not fit this target
+            raise
         except AspendosError as error:
             call.attempt_failed(deployment, error)
             if isinstance(error, ProviderKeyRefused | ProviderKeyUnreadable):

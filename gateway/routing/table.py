@@ -24,7 +24,7 @@ KeyFor = Callable[[str], OwnKey | None]
 class Route:
     """One model and the deployments behind it, in groups of one target each."""
 
-    __slots__ = ("_groups", "_locked", "_only", "_turn", "_weights", "model")
+    __slots__ = ("_groups", "_locked", "_only", "_spoken", "_turn", "_weights", "model")
 
     def __init__(self, model: Model, loads: LoadTable) -> None:
         self.model = model
@@ -34,6 +34,13 @@ class Route:
         every = [deployment for group in self._groups for deployment in group]
         self._only = every if len(every) == 1 and self._weights[0] > 0 else None
         self._turn = 0
+        locked = [deployment for group in self._locked for deployment in group]
+        lanes = [frozenset(deployment.lanes) for deployment in (*every, *locked)]
+        self._spoken = frozenset[str].intersection(*lanes) if lanes else frozenset[str]()
+
+    def speaks(self, route: str) -> bool:
+        """Whether every deployment has a lane for a route, so that nothing will have to be translated."""
+        return route in self._spoken
 
     def attempts(self, draw: Callable[[], float]) -> list[Deployment]:
         """Deployments in the order to try them: targets by weight, a target's workers by load."""

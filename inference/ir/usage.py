@@ -1,4 +1,4 @@
-"""Usage: how many tokens one call took, whoever counted them."""
+"""Usage: how much one call took, whoever counted it."""
 
 from enum import StrEnum
 
@@ -14,18 +14,29 @@ class UsageSource(StrEnum):
     NONE = "none"
 
 
-class Usage(Struct, frozen=True, kw_only=True):
-    """Token counts of one call.
+class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Token counts of one call, and counts of what is not sold by the token.
 
-    `input_tokens` includes the cached ones and `output_tokens` the reasoning ones, as OpenAI reports
-    them; the parts are never added to the whole again.
+    `input_tokens` includes the cached ones and `output_tokens` the reasoning ones, as OpenAI reports them; the parts
+    are never added to the whole again. `cache_write_1h_tokens` are part of `cache_write_tokens`, `audio_*` and
+    `image_*` tokens part of input and output. `characters` are of text spoken or translated, `audio_ms`
+    milliseconds of audio heard or made, `images` pictures made, `searches` documents ranked or the web searched.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
+    characters: int = 0
+    audio_ms: int = 0
+    images: int = 0
+    searches: int = 0
     source: UsageSource = UsageSource.NONE
 
 

@@ -6,18 +6,19 @@ stream that is cut is metered exactly. The client sees it only if it asked.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
-from inference.providers.openai import OpenAI
+from inference.providers.openai import PATHS, OpenAI
+from inference.providers.openai.lanes import OpenAILane
+from inference.wire import Lane
 
 
 class VLLM(OpenAI):
-    """OpenAI's format with continuous usage."""
+    """OpenAI's format with continuous usage. A worker is named by its root, where its health and load are found too."""
 
-    path: ClassVar[Mapping[str, str]] = {route: f"/v1{path}" for route, path in OpenAI.path.items()}
-    """A worker is named by its root, where its health and load are found too."""
-    probe: ClassVar[str] = "/v1/models"
-    continuous_usage = True
+    lanes: Mapping[str, Lane] = {
+        route: OpenAILane(f"/v1{path}", continuous_usage=True) for route, path in PATHS.items()
+    }
+    probe: str = "/v1/models"
 
 
 WIRE = VLLM()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dialects.openai import Chat
-from inference.client import Wire
+from gateway.dialects.openai_chat import Chat
+from inference.wire import Wire
 
 CASES = sorted((Path(__file__).parent / "lane").glob("*.txt"))
 
@@ -29,9 +29,10 @@ def test_the_lane_changes_only_what_is_shown(path: Path) -> None:
     case = sections(path)
     wire: Wire = importlib.import_module(f"inference.providers.{case['wire']}").WIRE
     body = case["client asks"].strip().encode()
-    asked = Chat.decode(body)
+    asked = Chat().decode(body)
     assert asked.model == case["asked"]
-    sent = wire.request(
+    lane = wire.lanes["chat"]
+    sent = lane.request(
         body, asked=asked.model, model=case["model"], stream=asked.stream, hints=asked.hints, max_output=None
     )
     assert sent.decode() == case["upstream is asked"].strip()
@@ -39,10 +40,10 @@ def test_the_lane_changes_only_what_is_shown(path: Path) -> None:
     if not said:
         return
     for step in (len(said), 1, 50):
-        tap = wire.stream(asked.options)
+        tap = lane.stream(asked.options)
         heard = b"".join(tap.feed(said[at : at + step]) for at in range(0, len(said), step)) + tap.finish()
         assert heard.decode() == case["client hears"]
-        usage = wire.stream_usage(tap)
+        usage = tap.usage()
         assert case["usage"].strip() == (
             f"{usage.input_tokens} in, {usage.output_tokens} out, {usage.cache_read_tokens} cached, {usage.source}"
         )

@@ -11,12 +11,14 @@ import msgspec
 import pytest
 from msgspec import Raw, Struct
 
-from gateway.dialects.openai import Chat
+from gateway.dialects.openai_chat import Chat
 from inference.codecs.token_estimate import estimate_input, estimate_output
 from inference.ir.usage import UsageSource
-from inference.providers.openai import WIRE, StreamOptions
+from inference.providers.openai.lanes import OpenAILane
+from inference.wire import StreamOptions
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
+LANE = OpenAILane("/chat/completions")
 PROVIDERS = (
     "openai",
     "azure-openai",
@@ -106,18 +108,18 @@ def test_streams_pass_unharmed_and_are_metered(provider: str) -> None:
             for step in (len(stream), 4096, 997, 64)
         ]
         for pieces in (*cuts, one_by_one):
-            tap = WIRE.stream(StreamOptions(include_usage=True))
+            tap = LANE.stream(StreamOptions(include_usage=True))
             out = b"".join(map(tap.feed, pieces)) + tap.finish()
             assert out == stream
             assert tap.done
             assert tap.finish_reason == (reasons[0].decode() if reasons else None)
-            usage = WIRE.stream_usage(tap)
+            usage = tap.usage()
             if expected is None:
                 assert usage.source is UsageSource.NONE
             else:
                 assert usage.input_tokens == expected.prompt_tokens
                 assert usage.output_tokens >= (expected.completion_tokens or 0)
-        hidden = WIRE.stream(None)
+        hidden = LANE.stream(None)
         rest = hidden.feed(stream) + hidden.finish()
         assert not re.search(rb'"choices": ?\[\],[^\n]*"usage": ?\{', rest)
         seen += 1
@@ -130,7 +132,7 @@ def test_whole_responses_are_metered(provider: str) -> None:
         if call.response == NULL:
             continue  # recorded without its body
         usage = msgspec.json.decode(call.response, type=Answer).usage
-        metered = WIRE.completion(bytes(call.response)).usage
+        metered = LANE.completion(bytes(call.response)).usage
         if usage is not None:
             assert metered.input_tokens == (usage.prompt_tokens or 0)
             assert metered.output_tokens >= (usage.completion_tokens or 0)
@@ -150,7 +152,7 @@ def test_the_stated_bound_of_counted_output() -> None:
         usage = reported(call.text)
         if usage is None or (usage.completion_tokens or 0) < 8:
             continue
-        tap = WIRE.stream(None)
+        tap = LANE.stream(None)
         tap.feed(call.text)
         estimate = estimate_output(tap.events, tap.size, tap.sample)
         count = usage.completion_tokens or 0
@@ -172,6 +174,6 @@ def test_the_stated_bound_of_counted_input() -> None:
                 continue
             compact = msgspec.json.format(bytes(call.request), indent=-1)
             total += 1
-            hits += near(estimate_input(Chat.decode(compact).prompt), usage.prompt_tokens)
+            hits += near(estimate_input(Chat().decode(compact).prompt), usage.prompt_tokens)
     assert total > 500
     assert hits / total >= 3 / 4, f"{hits} of {total}"

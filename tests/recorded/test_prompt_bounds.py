@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec import Raw, Struct
 
-from gateway.dialects.openai import Chat
+from gateway.dialects.openai_chat import Chat
 from inference.codecs.token_estimate import estimate_input
 from policies.ceiling import Ask, prompt_bound
 
@@ -74,7 +74,7 @@ def calls() -> Iterator[tuple[Recording, int]]:
 def test_no_prompt_was_counted_above_its_bound_but_where_providers_added_to_it() -> None:
     above = total = 0
     for call, tokens in calls():
-        request = Chat.decode(msgspec.json.format(bytes(call.request), indent=-1))
+        request = Chat().decode(msgspec.json.format(bytes(call.request), indent=-1))
         ask = Ask(prompt=estimate_input(request.prompt), pictures=request.pictures)
         total += 1
         above += tokens > prompt_bound(ask)

@@ -35,7 +35,7 @@ def between_captures(before: str, after: str) -> tuple[Processed, list[Counted]]
     answers: list[Counted] = []
     for name, _, status, kind, _, _ in calls[begin : names.index(after)]:
         if status == 200 and kind == "json":
-            usage = WIRE.completion((CAPTURES / f"{name}.json").read_bytes()).usage
+            usage = WIRE.lanes["chat"].completion((CAPTURES / f"{name}.json").read_bytes()).usage
             tally = Tally(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
             answers.append(Counted(model=next(iter(last.prompt)), tally=tally))
     return between(first, last), answers

@@ -11,7 +11,7 @@ from gateway.admission import Admission, Admitted, bearer
 from gateway.call import Call
 from gateway.catalogue import LiveCatalogue
 from gateway.database.keyring import Keyring
-from gateway.dialects.openai import Request
+from gateway.dialects.dialect import Request
 from gateway.metrics import Metrics
 from gateway.routing.table import KeyFor, RoutingTable
 from gateway.rule_book import RuleBook

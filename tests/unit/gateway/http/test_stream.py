@@ -9,12 +9,14 @@ import pytest
 from billing.meter import Meter
 from billing.usage import HoldRecord, UsageRecord
 from gateway.call import Call
+from gateway.dialects.dialect import Request
+from gateway.dialects.openai_errors import OpenAIVoice
 from gateway.http.stream import Relay
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from gateway.settlement import Settlement
 from inference.ir.errors import UpstreamTimeout
-from inference.providers.openai import StreamOptions
+from inference.wire import StreamOptions
 from policies.api_keys import Principal
 from policies.stores.memory import MemoryStore
 from policies.stores.step import Rules, Ticket
@@ -62,8 +64,10 @@ class Stage:
         self.settlement = Settlement(
             Meter(self.journal), Metrics(), RequestLog(self.lines.append), self.store
         )
-        self.tap = self.answer.deployment.wire.stream(options)
-        self.relay = Relay(self.call, self.answer, self.tap, self.settlement)
+        self.tap = self.answer.deployment.lanes["chat"].stream(options)
+        request = Request(model="m", stream=True, options=options, hints=False, prompt=b"")
+        self.voice = OpenAIVoice(self.tap, request)
+        self.relay = Relay(self.call, self.answer, self.tap, self.voice, settlement=self.settlement)
         self.relay.start()
 
     async def metered(self, balance: int, held: int, *, endless: bool = True) -> None:
@@ -77,8 +81,9 @@ class Stage:
             self.call,
             self.answer,
             self.tap,
-            self.settlement,
-            self.settlement.purse(self.call, endless=endless),
+            self.voice,
+            settlement=self.settlement,
+            purse=self.settlement.purse(self.call, endless=endless),
         )
         self.relay.start()
 

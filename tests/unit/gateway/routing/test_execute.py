@@ -37,7 +37,7 @@ class Scripted(ModelClient):
         self.tried.append(deployment)
         if self._failures:
             raise self._failures.pop(0)
-        return Answer(deployment, FakeReply())
+        return Answer(deployment, FakeReply(), deployment.lanes["chat"])
 
 
 async def carried(client: Scripted, attempts: Sequence[Deployment]) -> tuple[Answer, Call]:

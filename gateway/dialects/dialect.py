@@ -1,0 +1,119 @@
+"""Dialect: what a surface that clients speak is made of. Protocols and the words they share; pure.
+
+A dialect reads a request twice, the second time only if it must: `decode` looks at what every request needs (model,
+stream, limits), `chat.parse` reads the whole conversation where the target speaks another format.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from inference.ir.cards import Kind
+from inference.ir.chat import ChatRequest
+from inference.ir.completion import Completion
+from inference.ir.errors import AspendosError
+from inference.ir.events import Event
+from inference.ir.usage import Usage
+from inference.wire import StreamOptions, Tap
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What a client asks for. `prompt` is raw JSON, kept for counting when nobody else counted.
+
+    `max_output` is the client's limit for one answer in tokens, `answers` how many it wants. `tags` are its own
+    words for whoever reads the bill (`{"project": "atlas"}`).
+    """
+
+    model: str
+    stream: bool
+    options: StreamOptions | None
+    hints: bool
+    prompt: bytes
+    max_output: int | None = None
+    answers: int = 1
+    pictures: int = 0
+    audio: bool = False
+    tags: dict[str, str] | None = None
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """What an answer says of itself: the id of the call, the name the client asked for, when (unix seconds)."""
+
+    id: str
+    model: str
+    created: int
+    include_usage: bool = False
+
+
+class Voice(Protocol):
+    """How the gateway itself speaks inside a client's stream."""
+
+    @property
+    def end(self) -> bytes:
+        """What follows the last event of a stream that was broken or cut; may be empty."""
+        ...
+
+    def broken(self, error: AspendosError) -> bytes:
+        """The error, after which nothing but `end` comes."""
+        ...
+
+    def cut(self, usage: Usage) -> bytes:
+        """The end of an answer that the gateway stops at its own maximum: as if the model's had been reached."""
+        ...
+
+
+class Writer(Voice, Protocol):
+    """Writes one answer as a stream. `dropped` names what could not be said so far."""
+
+    dropped: Sequence[str]
+
+    def write(self, events: Sequence[Event]) -> bytes:
+        """What the client may have now. What tells it that the answer is complete is kept for `finish`."""
+        ...
+
+    def finish(self) -> bytes:
+        """The end of the answer, usage included where the client is to have it."""
+        ...
+
+
+class Rendered(Struct, frozen=True):
+    """A whole answer, and the names of what could not be said in it."""
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+
+
+class ChatDialect(Protocol):
+    """A conversation in full: the client's words into neutral ones, and answers back."""
+
+    def parse(self, body: bytes) -> ChatRequest:
+        """Raises InvalidField with the field's path, in the client's words."""
+        ...
+
+    def answer(self, completion: Completion, asked: ChatRequest, setting: Setting) -> Rendered: ...
+    def writer(self, asked: ChatRequest, setting: Setting) -> Writer: ...
+
+
+class Dialect(Protocol):
+    """A surface: its route's name, the kind of model it asks for, how it is read and answered.
+
+    `chat` is None where it is not about conversations. `forwarded` are the client's headers that go on to a
+    provider that speaks this dialect itself.
+    """
+
+    @property
+    def route(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def chat(self) -> ChatDialect | None: ...
+    @property
+    def forwarded(self) -> Sequence[bytes]: ...
+
+    def decode(self, body: bytes) -> Request:
+        """Raises BadRequest, InvalidJSON or InvalidField."""
+        ...
+
+    def error_body(self, error: AspendosError, request_id: str | None) -> bytes: ...
+    def voice(self, tap: Tap, request: Request) -> Voice: ...

@@ -1,0 +1,24 @@
+"""Hints: what a request says to the gateway itself, under `aspendos`, and limits as clients write them. Pure."""
+
+from msgspec import Struct, UnsetType
+
+from gateway.tags import check_tags, split_tags
+
+
+class Hints(Struct, frozen=True):
+    """What a request says to the gateway itself, under `aspendos`; it is not forwarded."""
+
+    tags: dict[str, str] | list[str] | None = None
+
+
+def least(*limits: int | None) -> int | None:
+    """The smallest limit given. Some servers take 0 or -1 for "no limit", so those count as none."""
+    given = [limit for limit in limits if limit is not None and limit > 0]
+    return min(given) if given else None
+
+
+def tags_of(hints: Hints | UnsetType | None) -> dict[str, str] | None:
+    """The tags among the hints, None without any. Raises InvalidField."""
+    if not isinstance(hints, Hints) or not hints.tags:
+        return None
+    return check_tags(hints.tags) if isinstance(hints.tags, dict) else split_tags(hints.tags)

@@ -1,0 +1,87 @@
+"""The OpenAI chat dialect: what its clients send, understood only as far as the gateway must. Pure.
+
+(https://platform.openai.com/docs/api-reference/chat)
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from gateway.dialects.dialect import ChatDialect, Request
+from gateway.dialects.hints import Hints, least, tags_of
+from gateway.dialects.openai_errors import OpenAIVoice, error_body
+from inference.codecs.body import check_text, explain
+from inference.ir.cards import Kind
+from inference.ir.errors import AspendosError, InvalidField
+from inference.wire import StreamOptions, Tap
+
+
+class ChatBody(Struct, frozen=True, kw_only=True):
+    """The fields of a chat completion the gateway looks at; all others are forwarded as they came."""
+
+    model: str
+    messages: Raw
+    tools: Raw | UnsetType = UNSET
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    n: int | None = None
+    aspendos: Hints | UnsetType | None = UNSET
+
+
+_chat = msgspec.json.Decoder(ChatBody)
+
+
+class Chat:
+    """POST /v1/chat/completions"""
+
+    route = "chat"
+    kind = Kind.CHAT
+    chat: ChatDialect | None = None
+    forwarded: Sequence[bytes] = ()
+
+    def decode(self, body: bytes) -> Request:
+        """Raises BadRequest, InvalidJSON or InvalidField."""
+        check_text(body)
+        try:
+            asked = _chat.decode(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise explain(body, error) from None
+        messages = bytes(asked.messages)
+        if not messages.startswith(b"["):
+            raise InvalidField(
+                "Invalid value for `messages`: expected an array of messages.", param="messages"
+            )
+        if not messages[1:-1].strip():
+            raise InvalidField(
+                "Invalid value for `messages`: expected at least one message.", param="messages"
+            )
+        return Request(
+            model=asked.model,
+            stream=bool(asked.stream),
+            options=asked.stream_options,
+            hints=asked.aspendos is not UNSET,
+            prompt=messages if asked.tools is UNSET else messages + bytes(asked.tools),
+            max_output=least(asked.max_completion_tokens, asked.max_tokens),
+            answers=asked.n or 1,
+            pictures=_pictures(messages),
+            audio=b'"input_audio"' in messages,
+            tags=tags_of(asked.aspendos),
+        )
+
+    def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
+        """OpenAI's error object."""
+        return error_body(error, request_id)
+
+    def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
+        """How the gateway speaks inside a stream."""
+        return OpenAIVoice(tap, request)
+
+
+def _pictures(messages: bytes) -> int:
+    """How many images a chat shows. Within a string the quotes would be escaped, so only keys and types match."""
+    return (messages.count(b'"image_url"') + 1) // 2

@@ -1,0 +1,204 @@
+"""Translation: one conversation on its way through a target that speaks another format than its client."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.dialects.dialect import ChatDialect, Rendered, Setting, Writer
+from inference.client import Deployment
+from inference.codecs.token_estimate import estimate_text
+from inference.ir.cards import Model
+from inference.ir.chat import ChatRequest
+from inference.ir.completion import Completion
+from inference.ir.content import Reasoning, Refusal, Text, ToolCall
+from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.events import (
+    CallDelta,
+    Counted,
+    Ended,
+    Event,
+    Failed,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+)
+from inference.ir.usage import NO_USAGE, Usage, UsageSource
+from inference.wire import ChatFormat, Completed, Outgoing, Parser
+
+
+class Translation:
+    """Made once a request is known to need it; every attempt writes it down anew, for its own target."""
+
+    __slots__ = ("_asked", "_card", "_dialect", "_setting", "_strict")
+
+    def __init__(self, dialect: ChatDialect, body: bytes, setting: Setting, *, strict: bool) -> None:
+        """Reads the whole request. Raises InvalidField. `strict`: nothing may be left out on the way."""
+        self._dialect = dialect
+        self._asked: ChatRequest = dialect.parse(body)
+        self._setting = setting
+        self._strict = strict
+        self._card: Model | None = None
+
+    @property
+    def asked(self) -> ChatRequest:
+        """The request in neutral words."""
+        return self._asked
+
+    def admitted(self, card: Model, max_output: int | None) -> None:
+        """What admission made of it: the model that will answer, and a limit where it set one."""
+        self._card = card
+        if max_output is not None:
+            self._asked = msgspec.structs.replace(self._asked, max_output=max_output)
+
+    def outgoing(self, deployment: Deployment) -> Outgoing:
+        """The request for one target. Raises InvalidField for what that target cannot be told."""
+        card = self._card
+        assert card is not None
+        written = _format(deployment).request(self._asked, model=deployment.model, card=card)
+        if written.dropped and self._strict:
+            raise InvalidField(
+                f"The provider `{deployment.provider.name}` cannot be told everything this request says "
+                f"({', '.join(written.dropped)}), and `x-aspendos-strict` allows nothing to be left out. "
+                "Leave those out, or ask without it.",
+                param=written.dropped[0],
+                code="not_translatable",
+            )
+        return written
+
+    def whole(self, deployment: Deployment, body: bytes) -> tuple[Rendered, Completed]:
+        """The answer in the client's dialect, and what metering needs of it. Raises UpstreamGarbled."""
+        completion = _format(deployment).completion(body)
+        usage = completion.usage
+        counted = usage.source is not UsageSource.NONE
+        measured = Completed(
+            usage=usage,
+            finish_reason=next((str(each.finish) for each in completion.choices if each.finish), None),
+            text=0 if counted else _text_size(completion),
+        )
+        return self._dialect.answer(completion, self._asked, self._setting), measured
+
+    def tap(self, deployment: Deployment) -> "TranslatingTap":
+        """Follows and translates one stream."""
+        return TranslatingTap(_format(deployment).stream(), self._dialect.writer(self._asked, self._setting))
+
+
+class TranslatingTap:
+    """A stream of one format in, of another out. It is a Tap and, for what the gateway itself says, a Voice."""
+
+    __slots__ = (
+        "_parser",
+        "_text",
+        "_usage",
+        "_writer",
+        "done",
+        "events",
+        "finish_reason",
+        "sample",
+        "size",
+        "upstream_error",
+    )
+
+    def __init__(self, parser: Parser, writer: Writer) -> None:
+        self._parser = parser
+        self._writer = writer
+        self._usage = NO_USAGE
+        self._text = 0
+        self.done = False
+        self.size = 0
+        self.events = 0
+        self.sample = b""
+        self.finish_reason: str | None = None
+        self.upstream_error = b""
+
+    # Tap
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Raises UpstreamGarbled."""
+        if self.done:
+            return b""
+        self.size += len(chunk)
+        out = self._said(self._parser.feed(chunk))
+        self.done = self._parser.complete
+        return out
+
+    def finish(self) -> bytes:
+        """What is left, and the end of the answer. Raises UpstreamGarbled where the stream was not complete."""
+        out = b"" if self.done else self._said(self._parser.finish())
+        self.done = True
+        return out + self._writer.finish() if not self.upstream_error else out + self._writer.end
+
+    def drop_tail(self) -> None:
+        """A half-received event is never passed on, so there is nothing to forget."""
+
+    def usage(self) -> Usage:
+        """The last usage the stream reported."""
+        return self._usage
+
+    def estimate(self) -> int | None:
+        """Tokens delivered so far, by their text."""
+        return estimate_text(self._text) if self.events else None
+
+    @property
+    def dropped(self) -> Sequence[str]:
+        """What could not be said in the client's dialect."""
+        return self._writer.dropped
+
+    # Voice
+
+    @property
+    def end(self) -> bytes:
+        """What follows a broken or cut stream."""
+        return self._writer.end
+
+    def broken(self, error: AspendosError) -> bytes:
+        """The error in the client's dialect."""
+        return self._writer.broken(error)
+
+    def cut(self, usage: Usage) -> bytes:
+        """The end of an answer the gateway stops."""
+        return self._writer.cut(usage)
+
+    def _said(self, events: Sequence[Event]) -> bytes:
+        self.events += len(events)
+        for event in events:
+            if isinstance(event, TextDelta | ReasoningDelta | RefusalDelta):
+                self._text += len(event.text)
+            elif isinstance(event, CallDelta):
+                self._text += len(event.arguments)
+            else:
+                self._note(event)
+        return self._writer.write(events)
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Counted(usage):
+                self._usage = usage
+            case Ended():
+                self.finish_reason = self.finish_reason or str(event.finish)
+            case Failed(error):
+                self.upstream_error = error.code.encode()
+            case _:
+                pass
+
+
+def _format(deployment: Deployment) -> ChatFormat:
+    found = deployment.wire.chat
+    if found is None:
+        raise InvalidField(
+            f"The provider `{deployment.provider.name}` holds no conversations.",
+            param="model",
+            code="route_not_served",
+        )
+    return found
+
+
+def _text_size(completion: Completion) -> int:
+    """Bytes of everything a completion says."""
+    size = 0
+    for choice in completion.choices:
+        for part in choice.parts:
+            if isinstance(part, Text | Reasoning | Refusal):
+                size += len(part.text.encode())
+            elif isinstance(part, ToolCall):
+                size += len(part.arguments.encode())
+    return size

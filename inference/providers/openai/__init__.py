@@ -1,0 +1,40 @@
+"""The OpenAI wire format, spoken by OpenAI and by every server that calls itself compatible. Pure.
+
+Where they differ (usage of cached and reasoning tokens, shapes of errors) the differences recorded traffic shows are
+read here. (https://platform.openai.com/docs/api-reference)
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from inference.ir.cards import Kind
+from inference.ir.errors import AspendosError
+from inference.providers.openai.errors import read_error
+from inference.providers.openai.lanes import OpenAILane
+from inference.wire import ChatFormat, Exchange, Lane
+
+PATHS = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+}
+
+
+class OpenAI:
+    """OpenAI's format."""
+
+    lanes: Mapping[str, Lane] = {route: OpenAILane(path) for route, path in PATHS.items()}
+    chat: ChatFormat | None = None
+    exchanges: ClassVar[Mapping[Kind, Exchange]] = {}
+    probe: str = "/models"
+
+    def credential(self, key: str) -> tuple[str, str]:
+        """The header that carries a key, and its value."""
+        return "authorization", f"Bearer {key}"
+
+    def error(self, status: int, retry_after: float | None, body: bytes) -> AspendosError:
+        """A refusal as one of ours."""
+        return read_error(status, retry_after, body)
+
+
+WIRE = OpenAI()

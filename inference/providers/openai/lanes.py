@@ -1,0 +1,193 @@
+"""The passthrough lane of OpenAI's format: chat completions, completions and embeddings, patched one level deep. Pure.
+
+Spoken by OpenAI and by every server that calls itself compatible.
+(https://platform.openai.com/docs/api-reference)
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from inference.codecs.body import decode_fields, encode_fields, raw
+from inference.codecs.sse import StreamTap, event_json
+from inference.codecs.token_estimate import estimate_output
+from inference.ir.errors import UpstreamGarbled
+from inference.ir.usage import NO_USAGE, Usage, UsageSource
+from inference.providers.openai.usage import Reported, is_null, read_usage, usage_of
+from inference.wire import Completed, StreamOptions
+
+_NULL = Raw(b"null")
+"""What an absent raw field reads as: msgspec keeps a field raw only if it can be nothing else."""
+
+
+class _Choice(Struct):
+    finish_reason: str | None = None
+
+
+class _Typed(Struct):
+    usage: Reported | None = None
+    choices: list[_Choice] | None = None
+
+
+class _Groq(Struct):
+    usage: Raw = _NULL
+
+
+class _Event(Struct):
+    usage: Raw = _NULL
+    x_groq: _Groq | None = None
+
+
+_typed = msgspec.json.Decoder(_Typed)
+_event = msgspec.json.Decoder(_Event)
+_options = msgspec.json.Decoder(dict[str, Raw])
+_anything = msgspec.json.Decoder()
+_TRUE = Raw(b"true")
+_REASONS = re.compile(r"(openai/)?(o\d|gpt-5)")
+
+
+class OpenAITap(StreamTap):
+    """A tap that can read the usage it remembered. `continuous`: it came with every event."""
+
+    __slots__ = ("_every_event",)
+
+    def __init__(self, *, hide_usage: bool, hide_continuous: bool, continuous: bool) -> None:
+        super().__init__(hide_usage=hide_usage, hide_continuous=hide_continuous)
+        self._every_event = continuous
+
+    def usage(self) -> Usage:
+        """The last usage the stream reported, NO_USAGE if it reported none."""
+        if not self.usage_event:
+            return NO_USAGE
+        try:
+            event = _event.decode(event_json(self.usage_event))
+        except (msgspec.DecodeError, RecursionError):
+            return NO_USAGE
+        reported = event.usage
+        if is_null(reported) and event.x_groq is not None:
+            reported = event.x_groq.usage
+        source = UsageSource.REPORTED if self.done or not self._every_event else UsageSource.CONTINUOUS
+        return read_usage(reported, source)
+
+    def estimate(self) -> int | None:
+        """Tokens delivered so far; None where nothing came."""
+        return estimate_output(self.events, self.size, self.sample) if self.events else None
+
+
+class OpenAILane:
+    """One route of the format. `continuous_usage`: the server can tell usage after each event of a stream."""
+
+    def __init__(self, path: str, *, continuous_usage: bool = False) -> None:
+        self._path = path
+        self._continuous = continuous_usage
+
+    def path(self, model: str, *, stream: bool) -> str:
+        """Below the base URL; the same for every model."""
+        return self._path
+
+    def request(
+        self,
+        body: bytes,
+        *,
+        asked: str,
+        model: str,
+        stream: bool,
+        hints: bool = False,
+        max_output: int | None = None,
+    ) -> bytes:
+        """The body to send: the client's, with `model` and, for streams, `stream_options` patched.
+
+        `asked` is the name the client used, `hints` says that it sent routing hints under `aspendos`, which
+        are taken out. `max_output` limits each answer, in the field the client used for that, if it used one.
+        When nothing has to change the bytes are the client's own.
+        """
+        if not stream and asked == model and not hints and max_output is None:
+            return body
+        fields = decode_fields(body)
+        fields.pop("aspendos", None)
+        fields["model"] = raw(model)
+        if max_output is not None:
+            # Everybody but OpenAI's reasoning models takes `max_tokens`, and those take only the other.
+            modern = "max_completion_tokens" in fields or _REASONS.match(model) is not None
+            fields.pop("max_tokens", None)
+            fields["max_completion_tokens" if modern else "max_tokens"] = raw(max_output)
+        if stream:
+            fields["stream_options"] = self._stream_options(fields.get("stream_options"))
+        return encode_fields(fields)
+
+    def completion(self, body: bytes) -> Completed:
+        """Usage and finish reason of a whole response. Raises UpstreamGarbled when it is no JSON object."""
+        try:
+            usage, choices = _measure(body)
+        except (msgspec.DecodeError, RecursionError):
+            raise UpstreamGarbled("The upstream's answer is not valid JSON.") from None
+        reason = None
+        for choice in choices:
+            if choice.finish_reason:
+                reason = choice.finish_reason
+                break
+        counted = usage.source is not UsageSource.NONE
+        return Completed(usage=usage, finish_reason=reason, text=0 if counted else _text_size(body))
+
+    def stream(self, options: StreamOptions | None) -> OpenAITap:
+        """The tap for one stream, hiding from the client what only we asked for."""
+        asked = options or StreamOptions()
+        return OpenAITap(
+            hide_usage=not asked.include_usage,
+            hide_continuous=self._continuous and not asked.continuous_usage_stats,
+            continuous=self._continuous,
+        )
+
+    def _stream_options(self, given: Raw | None) -> Raw:
+        options: dict[str, Raw] = {} if is_null(given) else _options.decode(given or b"{}")
+        options["include_usage"] = _TRUE
+        if self._continuous:
+            options["continuous_usage_stats"] = _TRUE
+        return raw(options)
+
+
+class _Message(Struct):
+    content: str | None = None
+
+
+class _Said(Struct):
+    message: _Message | None = None
+    text: str | None = None
+
+
+class _Saying(Struct):
+    choices: list[_Said] | None = None
+
+
+_saying = msgspec.json.Decoder(_Saying)
+
+
+def _text_size(body: bytes) -> int:
+    """Bytes of text in a whole response; 0 where there is none to be found."""
+    try:
+        choices = _saying.decode(body).choices or ()
+    except msgspec.DecodeError:
+        return 0
+    parts = [(choice.message.content if choice.message else None) or choice.text or "" for choice in choices]
+    return sum(len(part.encode()) for part in parts)
+
+
+def _measure(body: bytes) -> tuple[Usage, Sequence[_Choice]]:
+    """Usage and choices in one decoding, where they are of the types OpenAI gives them; else in several."""
+    try:
+        decoded = _typed.decode(body)
+    except msgspec.ValidationError:
+        return read_usage(_loosely(body)), ()
+    return NO_USAGE if decoded.usage is None else usage_of(decoded.usage), decoded.choices or ()
+
+
+def _loosely(body: bytes) -> Raw:
+    """The usage of a valid JSON body whose fields have surprising types."""
+    decoded: Any = _anything.decode(body)
+    if not isinstance(decoded, Mapping):
+        raise UpstreamGarbled("The upstream's answer is not a JSON object.")
+    usage = cast(Mapping[str, object], decoded).get("usage")
+    return _NULL if usage is None else raw(usage)

@@ -1,0 +1,180 @@
+"""Wire: what a wire format is, as `inference/providers/<wire>.py` gives it under the name WIRE. Protocols only.
+
+A wire format serves a request in one of two ways. Where the client speaks the very format, its bytes go through a
+Lane: patched one level deep, relayed as they come. Where it does not, the request comes as neutral words
+(`inference/ir`) and goes through a Format, which writes it down and reads the answer. Both are pure: bytes and words
+in, bytes and words out.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from inference.ir.cards import Kind, Model
+from inference.ir.chat import ChatRequest
+from inference.ir.completion import Completion
+from inference.ir.errors import AspendosError
+from inference.ir.events import Event
+from inference.ir.usage import Usage
+
+JSON = "application/json"
+
+
+class StreamOptions(Struct, frozen=True):
+    """What an OpenAI client asked of a stream; anything else it wrote there is forwarded."""
+
+    include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None
+
+
+class Completed(Struct, frozen=True, kw_only=True):
+    """What metering needs of a whole response. `text` is how many bytes it says, read only without usage."""
+
+    usage: Usage
+    finish_reason: str | None = None
+    text: int = 0
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """A request as it goes to a provider. `path` is below the base URL and may carry a query.
+
+    `dropped` names the client's fields that could not be carried. `stream_types` are what the
+    content type of a stream may begin with.
+    """
+
+    path: str
+    body: bytes
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+    method: str = "POST"
+    stream_types: tuple[bytes, ...] = (b"text/event-stream",)
+
+
+class Tap(Protocol):
+    """Follows one stream on its way through: what the client may have, and what metering needs.
+
+    `size` and `events` are what has gone by; `sample` is one event with text, from which an envelope is estimated.
+    `done`: the end has come, and is held back until `finish()`. `upstream_error` is not empty once the provider
+    reported an error inside its stream.
+    """
+
+    done: bool
+    size: int
+    events: int
+    sample: bytes
+    finish_reason: str | None
+    upstream_error: bytes
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take what one read brought; give back what the client may have now, possibly nothing."""
+        ...
+
+    def finish(self) -> bytes:
+        """The rest, once the upstream has ended or `done` is set: the end that was held back."""
+        ...
+
+    def drop_tail(self) -> None:
+        """Forget a half-received event: the stream broke in it, or is cut."""
+        ...
+
+    def usage(self) -> Usage:
+        """The last usage the stream reported; NO_USAGE if it reported none."""
+        ...
+
+    def estimate(self) -> int | None:
+        """Tokens delivered so far, from what went by; None where nothing did."""
+        ...
+
+
+class Lane(Protocol):
+    """How a client's own bytes are passed on."""
+
+    def path(self, model: str, *, stream: bool) -> str:
+        """Below the base URL."""
+        ...
+
+    def request(
+        self,
+        body: bytes,
+        *,
+        asked: str,
+        model: str,
+        stream: bool,
+        hints: bool = False,
+        max_output: int | None = None,
+    ) -> bytes:
+        """The body to send. `asked` is the name the client used, `hints`: it spoke to the gateway under `aspendos`.
+
+        `max_output` limits each answer in tokens; None: the client's own words stand.
+        """
+        ...
+
+    def completion(self, body: bytes) -> Completed:
+        """Usage and finish reason of a whole response. Raises UpstreamGarbled when it is no JSON object."""
+        ...
+
+    def stream(self, options: StreamOptions | None) -> Tap: ...
+
+
+class Parser(Protocol):
+    """Reads one stream, however it is cut. `complete`: the format's own end has come."""
+
+    complete: bool
+
+    def feed(self, chunk: bytes) -> Sequence[Event]:
+        """What is known with this chunk. Raises UpstreamGarbled for what can be no stream of this format."""
+        ...
+
+    def finish(self) -> Sequence[Event]:
+        """What is left at the upstream's end. Raises UpstreamGarbled where the stream was not complete."""
+        ...
+
+
+class ChatFormat(Protocol):
+    """How a conversation is written down for a provider, and its answers read."""
+
+    def request(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
+        """`model` is the name at the provider; `card` says what the model can.
+
+        Raises InvalidField for what this format cannot say at all and must not leave out.
+        """
+        ...
+
+    def completion(self, body: bytes) -> Completion:
+        """Raises UpstreamGarbled for what is no answer, an AspendosError for a failure reported with status 200."""
+        ...
+
+    def stream(self) -> Parser: ...
+
+
+class Exchange(Protocol):
+    """The same for what is asked and answered in one piece: embeddings, rankings, speech, pictures.
+
+    What goes in and comes out are the words for one kind of model (`inference/ir/embedding.py` and so on).
+    """
+
+    def request(self, asked: Any, *, model: str, card: Model) -> Outgoing: ...
+    def answer(self, body: bytes, content_type: str) -> Any: ...
+
+
+class Wire(Protocol):
+    """A wire format. `probe` is the path to GET to learn whether a key is good.
+
+    `lanes` are keyed by the routes whose dialect it speaks itself (`chat`, `completions`, `messages`, ...);
+    `chat` is None where it serves no conversations; `exchanges` are keyed by the kind of model.
+    """
+
+    probe: str
+    lanes: Mapping[str, Lane]
+    chat: ChatFormat | None
+    exchanges: Mapping[Kind, Exchange]
+
+    def credential(self, key: str) -> tuple[str, str]:
+        """The header that carries a key, and its value."""
+        ...
+
+    def error(self, status: int, retry_after: float | None, body: bytes) -> AspendosError:
+        """A provider's refusal as one of ours, its own message kept; read by status, never by words."""
+        ...
