@@ -26,7 +26,7 @@ _LABELS = ("route", "model", "provider", "status")
 NANO = 1_000_000_000
 _GATHERED = 100
 """Requests of one kind after which what has gathered is handed on: a tenth of a millisecond's work."""
-ROUTES = ("chat", "completions", "embeddings")
+ROUTES = ("chat", "completions", "embeddings", "rerank", "moderations")
 
 
 class _Bound:

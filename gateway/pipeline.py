@@ -9,8 +9,9 @@ import structlog
 from billing.pricing import usd
 from gateway.admission import Admission
 from gateway.call import Call
-from gateway.dialects.dialect import Dialect, Request, Setting
+from gateway.dialects.dialect import Dialect, Rendered, Request, Setting
 from gateway.edge.edge import Edge, Header
+from gateway.exchange import ExchangeTranslation
 from gateway.http.errors import respond_error
 from gateway.http.limits import headers_of
 from gateway.http.stream import Relay
@@ -20,7 +21,7 @@ from gateway.routing.table import RoutingTable
 from gateway.settlement import Settlement
 from gateway.tags import read_tags
 from gateway.translation import Translation
-from inference.client import Answer, Ask, ModelClient
+from inference.client import Answer, Ask, Deployment, ModelClient
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.ir.errors import (
     AspendosError,
@@ -32,6 +33,7 @@ from inference.ir.errors import (
     UnsupportedMedia,
 )
 from inference.ir.usage import Usage, UsageSource
+from inference.wire import Completed
 
 _log = structlog.stdlib.get_logger("pipeline")
 _EVENT_STREAM: tuple[Header, ...] = (
@@ -151,16 +153,19 @@ class Pipeline:
         finally:
             answer.release()
 
-    async def _deliver(self, call: Call, answer: Answer, translation: Translation | None) -> None:
+    async def _deliver(
+        self, call: Call, answer: Answer, translation: Translation | ExchangeTranslation | None
+    ) -> None:
         """A whole response: metered, then sent on, unchanged where the client speaks the target's format."""
         dropped: Sequence[str] = ()
+        kind = answer.reply.header(b"content-type")
         try:
             body = await answer.read(self._max_response)
             if answer.lane is not None:
                 completed = answer.lane.completion(body)
             else:
-                rendered, completed = _translated(translation).whole(answer.deployment, body)
-                body, dropped = rendered.body, rendered.dropped
+                rendered, completed = _whole(translation, answer.deployment, body, kind)
+                body, dropped, kind = rendered.body, rendered.dropped, rendered.content_type.encode()
         except AspendosError as error:
             call.attempt_failed(answer.deployment, error)
             raise answer.deployment.anonymous(error) from None
@@ -175,7 +180,6 @@ class Pipeline:
             )
         cost = self._settlement.settle(call, usage, finish_reason=completed.finish_reason)
         headers = self._headers(call, cost)
-        kind = answer.reply.header(b"content-type") if answer.lane is not None else None
         headers.append((b"content-type", kind or _JSON))
         headers += _dropped(answer, dropped)
         headers.append((b"x-aspendos-cost", usd(cost).encode()))
@@ -187,7 +191,7 @@ class Pipeline:
         answer: Answer,
         dialect: Dialect,
         request: Request,
-        translation: Translation | None,
+        translation: Translation | ExchangeTranslation | None,
         *,
         endless: bool,
     ) -> None:
@@ -216,9 +220,9 @@ class Pipeline:
 
     def _translation(
         self, edge: Edge, dialect: Dialect, body: bytes, request: Request, call: Call
-    ) -> Translation:
+    ) -> Translation | ExchangeTranslation:
         """The whole request read, for a target that speaks another format. Raises InvalidField."""
-        if dialect.chat is None:
+        if dialect.chat is None and dialect.exchange is None:
             raise InvalidField(
                 f"The model `{request.model}` cannot be used here: nothing that serves it speaks this dialect, and "
                 "there is no translation for it.",
@@ -232,8 +236,14 @@ class Pipeline:
             created=call.arrived_ns // 1_000_000_000,
             include_usage=options is not None and bool(options.include_usage),
         )
-        strict = edge.header(b"x-aspendos-strict")
-        return Translation(dialect.chat, body, setting, strict=strict is not None and strict not in _NO)
+        header = edge.header(b"x-aspendos-strict")
+        strict = header is not None and header not in _NO
+        if dialect.chat is not None:
+            return Translation(dialect.chat, body, setting, strict=strict)
+        assert dialect.exchange is not None
+        return ExchangeTranslation(
+            dialect.exchange, dialect.kind, body, setting, prompt=request.prompt, strict=strict
+        )
 
     def _headers(self, call: Call, cost: int | None = None) -> list[Header]:
         return [
@@ -279,10 +289,22 @@ def _authorization(edge: Edge) -> bytes | None:
     return bearer
 
 
-def _translated(translation: Translation | None) -> Translation:
-    """The translation of a call whose answer came through no lane; there always is one."""
-    assert translation is not None
+def _translated(translation: Translation | ExchangeTranslation | None) -> Translation:
+    """The translation of a stream that came through no lane; only conversations are streamed so."""
+    assert isinstance(translation, Translation)
     return translation
+
+
+def _whole(
+    translation: Translation | ExchangeTranslation | None,
+    deployment: Deployment,
+    body: bytes,
+    content_type: bytes | None,
+) -> tuple[Rendered, Completed]:
+    """An answer that came through no lane, in the client's dialect, and what metering needs of it."""
+    if isinstance(translation, ExchangeTranslation):
+        return translation.whole(deployment, body, (content_type or b"").decode("latin-1"))
+    return _translated(translation).whole(deployment, body)
 
 
 def _dropped(answer: Answer, more: Sequence[str] = ()) -> list[Header]:

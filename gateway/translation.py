@@ -55,14 +55,8 @@ class Translation:
         card = self._card
         assert card is not None
         written = _format(deployment).request(self._asked, model=deployment.model, card=card)
-        if written.dropped and self._strict:
-            raise InvalidField(
-                f"The provider `{deployment.provider.name}` cannot be told everything this request says "
-                f"({', '.join(written.dropped)}), and `x-aspendos-strict` allows nothing to be left out. "
-                "Leave those out, or ask without it.",
-                param=written.dropped[0],
-                code="not_translatable",
-            )
+        if self._strict:
+            refuse_losses(deployment, written)
         return written
 
     def whole(self, deployment: Deployment, body: bytes) -> tuple[Rendered, Completed]:
@@ -179,6 +173,18 @@ class TranslatingTap:
                 self.upstream_error = error.code.encode()
             case _:
                 pass
+
+
+def refuse_losses(deployment: Deployment, written: Outgoing) -> None:
+    """For a client that wants all or nothing. Raises InvalidField where something had to be left out."""
+    if written.dropped:
+        raise InvalidField(
+            f"The provider `{deployment.provider.name}` cannot be told everything this request says "
+            f"({', '.join(written.dropped)}), and `x-aspendos-strict` allows nothing to be left out. "
+            "Leave those out, or ask without it.",
+            param=written.dropped[0],
+            code="not_translatable",
+        )
 
 
 def _format(deployment: Deployment) -> ChatFormat:

@@ -5,7 +5,7 @@ stream, limits), `chat.parse` reads the whole conversation where the target spea
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError
 from inference.ir.events import Event
 from inference.ir.usage import Usage
-from inference.wire import StreamOptions, Tap
+from inference.wire import JSON, StreamOptions, Tap
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -82,6 +82,7 @@ class Rendered(Struct, frozen=True):
 
     body: bytes
     dropped: tuple[str, ...] = ()
+    content_type: str = JSON
 
 
 class ChatDialect(Protocol):
@@ -95,11 +96,25 @@ class ChatDialect(Protocol):
     def writer(self, asked: ChatRequest, setting: Setting) -> Writer: ...
 
 
+class ExchangeDialect(Protocol):
+    """What is asked and answered in one piece: the client's words into neutral ones, and the answer back.
+
+    What comes out of `parse` and goes into `answer` are the words for one kind of model
+    (`inference/ir/embedding.py` and so on).
+    """
+
+    def parse(self, body: bytes) -> Any:
+        """Raises InvalidField with the field's path, in the client's words."""
+        ...
+
+    def answer(self, result: Any, asked: Any, setting: Setting) -> Rendered: ...
+
+
 class Dialect(Protocol):
     """A surface: its route's name, the kind of model it asks for, how it is read and answered.
 
-    `chat` is None where it is not about conversations. `forwarded` are the client's headers that go on to a
-    provider that speaks this dialect itself.
+    `chat` is None where it is not about conversations, `exchange` where it is. `forwarded` are the client's
+    headers that go on to a provider that speaks this dialect itself.
     """
 
     @property
@@ -108,6 +123,8 @@ class Dialect(Protocol):
     def kind(self) -> Kind: ...
     @property
     def chat(self) -> ChatDialect | None: ...
+    @property
+    def exchange(self) -> ExchangeDialect | None: ...
     @property
     def forwarded(self) -> Sequence[bytes]: ...
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, Request
+from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Request
 from gateway.dialects.hints import Hints, tags_of
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
 from inference.codecs.body import check_text, explain
@@ -32,6 +32,7 @@ class Embeddings:
     route = "embeddings"
     kind = Kind.EMBEDDING
     chat: ChatDialect | None = None
+    exchange: ExchangeDialect | None = None
     forwarded: Sequence[bytes] = ()
 
     def decode(self, body: bytes) -> Request:

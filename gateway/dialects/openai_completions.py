@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, Request
+from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Request
 from gateway.dialects.hints import Hints, least, tags_of
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
 from inference.codecs.body import check_text, explain
@@ -39,6 +39,7 @@ class Completions:
     route = "completions"
     kind = Kind.CHAT
     chat: ChatDialect | None = None
+    exchange: ExchangeDialect | None = None
     forwarded: Sequence[bytes] = ()
 
     def decode(self, body: bytes) -> Request:
