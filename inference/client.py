@@ -145,8 +145,9 @@ def deployments(target: Target, loads: LoadTable) -> tuple[Deployment, ...]:
 
 
 def wire_of(provider: Provider) -> Wire:
-    """The wire format a provider's card names: `inference/providers/<wire>.py`."""
-    return cast(Wire, importlib.import_module(f"inference.providers.{provider.wire}").WIRE)
+    """The wire format a provider's card names: `inference/providers/<wire>.py`, dashes as underscores."""
+    module = provider.wire.replace("-", "_")
+    return cast(Wire, importlib.import_module(f"inference.providers.{module}").WIRE)
 
 
 class Answer:

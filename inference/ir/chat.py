@@ -87,7 +87,8 @@ class Thinking(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How much a model should think: an `effort` in words, a `budget` in tokens, or simply whether.
 
     `show`: whether thoughts shall be part of the answer; `summary` in which words (auto, concise, detailed).
-    `adaptive`: the model itself decides how much.
+    `adaptive`: the model itself decides how much. `rest` is all of it in the client's own fields, where its family
+    has several ways to say it; they go out instead where the target is of that family.
     """
 
     enabled: bool | None = None
@@ -96,13 +97,14 @@ class Thinking(Struct, frozen=True, kw_only=True, omit_defaults=True):
     show: bool | None = None
     summary: str | None = None
     adaptive: bool = False
+    rest: Rest = NO_REST
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A conversation to go on with. `model` is the name the client used; `family` is the client's.
 
     None and empty: not said, the target's own default holds. `rest` holds the top-level fields that only the
-    client's family knows.
+    client's family knows. `functions`: it speaks of its tools in OpenAI's older way, one call an answer.
     """
 
     model: str
@@ -131,5 +133,6 @@ class ChatRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: dict[str, str] | None = None
     service_tier: str | None = None
     cache_key: str | None = None
+    functions: bool = False
     stream: bool = False
     rest: Rest = NO_REST

@@ -18,6 +18,7 @@ class Family(StrEnum):
     """Who shares a format. Two sides of one family understand each other's `rest`, signatures and opaque parts."""
 
     OPENAI_CHAT = "openai-chat"
+    OPENAI_COMPLETIONS = "openai-completions"
     OPENAI_RESPONSES = "openai-responses"
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
