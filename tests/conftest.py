@@ -49,7 +49,7 @@ def postgres_url(postgres_server: str) -> str:
 async def postgres_database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncGenerator[str]:
     """The URL of an empty PostgreSQL database that belongs to one test; migrated where `database` wants it so."""
     name = f"t{uuid.uuid4().hex[:12]}"
-    migrated = "database" in request.fixturenames
+    migrated = "database" in request.fixturenames or "migrated_template" in request.fixturenames
     template = request.getfixturevalue("migrated_template") if migrated else "template1"
     await _statements(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     yield normalise(postgres_url).set(database=name).render_as_string(hide_password=False)
@@ -78,6 +78,8 @@ def migrated_template(postgres_url: str) -> str:
     name = "migrated"
     _apart(_statements(postgres_url, f'CREATE DATABASE "{name}"'))
     _migrated(normalise(postgres_url).set(database=name).render_as_string(hide_password=False))
+    # Whoever wrote into it would write into every test's database.
+    _apart(_statements(postgres_url, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
     return name
 
 

@@ -46,7 +46,7 @@ def test_what_is_no_amount_is_refused_in_words(text: str, currency: str, words: 
         minor_units(text, currency)
 
 
-@given(st.sampled_from(known()), st.integers(0, 10**12))
+@given(st.sampled_from(known()), st.integers(0, 10**12 - 1))
 def test_there_and_back(currency: str, amount: int) -> None:
     text = decimal_text(amount, currency)
     assert minor_units(text, currency) == amount
