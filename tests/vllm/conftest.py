@@ -36,6 +36,13 @@ def vllm_python(request: pytest.FixtureRequest) -> Path:
         pytest.skip(f"vLLM cannot be installed here: {reason}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever comes first waits for an installation and two servers."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(1500))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line nobody can miss, when the stage did not run."""
     reason = terminalreporter.config.stash.get(_SKIPPED, None)
