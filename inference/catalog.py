@@ -21,11 +21,11 @@ from inference.catalog_file import (
     EnvRef,
     EnvUrl,
     ModelEntry,
-    PriceEntry,
     ProviderEntry,
     TargetEntry,
     Wire,
 )
+from inference.catalog_prices import Fault, cost_fault, dearer, price_fault, price_of
 from inference.catalog_tiers import TierResolver
 from inference.ir.cards import Catalog, Kind, Model, Price, Provider, Target, Timeouts
 from inference.yaml_source import (
@@ -45,7 +45,6 @@ _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _OURS = frozenset(
     {"connection", "content-length", "content-type", "host", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-_WRITES_NOTHING = frozenset({Kind.EMBEDDING, Kind.RERANK, Kind.MODERATION, Kind.CLASSIFICATION})
 _ADDRESS = "an http(s) address without user, query or fragment, such as `https://api.openai.com/v1`"
 
 
@@ -287,7 +286,7 @@ class _Resolver:
                     here, found=f"{given.provider} {quoted(given.model)} again", expected="each target once"
                 )
             seen.add((given.provider, given.model))
-            cost = self._cost(here, given, price)
+            cost = self._cost(here, given, entry.kind, price)
             target = Target(provider=provider, model=given.model, weight=given.weight, cost=cost)
             if provider.off is None and given.weight > 0:
                 targets.append(target)
@@ -317,29 +316,26 @@ class _Resolver:
         if isinstance(given, UnsetType):
             if not entry.free:
                 self._wrong(here, found="nothing", expected="a price, or `free: true`")
-            return _price(None)
-        price = _price(given)
-        if self._report.has(here):
-            return price
-        charges = any((price.input, price.output, price.cache_read, price.cache_write, price.reasoning))
-        if entry.free and charges:
-            self._wrong(here, found="a price above 0 beside `free: true`", expected="one or the other")
-        elif not entry.free and not charges:
-            self._wrong(here, found="nothing above 0", expected="a price, or `free: true` if that is meant")
-        if given.output is UNSET and not entry.free and entry.kind not in _WRITES_NOTHING:
-            self._wrong(
-                (*here, "output"), found="nothing", expected="a price: this kind of model writes tokens"
-            )
-        return price
+            return price_of(None)
+        fault = price_fault(entry.kind, given, free=entry.free)
+        if fault is not None and not self._report.has(here):
+            self._fault(here, fault)
+        return price_of(given)
 
-    def _cost(self, path: Trail, entry: TargetEntry, price: Price) -> Price | None:
+    def _fault(self, path: Trail, fault: Fault) -> None:
+        here = path if fault.field is None else (*path, fault.field)
+        self._wrong(here, found=fault.found, expected=fault.expected)
+
+    def _cost(self, path: Trail, entry: TargetEntry, kind: Kind, price: Price) -> Price | None:
         """What a target costs the operator; one that is dearer than what clients pay is worth a word."""
         if isinstance(entry.cost, UnsetType):
             return None
         here = (*path, "cost")
-        cost = _price(entry.cost)
-        loses = 0 < price.input < cost.input or 0 < price.output < cost.output
-        if loses and not self._report.touches(here):
+        cost = price_of(entry.cost)
+        fault = cost_fault(kind, entry.cost)
+        if fault is not None and not self._report.has(here):
+            self._fault(here, fault)
+        if dearer(cost, price) and not self._report.touches(here):
             self._warn(
                 self._reader.spots[here], f"{render(here)} is above the price: each request loses money"
             )
@@ -382,28 +378,3 @@ def _address_fault(given: str) -> str | None:
     ):
         return f"{quoted(given)}, whose host or port makes no sense"
     return None
-
-
-def _price(given: PriceEntry | None) -> Price:
-    if given is None:
-        return Price(input=0, output=0, version=_digest(0, 0, None, None, None))
-    figures = (
-        int(given.input or 0),
-        int(given.output or 0),
-        None if given.cache_read is UNSET else int(given.cache_read),
-        None if given.cache_write is UNSET else int(given.cache_write),
-        None if given.reasoning is UNSET else int(given.reasoning),
-    )
-    fresh, output, read, write, reasoning = figures
-    return Price(
-        input=fresh,
-        output=output,
-        cache_read=read,
-        cache_write=write,
-        reasoning=reasoning,
-        version=_digest(*figures),
-    )
-
-
-def _digest(*figures: int | None) -> str:
-    return hashlib.sha256(repr(figures).encode()).hexdigest()[:12]

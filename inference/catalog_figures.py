@@ -17,7 +17,8 @@ class Usd(int):
     """US dollars per million tokens as nano-USD: 0.0375 is 37_500_000. Digits are read, never a float."""
 
     json_schema: ClassVar[dict[str, Any]] = {"type": "number", "minimum": 0, "maximum": _MOST_USD}
-    expected: ClassVar[str] = "US dollars per million tokens, such as `0.54`"
+    unit: ClassVar[str] = "US dollars per million tokens"
+    expected: ClassVar[str] = f"{unit}, such as `0.54`"
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -32,8 +33,22 @@ class Usd(int):
             raise MisfitError("at most 9 decimals")
         whole = whole.lstrip("0")
         if len(whole) > 7 or int(whole or "0") > _MOST_USD:
-            raise MisfitError(f"at most {_MOST_USD} US dollars per million tokens")
+            raise MisfitError(f"at most {_MOST_USD} {cls.unit}")
         return cls(int(whole or "0") * 10**9 + int(part.ljust(9, "0")))
+
+
+class UsdEach(Usd):
+    """US dollars for one of something, as nano-USD."""
+
+    unit: ClassVar[str] = "US dollars"
+    expected: ClassVar[str] = f"{unit}, such as `0.04`"
+
+
+class UsdPerMillionCharacters(Usd):
+    """US dollars per million characters, as nano-USD."""
+
+    unit: ClassVar[str] = "US dollars per million characters"
+    expected: ClassVar[str] = f"{unit}, such as `15`"
 
 
 class Seconds(float):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from inference.catalog_figures import Amount, Seconds, Usd
+from inference.catalog_figures import Amount, Seconds, Usd, UsdEach, UsdPerMillionCharacters
 from inference.ir.cards import Kind
 from inference.ir.tiers import NO_LIMITS, NO_RATES, Disconnect, Feature, Limits, Rates
 
@@ -212,19 +212,50 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PriceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """US dollars per million tokens. What is left out costs as much as its parent kind of token."""
+    """US dollars per million tokens, and for what is not sold by the token. A part that is left out costs as much
+    as the whole: what is read from a cache, heard or seen as `input`, what is thought, spoken or drawn as `output`.
+    """
 
-    input: Usd
-    output: Annotated[Usd | UnsetType, Meta(description="May be left out where a model writes nothing.")] = (
-        UNSET
-    )
+    input: Annotated[
+        Usd | UnsetType,
+        Meta(description="Left out: the dearest kind of input that is given, or 0 where there is none."),
+    ] = UNSET
+    output: Annotated[
+        Usd | UnsetType,
+        Meta(description="Left out: the dearest kind of output that is given, or 0 where there is none."),
+    ] = UNSET
     cache_read: Annotated[
         Usd | UnsetType, Meta(description="Prompt tokens served from the provider's cache.")
     ] = UNSET
     cache_write: Annotated[
         Usd | UnsetType, Meta(description="Prompt tokens stored in the provider's cache.")
     ] = UNSET
+    cache_write_1h: Annotated[
+        Usd | UnsetType, Meta(description="Those stored for an hour. Left out: as cache_write.")
+    ] = UNSET
     reasoning: Annotated[Usd | UnsetType, Meta(description="Where thinking is not priced as output.")] = UNSET
+    audio_input: Annotated[Usd | UnsetType, Meta(description="Tokens of audio heard.")] = UNSET
+    audio_output: Annotated[Usd | UnsetType, Meta(description="Tokens of audio made.")] = UNSET
+    image_input: Annotated[Usd | UnsetType, Meta(description="Tokens of pictures seen.")] = UNSET
+    image_output: Annotated[Usd | UnsetType, Meta(description="Tokens of pictures made.")] = UNSET
+    per_image: Annotated[UsdEach | UnsetType, Meta(description="US dollars for one picture made.")] = UNSET
+    per_second: Annotated[
+        UsdEach | UnsetType, Meta(description="US dollars for a second of audio, heard or made.")
+    ] = UNSET
+    per_hour: Annotated[
+        UsdEach | UnsetType,
+        Meta(description="The same for an hour, where the second's price has more than 9 decimals."),
+    ] = UNSET
+    per_million_characters: Annotated[
+        UsdPerMillionCharacters | UnsetType,
+        Meta(description="US dollars per million characters spoken or translated."),
+    ] = UNSET
+    per_search: Annotated[
+        UsdEach | UnsetType,
+        Meta(
+            description="US dollars for one search: a query ranked against documents, the web searched once."
+        ),
+    ] = UNSET
 
 
 class TargetEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

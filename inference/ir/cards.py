@@ -36,8 +36,12 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """Integers, nano-USD per million tokens (1 USD per million = 1_000_000_000); None: same as `input`, for
-    `reasoning` same as `output`.
+    """What is charged, in integers; 0 where nothing is charged by that measure.
+
+    Tokens, nano-USD per million (1 USD per million = 1_000_000_000); None: as the whole they are part of, `input` or
+    `output`, and for `cache_write_1h` as `cache_write`. The rest, nano-USD: `per_image` for one, `per_search` for
+    one, `per_million_characters`, and `per_hour` for an hour of audio, which makes every price by the second, minute
+    or hour a whole number.
 
     `version` names the price in usage records: a digest of the figures, so equal prices are equal.
     """
@@ -46,7 +50,16 @@ class Price(Struct, frozen=True, kw_only=True):
     output: int
     cache_read: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
     reasoning: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    image_input: int | None = None
+    image_output: int | None = None
+    per_image: int = 0
+    per_hour: int = 0
+    per_million_characters: int = 0
+    per_search: int = 0
     version: str
 
 

@@ -20,7 +20,8 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `input_tokens` includes the cached ones and `output_tokens` the reasoning ones, as OpenAI reports them; the parts
     are never added to the whole again. `cache_write_1h_tokens` are part of `cache_write_tokens`, `audio_*` and
     `image_*` tokens part of input and output. `characters` are of text spoken or translated, `audio_ms`
-    milliseconds of audio heard or made, `images` pictures made, `searches` documents ranked or the web searched.
+    milliseconds of audio heard or made, `images` pictures made, `searches` what a provider counts as one: a query
+    ranked against its documents, the web searched once.
     """
 
     input_tokens: int = 0
@@ -41,3 +42,35 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 NO_USAGE = Usage()
+
+
+def uncommon(usage: Usage) -> dict[str, int] | None:
+    """The counts that few calls have, those that are not 0, by name; None for a call of plain tokens."""
+    if not (
+        usage.cache_write_1h_tokens
+        or usage.audio_input_tokens
+        or usage.audio_output_tokens
+        or usage.image_input_tokens
+        or usage.image_output_tokens
+        or usage.characters
+        or usage.audio_ms
+        or usage.images
+        or usage.searches
+    ):
+        return None
+    counts = {name: getattr(usage, name) for name in UNCOMMON}
+    return {name: count for name, count in counts.items() if count}
+
+
+UNCOMMON = (
+    "cache_write_1h_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
+    "characters",
+    "audio_ms",
+    "images",
+    "searches",
+)
+"""Counts of Usage that a conversation in text has none of."""

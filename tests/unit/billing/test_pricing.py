@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from billing.pricing import cost_nano, usd
 from inference.ir.cards import Price
-from inference.ir.usage import Usage
+from inference.ir.usage import UNCOMMON, Usage
 
 
 def _price(
@@ -100,6 +100,159 @@ BILLS: list[tuple[str, Price, Usage, int]] = [
 ]
 
 
+FIGURES = [name for name in Price.__struct_fields__ if name != "version"]
+RICH = Price(
+    input=5_000_000_000,
+    output=20_000_000_000,
+    cache_read=500_000_000,
+    cache_write=6_250_000_000,
+    cache_write_1h=10_000_000_000,
+    reasoning=25_000_000_000,
+    audio_input=40_000_000_000,
+    audio_output=80_000_000_000,
+    image_input=10_000_000_000,
+    image_output=30_000_000_000,
+    per_search=10_000_000,
+    version="t",
+)
+"""Nano-USD a token: 5000 and 20000; read 500, written 6250 or 10000, thought 25000; heard 40000, spoken 80000; seen
+10000, drawn 30000; $0.01 a search."""
+MINUTE = Price(input=0, output=0, per_hour=360_000_000, version="t")
+"""$0.006 a minute is $0.0001 a second: 100 nano-USD a millisecond."""
+THIRDS = Price(input=0, output=0, per_hour=258_000_000, version="t")
+"""$0.0043 a minute: 71 and two thirds nano-USD a millisecond."""
+LETTERS = Price(input=0, output=0, per_million_characters=15_000_000_000, version="t")
+PICTURES = Price(input=5_000_000_000, output=0, per_image=40_000_000, version="t")
+RANKS = Price(input=0, output=0, per_search=2_000_000, version="t")
+
+RICHER_BILLS: list[tuple[str, Price, Usage, int]] = [
+    (
+        "written for an hour: 100*5000 + 700*6250 + 200*10000",
+        RICH,
+        Usage(input_tokens=1000, cache_write_tokens=900, cache_write_1h_tokens=200),
+        6_875_000,
+    ),
+    (
+        "read, written for five minutes and an hour: 100*5000 + 500*500 + 300*6250 + 100*10000 + 10*20000",
+        RICH,
+        Usage(
+            input_tokens=1000,
+            output_tokens=10,
+            cache_read_tokens=500,
+            cache_write_tokens=400,
+            cache_write_1h_tokens=100,
+        ),
+        3_825_000,
+    ),
+    (
+        "no price for the hour: as any write, 200*3750",
+        CACHED,
+        Usage(input_tokens=200, cache_write_tokens=200, cache_write_1h_tokens=150),
+        750_000,
+    ),
+    (
+        "no price for writes at all: 200*540",
+        PLAIN,
+        Usage(input_tokens=200, cache_write_tokens=200, cache_write_1h_tokens=200),
+        108_000,
+    ),
+    (
+        "more for an hour than written: 50*10000 + 50*5000",
+        RICH,
+        Usage(input_tokens=100, cache_write_tokens=50, cache_write_1h_tokens=80),
+        750_000,
+    ),
+    (
+        "more written than input: the hour's first, 80*10000 + 20*6250",
+        RICH,
+        Usage(input_tokens=100, cache_write_tokens=500, cache_write_1h_tokens=80),
+        925_000,
+    ),
+    (
+        "heard and spoken: 20*5000 + 80*40000 + 10*20000 + 90*80000",
+        RICH,
+        Usage(input_tokens=100, output_tokens=100, audio_input_tokens=80, audio_output_tokens=90),
+        10_700_000,
+    ),
+    (
+        "seen and drawn: 30*5000 + 70*10000 + 50*20000 + 50*30000",
+        RICH,
+        Usage(input_tokens=100, output_tokens=100, image_input_tokens=70, image_output_tokens=50),
+        3_350_000,
+    ),
+    (
+        "thought, spoken and drawn: 10*20000 + 20*25000 + 30*80000 + 40*30000",
+        RICH,
+        Usage(output_tokens=100, reasoning_tokens=20, audio_output_tokens=30, image_output_tokens=40),
+        4_300_000,
+    ),
+    (
+        "audio read from a cache is a cache read: 60*500 + 40*40000",
+        RICH,
+        Usage(input_tokens=100, cache_read_tokens=60, audio_input_tokens=100),
+        1_630_000,
+    ),
+    (
+        "more pictures than audio leaves room for: 80*40000 + 20*10000",
+        RICH,
+        Usage(input_tokens=100, audio_input_tokens=80, image_input_tokens=500),
+        3_400_000,
+    ),
+    ("audio priced as input: 100*540", PLAIN, Usage(input_tokens=100, audio_input_tokens=90), 54_000),
+    ("audio without input costs nothing", RICH, Usage(audio_input_tokens=90, image_output_tokens=9), 0),
+    ("twice the web: 100*5000 + 2*10^7", RICH, Usage(input_tokens=100, searches=2), 20_500_000),
+    ("a search nobody charges for", PLAIN, Usage(searches=2), 0),
+    ("a millisecond", MINUTE, Usage(audio_ms=1), 100),
+    ("a minute and a half", MINUTE, Usage(audio_ms=90_000), 9_000_000),
+    ("an hour is the price itself", THIRDS, Usage(audio_ms=3_600_000), 258_000_000),
+    ("a millisecond of 71.67", THIRDS, Usage(audio_ms=1), 72),
+    ("two of them are 143.33", THIRDS, Usage(audio_ms=2), 143),
+    ("three are 215", THIRDS, Usage(audio_ms=3), 215),
+    ("a character", LETTERS, Usage(characters=1), 15_000),
+    ("a million characters", LETTERS, Usage(characters=1_000_000), 15_000_000_000),
+    (
+        "half a nano-USD of characters rounds up",
+        Price(input=0, output=0, per_million_characters=1, version="t"),
+        Usage(characters=500_000),
+        1,
+    ),
+    (
+        "halves of two kinds add before they round",
+        Price(input=1, output=0, per_million_characters=1, version="t"),
+        Usage(input_tokens=250_000, characters=250_000),
+        1,
+    ),
+    (
+        "a third of a nano-USD of audio and a sixth of text are one half",
+        Price(input=1, output=0, per_hour=1, version="t"),
+        Usage(input_tokens=166_667, audio_ms=1_200_000),
+        1,
+    ),
+    ("three pictures: 3*0.04 and 10*5000", PICTURES, Usage(input_tokens=10, images=3), 120_050_000),
+    ("a ranking", RANKS, Usage(input_tokens=900, searches=3), 6_000_000),
+    ("free", FREE, Usage(images=3, audio_ms=5, characters=5, searches=5, audio_input_tokens=3), 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("price", "usage", "nano"), [b[1:] for b in RICHER_BILLS], ids=[b[0] for b in RICHER_BILLS]
+)
+def test_hand_computed_bill_of_more_than_text(price: Price, usage: Usage, nano: int) -> None:
+    assert cost_nano(usage, price) == nano
+
+
+@pytest.mark.parametrize("name", UNCOMMON)
+def test_negative_counts_of_every_kind_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="negative count"):
+        cost_nano(replace(Usage(), **{name: -1}), RICH)
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in ("input", "output")])
+def test_negative_prices_of_every_kind_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="negative figure"):
+        cost_nano(Usage(images=1), replace(RICH, **{name: -1}))
+
+
 @pytest.mark.parametrize(("price", "usage", "nano"), [b[1:] for b in BILLS], ids=[b[0] for b in BILLS])
 def test_hand_computed_bill(price: Price, usage: Usage, nano: int) -> None:
     assert cost_nano(usage, price) == nano
@@ -169,7 +322,7 @@ reports = st.builds(
     cache_write_tokens=counts,
     reasoning_tokens=counts,
 )
-WHOLES = ("input_tokens", "output_tokens")
+WHOLES = ("input_tokens", "output_tokens", "characters", "audio_ms", "images", "searches")
 
 
 def _consistent(usage: Usage) -> bool:
@@ -207,24 +360,77 @@ def test_equals_exact_fractions(usage: Usage, price: Price) -> None:
     assert cost_nano(usage, price) == (exact + Fraction(1, 2)).__floor__()
 
 
-@given(reports, prices)
+rich_prices = st.builds(
+    Price,
+    input=figures,
+    output=figures,
+    cache_read=st.none() | figures,
+    cache_write=st.none() | figures,
+    cache_write_1h=st.none() | figures,
+    reasoning=st.none() | figures,
+    audio_input=st.none() | figures,
+    audio_output=st.none() | figures,
+    image_input=st.none() | figures,
+    image_output=st.none() | figures,
+    per_image=figures,
+    per_hour=figures,
+    per_million_characters=figures,
+    per_search=figures,
+    version=st.just("t"),
+)
+rich_reports = st.builds(
+    Usage,
+    input_tokens=counts,
+    output_tokens=counts,
+    cache_read_tokens=counts,
+    cache_write_tokens=counts,
+    reasoning_tokens=counts,
+    **dict.fromkeys(UNCOMMON, counts),
+)
+
+
+def _dearest(whole: int, *parts: int | None) -> int:
+    return max(whole, *(part or 0 for part in parts))
+
+
+@given(st.one_of(reports, rich_reports), rich_prices)
 def test_never_negative_and_never_above_the_dearest_rate(usage: Usage, price: Price) -> None:
-    dearest_in = max(price.input, price.cache_read or 0, price.cache_write or 0)
-    dearest_out = max(price.output, price.reasoning or 0)
-    ceiling = Fraction(usage.input_tokens * dearest_in + usage.output_tokens * dearest_out, 1_000_000)
-    assert 0 <= cost_nano(usage, price) <= ceiling + Fraction(1, 2)
+    dearest_in = _dearest(
+        price.input,
+        price.cache_read,
+        price.cache_write,
+        price.cache_write_1h,
+        price.audio_input,
+        price.image_input,
+    )
+    dearest_out = _dearest(price.output, price.reasoning, price.audio_output, price.image_output)
+    units = (
+        Fraction(usage.characters * price.per_million_characters, 1_000_000)
+        + Fraction(usage.audio_ms * price.per_hour, 3_600_000)
+        + usage.images * price.per_image
+        + usage.searches * price.per_search
+    )
+    tokens = Fraction(usage.input_tokens * dearest_in + usage.output_tokens * dearest_out, 1_000_000)
+    assert 0 <= cost_nano(usage, price) <= tokens + units + Fraction(1, 2)
 
 
-@given(reports, prices, st.sampled_from(WHOLES), counts)
-def test_more_tokens_never_cost_less(usage: Usage, price: Price, whole: str, more: int) -> None:
+@given(st.one_of(reports, rich_reports), rich_prices, st.sampled_from(WHOLES), counts)
+def test_more_of_a_whole_never_costs_less(usage: Usage, price: Price, whole: str, more: int) -> None:
     larger = replace(usage, **{whole: getattr(usage, whole) + more})
     assert cost_nano(larger, price) >= cost_nano(usage, price)
 
 
-@given(reports, prices, st.sampled_from(("input", "output")), figures)
+@given(st.one_of(reports, rich_reports), rich_prices, st.sampled_from(FIGURES), figures)
 def test_dearer_prices_never_cost_less(usage: Usage, price: Price, field: str, more: int) -> None:
-    dearer = replace(price, **{field: getattr(price, field) + more})
+    dearer = replace(price, **{field: (getattr(price, field) or 0) + more})
+    assume(getattr(price, field) is not None)
     assert cost_nano(usage, dearer) >= cost_nano(usage, price)
+
+
+@given(reports, rich_prices)
+def test_a_call_of_text_costs_the_same_by_the_long_way_round(usage: Usage, price: Price) -> None:
+    """A picture more is that picture's price more, and nothing else."""
+    assert cost_nano(replace(usage, images=1), price) == cost_nano(usage, price) + price.per_image
 
 
 @given(st.lists(honest_reports(), min_size=2, max_size=6), prices)

@@ -182,7 +182,7 @@ def test_the_version_follows_the_text() -> None:
 
 def test_built_wires_are_the_files_of_providers() -> None:
     folder = Path(module.__file__).parent / "providers"
-    files = {path.stem.replace("_", "-") for path in folder.glob("*.py")}
+    files = {path.stem.replace("_", "-") for path in (*folder.glob("*.py"), *folder.glob("*/"))}
     assert built_wires() <= files
     assert built_wires() >= BUILT
 
