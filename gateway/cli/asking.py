@@ -3,8 +3,6 @@
 Works straight on the database. Changes nothing but what any server would: it brings the journal in first.
 """
 
-import asyncio
-import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,20 +10,19 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
-import structlog
 from cyclopts import Parameter
 from msgspec import Struct
 
 from billing.drain import Drain
 from billing.reports import Freshness, UsageReports
+from gateway.cli.answer import answer
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.organisations import OrganisationService
 from gateway.database.teams import TeamService
 from gateway.database.users import UserService
-from gateway.settings import Settings, SettingsError, load_settings
+from gateway.settings import Settings, load_settings
 from gateway.usage_question import Asked, Holders, UsageQuestion, understand
-from inference.ir.errors import AspendosError
 from policies.caller import OPERATOR
 
 Text = str | None
@@ -33,8 +30,6 @@ Form = Literal["table", "json", "csv"]
 MOST_ROWS = 10_000
 MOST_GROUPS = 100_000
 
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
-Csv = Annotated[bool, Parameter(name="--csv", negative=(), help="Print CSV.")]
 GroupBy = Annotated[
     Text,
     Parameter(
@@ -93,14 +88,8 @@ def ask(
     as_csv: bool = False,
 ) -> int:
     """Do one command's work; 1 and a line on standard error if it failed."""
-    _quiet_logs()
     form: Form = "csv" if as_csv else "json" if as_json else "table"
-    try:
-        asyncio.run(_opened(work, _asked(only or Only(), group_by), form))
-    except (AspendosError, SettingsError) as error:
-        print(f"aspendos usage: {getattr(error, 'message', error)}", file=sys.stderr)
-        return 1
-    return 0
+    return answer(_opened(work, only or Only(), group_by, form), name="aspendos usage")
 
 
 def _asked(only: Only, group_by: str | None) -> Asked:
@@ -122,7 +111,10 @@ def _asked(only: Only, group_by: str | None) -> Asked:
     return Asked(words=words, tags=only.tag or (), group_by=group_by, time_zone=only.time_zone)
 
 
-async def _opened(work: Callable[[Answering], Awaitable[None]], asked: Asked, form: Form) -> None:
+async def _opened(
+    work: Callable[[Answering], Awaitable[None]], only: Only, group_by: str | None, form: Form
+) -> None:
+    asked = _asked(only, group_by)
     settings = load_settings(os.environ)
     database = Database(settings.database)
     try:
@@ -141,15 +133,6 @@ async def _opened(work: Callable[[Answering], Awaitable[None]], asked: Asked, fo
             print("The journal could not be drained; the latest requests may be missing.", file=sys.stderr)
     finally:
         await database.close()
-
-
-def _quiet_logs() -> None:
-    # Standard output is the answer, perhaps read by a program; only warnings go beside it.
-    if not structlog.is_configured():
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
 
 
 def at_most(limit: int | None, otherwise: int, most: int = MOST_ROWS) -> int:

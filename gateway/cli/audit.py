@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from gateway.cli.answer import paged
 from gateway.cli.control import Control, as_json, moment, run, table
 from gateway.database.audit import AuditEntry, AuditFilter
 
@@ -44,7 +45,7 @@ def audit(
         if as_json_:
             return as_json(page)
         text = table(("TIME", "WHO", "ACTION", "WHAT", "CHANGE"), [_cells(entry) for entry in page.data])
-        return f"{text}\nMore: --after {page.last_id}" if page.has_more else text
+        return paged(text, page.last_id if page.has_more else None)
 
     return run(work)
 

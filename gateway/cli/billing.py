@@ -17,6 +17,7 @@ from billing.ledger.ledger import Ledger
 from billing.pricing import usd
 from billing.processors.payments import Payments
 from gateway.cli.control import Control, as_json, record, run, table
+from gateway.cli.options import Json
 from gateway.database.audit import record as audit
 from gateway.database.engine import away_as_unavailable
 from gateway.payments import Tenants, build_invoices, build_payments
@@ -27,7 +28,6 @@ app = App(name="billing", help="Payments: what was bought, refunds, webhooks rec
 
 Org = Annotated[str, Parameter(help="The organisation's id or name.")]
 Which = Annotated[str | None, Parameter(name="--processor", help="Which processor, where there are several.")]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 Most = Annotated[int, Parameter(name="--limit", help="At most so many.")]
 
 

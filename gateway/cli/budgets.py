@@ -1,15 +1,11 @@
 """`aspendos budgets`: budgets and their alerts at the terminal. Refuses rules of its own: the services have them."""
 
-import asyncio
-import logging
 import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated
 
 import msgspec
-import structlog
 from cyclopts import App, Parameter
 from msgspec import UNSET, Struct
 
@@ -18,7 +14,9 @@ from billing.budgets.period import Period
 from billing.budgets.spent import Spending
 from billing.drain import Drain
 from gateway.alerts.outbox import Outbox
+from gateway.cli.answer import answer, paged
 from gateway.cli.control import as_json, record, table
+from gateway.cli.options import Json
 from gateway.database.alert_targets import AlertTargets
 from gateway.database.budget_views import (
     AlertTargetsPut,
@@ -33,8 +31,8 @@ from gateway.database.budgets import BudgetService
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.pepper import confirm_pepper, load_pepper
-from gateway.settings import SettingsError, load_settings
-from inference.ir.errors import AspendosError, InvalidField
+from gateway.settings import load_settings
+from inference.ir.errors import InvalidField
 from policies.caller import OPERATOR
 
 app = App(name="budgets", help="Make, list, change, show and delete budgets; where their alerts go.")
@@ -53,7 +51,6 @@ Emails = Annotated[
     list[str] | None, Parameter(name="--email", negative=(), help="Who is mailed; repeatable.")
 ]
 Organisation = Annotated[Text, Parameter(help="An organisation's id or name.")]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 
 class _Desk(Struct, frozen=True):
@@ -123,7 +120,7 @@ def list_(
             for one in page.data
         ]
         text = table(("ID", "NAME", "OF", "AMOUNT", "ACTION"), rows)
-        return f"{text}\nMore: --after {page.last_id}" if page.has_more else text
+        return paged(text, page.last_id if page.has_more else None)
 
     return _run(work)
 
@@ -238,22 +235,7 @@ def secret(*, organisation: Organisation = None, json: Json = False) -> int:
 
 
 def _run(work: Callable[[_Desk], Awaitable[str]]) -> int:
-    _quiet_logs()
-    try:
-        print(asyncio.run(_with_desk(work, os.environ)))
-    except (AspendosError, SettingsError) as error:
-        print(f"aspendos: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _quiet_logs() -> None:
-    # Standard output is the command's answer, perhaps read by a program; only warnings go beside it.
-    if not structlog.is_configured():
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
+    return answer(_with_desk(work, os.environ))
 
 
 async def _with_desk(work: Callable[[_Desk], Awaitable[str]], environ: Mapping[str, str]) -> str:

@@ -3,20 +3,17 @@
 Works straight on the database, with or without a running server; running servers hear of every change.
 """
 
-import asyncio
 import getpass
-import logging
 import os
-import sys
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 from msgspec import Struct
 
+from gateway.cli.answer import answer
 from gateway.database.audit import Audit
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
@@ -26,8 +23,8 @@ from gateway.database.organisations import OrganisationService, Tiers
 from gateway.database.pepper import confirm_pepper, load_pepper
 from gateway.database.teams import TeamService
 from gateway.database.users import UserService
-from gateway.settings import Settings, SettingsError, load_settings
-from inference.ir.errors import AspendosError, InvalidField
+from gateway.settings import Settings, load_settings
+from inference.ir.errors import InvalidField
 from inference.ir.tiers import Limits
 from policies.api_keys import Pepper
 from policies.caller import Caller
@@ -52,16 +49,7 @@ class Control(Struct, frozen=True, kw_only=True):
 
 def run(work: Callable[[Control], Awaitable[str]]) -> int:
     """Do one command's work, print what it returns; 1 and a line on standard error if it failed."""
-    _quiet_logs()
-    try:
-        print(asyncio.run(_with_control(work, os.environ)))
-    except AspendosError as error:
-        print(f"aspendos: {error.message}", file=sys.stderr)
-        return 1
-    except SettingsError as error:
-        print(f"aspendos: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return answer(_with_control(work, os.environ))
 
 
 async def _with_control(work: Callable[[Control], Awaitable[str]], environ: Mapping[str, str]) -> str:
@@ -114,15 +102,6 @@ def _unix_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user often has no name
         return f"uid {os.getuid()}"
-
-
-def _quiet_logs() -> None:
-    # Standard output is the command's answer, perhaps read by a program; only warnings go beside it.
-    if not structlog.is_configured():
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
 
 
 def as_json(value: object) -> str:

@@ -15,7 +15,9 @@ from billing.ledger.proof import Proof, prove
 from billing.ledger.sheet import statement_lines, transaction_lines
 from billing.ledger.statement import Statement
 from billing.pricing import usd
+from gateway.cli.answer import paged
 from gateway.cli.control import Control, as_json, record, run, table
+from gateway.cli.options import Csv, Json
 from gateway.credit_desk import AccountView, Amount, CreditDesk, GrantOrder, TakeBackOrder
 from gateway.database.engine import away_as_unavailable
 from gateway.database.holders import HolderService
@@ -29,8 +31,6 @@ Reference = Annotated[
     str | None, Parameter(help="Names this posting for ever; the same again changes nothing.")
 ]
 Memo = Annotated[str | None, Parameter(help="What it is for; the account's owner reads it.")]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
-Csv = Annotated[bool, Parameter(name="--csv", negative=(), help="Print CSV.")]
 
 
 @app.command
@@ -181,7 +181,7 @@ def transactions(
             for each in page.transactions
         ]
         text = table(("TIME", "REASON", "USD", "BALANCE USD", "FOR", "REFERENCE"), rows)
-        return f"{text}\nMore: --after {page.next_cursor}" if page.next_cursor is not None else text
+        return paged(text, page.next_cursor)
 
     return _run(work)
 

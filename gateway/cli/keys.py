@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from msgspec import UNSET
 
+from gateway.cli.answer import paged
 from gateway.cli.control import (
     Control,
     as_json,
@@ -19,6 +20,7 @@ from gateway.cli.control import (
     shown_pairs,
     table,
 )
+from gateway.cli.options import Json, Limits, Tags
 from gateway.database.keys import IssuedKey, Key, KeyCreate, KeyPatch
 from gateway.database.teams import TeamCreate
 from gateway.database.validity import seconds
@@ -38,18 +40,6 @@ Features = Annotated[
     list[str] | None,
     Parameter(negative=(), help="What it may be used for, such as `chat,embeddings`; everything otherwise."),
 ]
-Limits = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--limit-to",
-        negative=(),
-        help="Such as `requests/minute=20`, `tokens/day=100000` or `parallel=4`; repeatable.",
-    ),
-]
-Tags = Annotated[
-    list[str] | None, Parameter(name="--tag", negative=(), help="Such as `project=atlas`; repeatable.")
-]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 
 @app.command
@@ -120,7 +110,7 @@ def list_(
             for key in page.data
         ]
         text = table(head, rows)
-        return f"{text}\nMore: --after {page.last_id}" if page.has_more else text
+        return paged(text, page.last_id if page.has_more else None)
 
     return run(work)
 

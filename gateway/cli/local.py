@@ -8,12 +8,13 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 
+from gateway.cli.options import Json
+
 app = App(name="local", help="Models of the embedded CPU worker.")
 
 DataDir = Annotated[
     Path | None, Parameter(help="Where models are kept; by default $ASPENDOS_DATA_DIR, else .aspendos.")
 ]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 
 @app.command

@@ -11,6 +11,7 @@ from gateway.access.issuer_keys import IssuerKeys
 from gateway.access.oidc_settings import load_issuers
 from gateway.access.signing_keys import SigningKeys
 from gateway.cli.control import Control, as_json, moment, record, run, table
+from gateway.cli.options import Json
 from gateway.database.validity import seconds
 from inference.ir.errors import AspendosError
 from inference.transport import Transport
@@ -18,7 +19,6 @@ from inference.transport import Transport
 app = App(name="logins", help="Let users log in: invitations, logins, signing keys, trusted issuers.")
 
 User = Annotated[str, Parameter(help="The user's e-mail address or id.")]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 
 @app.command

@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from msgspec import UNSET
 
+from gateway.cli.answer import paged
 from gateway.cli.control import (
     Control,
     as_json,
@@ -17,24 +18,12 @@ from gateway.cli.control import (
     shown_pairs,
     table,
 )
+from gateway.cli.options import Json, Limits, Tags, Tier
 from gateway.database.organisations import Organisation, OrganisationCreate, OrganisationPatch
 
 app = App(name="organisations", help="Make, list, change and delete organisations: tenants apart.")
 
 Reference = Annotated[str, Parameter(help="The organisation's id or name.")]
-Tier = Annotated[str | None, Parameter(help="A tier of the catalogue.")]
-Limits = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--limit-to",
-        negative=(),
-        help="Such as `requests/minute=20`, `tokens/day=100000` or `parallel=4`; repeatable. On top of a tier's.",
-    ),
-]
-Tags = Annotated[
-    list[str] | None, Parameter(name="--tag", negative=(), help="Such as `project=atlas`; repeatable.")
-]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 
 @app.command
@@ -90,7 +79,7 @@ def list_(
             for found in page.data
         ]
         text = table(("ID", "NAME", "TIER", "STATE", "TEAMS", "USERS"), rows)
-        return f"{text}\nMore: --after {page.last_id}" if page.has_more else text
+        return paged(text, page.last_id if page.has_more else None)
 
     return run(work)
 

@@ -14,7 +14,9 @@ import msgspec
 from cyclopts import App, Parameter
 from msgspec import UNSET
 
+from gateway.cli.answer import paged
 from gateway.cli.control import Control, as_json, globs, moment, record, run, shown_globs, table
+from gateway.cli.options import Json
 from gateway.database.master_keys import VARIABLE, MasterKeys
 from gateway.database.provider_key_owners import Reach
 from gateway.database.provider_key_views import ProviderKey, ProviderKeyCreate, ProviderKeyPatch
@@ -43,7 +45,6 @@ KeyFrom = Annotated[
     str | None, Parameter(help="The environment variable that holds the key. Without: standard input.")
 ]
 Untested = Annotated[bool, Parameter(negative=(), help="Store it without asking the provider.")]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 _REACH = Reach(caller=msgspec.structs.replace(OPERATOR, name="command line"))
 _ROUNDS = 10
@@ -112,7 +113,7 @@ def list_(
             for key in page.data
         ]
         text = table(head, rows)
-        return f"{text}\nMore: --after {page.last_id}" if page.has_more else text
+        return paged(text, page.last_id if page.has_more else None)
 
     return _serve(work)
 

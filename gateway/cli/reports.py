@@ -16,10 +16,8 @@ from billing.spreadsheet import group_header, group_line, struct_lines
 from gateway.cli.asking import (
     MOST_GROUPS,
     Answering,
-    Csv,
     Cursor,
     GroupBy,
-    Json,
     Limit,
     Narrowed,
     ask,
@@ -28,6 +26,7 @@ from gateway.cli.asking import (
     out,
     table_text,
 )
+from gateway.cli.options import Csv, Json
 from gateway.usage_question import in_month, prices_of, this_month, with_names
 from inference.ir.errors import CatalogueRefused
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from msgspec import UNSET
 
+from gateway.cli.answer import paged
 from gateway.cli.control import (
     Control,
     as_json,
@@ -19,6 +20,7 @@ from gateway.cli.control import (
     shown_pairs,
     table,
 )
+from gateway.cli.options import Json, Limits, Tags, Tier
 from gateway.database.members import Member, TeamRole
 from gateway.database.teams import Team, TeamCreate, TeamPatch
 
@@ -29,22 +31,9 @@ Models = Annotated[
     list[str] | None,
     Parameter(negative=(), help="Globs of models its keys may use, such as `gpt-*,local/*`; repeatable."),
 ]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 
 Organisation = Annotated[str | None, Parameter(help="The organisation's id or name; `default` otherwise.")]
-Tier = Annotated[str | None, Parameter(help="A tier of the catalogue.")]
-Limits = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--limit-to",
-        negative=(),
-        help="Such as `requests/minute=20`, `tokens/day=100000` or `parallel=4`; repeatable. On top of a tier's.",
-    ),
-]
-Tags = Annotated[
-    list[str] | None, Parameter(name="--tag", negative=(), help="Such as `project=atlas`; repeatable.")
-]
 
 
 @app.command
@@ -103,7 +92,7 @@ def list_(
             for team in page.data
         ]
         text = table(("ID", "NAME", "ORGANISATION", "TIER", "STATE", "KEYS", "MODELS"), rows)
-        return f"{text}\nMore: --after {page.last_id}" if page.has_more else text
+        return paged(text, page.last_id if page.has_more else None)
 
     return run(work)
 

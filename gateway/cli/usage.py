@@ -9,10 +9,8 @@ from billing.spreadsheet import record_header, record_line, sum_header, sum_line
 from gateway.cli.asking import (
     MOST_GROUPS,
     Answering,
-    Csv,
     Cursor,
     GroupBy,
-    Json,
     Limit,
     Narrowed,
     ask,
@@ -21,6 +19,7 @@ from gateway.cli.asking import (
     out,
     table_text,
 )
+from gateway.cli.options import Csv, Json
 
 _RECORDS = 20
 _GROUPS = 1000

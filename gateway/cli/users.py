@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from msgspec import UNSET
 
+from gateway.cli.answer import paged
 from gateway.cli.control import (
     Control,
     as_json,
@@ -18,6 +19,7 @@ from gateway.cli.control import (
     shown_pairs,
     table,
 )
+from gateway.cli.options import Json, Limits, Tags
 from gateway.database.users import User, UserCreate, UserPatch
 from policies.roles import Role
 
@@ -29,18 +31,6 @@ RoleOption = Annotated[Role, Parameter(help="What they are in their organisation
 Tier = Annotated[
     str | None, Parameter(help="A tier of the catalogue, before their team's and organisation's.")
 ]
-Limits = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--limit-to",
-        negative=(),
-        help="Such as `requests/minute=20`, `tokens/day=100000` or `parallel=4`; repeatable. On top of a tier's.",
-    ),
-]
-Tags = Annotated[
-    list[str] | None, Parameter(name="--tag", negative=(), help="Such as `project=atlas`; repeatable.")
-]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 
 @app.command
@@ -109,7 +99,7 @@ def list_(
             for user in page.data
         ]
         text = table(("ID", "EMAIL", "ORGANISATION", "ROLE", "STATE", "LAST LOGIN", "KEYS"), rows)
-        return f"{text}\nMore: --after {page.last_id}" if page.has_more else text
+        return paged(text, page.last_id if page.has_more else None)
 
     return run(work)
 
