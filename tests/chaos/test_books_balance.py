@@ -8,7 +8,6 @@ the ledger say is left must be the same, and no hold may outlive its lease. `ASP
 import os
 import random
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,27 +15,17 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from msgspec import Struct, field
 
-from tests.harness import PRICE, UPSTREAM_KEY, GatewayProcess, UpstreamThread, VirtualKey
+from tests.customers import Customers
+from tests.harness import PRICE, UPSTREAM_KEY, GatewayProcess, UpstreamThread
 from tests.redis_server import RedisServer
 
 SECONDS = float(os.environ.get("ASPENDOS_CHAOS_SECONDS", "4"))
 CLIENTS = 8
 LEASE = 2.0
 FUNDS = 50_000_000_000
-BODY = {"messages": [{"role": "user", "content": "count to eight"}], "max_tokens": 50}
 MODELS = ("events-8", "paced", "vllm-8")
-
-
-class Received(Struct):
-    """What the clients of a run were told: cost in nano-USD by request id, and ids of answers that were cut."""
-
-    whole: dict[str, int] = field(default_factory=dict[str, int])
-    cut: set[str] = field(default_factory=set[str])
-    refused: dict[int, int] = field(default_factory=dict[int, int])
 
 
 def models(base_url: str) -> dict[str, Any]:
@@ -87,83 +76,11 @@ class Site:
             )
             for name in ("one", "two")
         ]
-        self.key = self.gateways[0].new_key()
-        self.fund()
-        self.received = Received()
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-
-    @property
-    def account_path(self) -> str:
-        return f"/admin/v1/credits/{self.key.team}"
-
-    def fund(self) -> None:
-        one = self.gateways[0]
-        opened = one.admin.put(f"{one.url}{self.account_path}", json={})
-        assert opened.status_code == 200, opened.text
-        given = one.admin.post(
-            f"{one.url}{self.account_path}/grants", json={"amount_nano": FUNDS, "reference": "first"}
-        )
-        assert given.status_code == 201, given.text
-        for gateway in self.gateways:
-            gateway.wait_until(lambda gateway=gateway: _pays(gateway, self.key), seconds=10)
+        self.customers = Customers(self.gateways, funds=FUNDS)
 
     def under_load(self, trouble: Callable[[], None]) -> None:
         """Run clients while `trouble` is made again and again."""
-        clients = [threading.Thread(target=self._client, args=(n,)) for n in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        until = time.monotonic() + SECONDS
-        try:
-            while time.monotonic() < until:
-                trouble()
-        finally:
-            self._stop.set()
-            for client in clients:
-                client.join(60)
-        assert not any(client.is_alive() for client in clients)
-
-    def _client(self, number: int) -> None:
-        draw = random.Random(number)
-        while not self._stop.is_set():
-            gateway = draw.choice(self.gateways)
-            port = gateway.port
-            try:
-                self._ask(f"http://127.0.0.1:{port}", draw.choice(MODELS), stream=draw.random() < 0.7)
-            except httpx.TransportError:
-                time.sleep(0.01)
-
-    def _ask(self, url: str, model: str, *, stream: bool) -> None:
-        body = {**BODY, "model": model, "stream": stream}
-        name: str | None = None
-        seen = b""
-        try:
-            with (
-                httpx.Client(timeout=20) as client,
-                client.stream(
-                    "POST", f"{url}/v1/chat/completions", json=body, headers=self.key.bearer
-                ) as answer,
-            ):
-                if answer.status_code != 200:
-                    with self._lock:
-                        self.received.refused[answer.status_code] = (
-                            self.received.refused.get(answer.status_code, 0) + 1
-                        )
-                    return
-                name = answer.headers["x-request-id"]
-                for piece in answer.iter_raw():
-                    seen += piece
-                cost = answer.headers.get("x-aspendos-cost") if not stream else _comment(seen)
-        except httpx.TransportError:
-            if name is not None:
-                with self._lock:
-                    self.received.cut.add(name)
-            raise
-        with self._lock:
-            if cost is not None and (not stream or seen.endswith(b"data: [DONE]\n\n")):
-                self.received.whole[name] = _nano(cost)
-            else:
-                self.received.cut.add(name)
+        self.customers.under_load(trouble, models=MODELS, clients=CLIENTS, seconds=SECONDS)
 
     def settle_down(self) -> None:
         """Everything runs again, and every lease of before has ended."""
@@ -173,84 +90,21 @@ class Site:
 
     def audit(self) -> None:
         """Books, usage and store against what the clients received."""
-        one = self.gateways[0]
-        costs = {row.id: row.cost_nano for row in _all_usage(one, self.key)}
-        received = self.received
-        assert len(received.whole) > 20, f"hardly anything happened: {received.refused}"
-        missing = received.whole.keys() - costs.keys()
-        assert not missing, f"{len(missing)} whole answers have no record"
-        wrong = {name for name, cost in received.whole.items() if costs[name] != cost}
-        assert not wrong, f"{len(wrong)} answers cost another sum than their clients were told"
-        stored = one.admin.get(f"{one.url}{self.account_path}").json()
-        assert stored["available_nano"] == FUNDS - sum(costs.values())
-        assert stored["held_nano"] == 0
-        self._agree(one)
+        self.customers.audit()
 
-    def _agree(self, gateway: GatewayProcess) -> None:
-        """The store's balance is the ledger's: at once, or, where Redis lost what it knew, when it was reconciled.
 
-        What was told to Redis around its loss may be in the balance loaded anew too, as docs/limits.md says.
-        """
-        until = time.monotonic() + 30
-        while True:
-            checked = gateway.admin.post(f"{gateway.url}/admin/v1/credits/check").json()
-            assert checked["proof"]["faults"] == []
-            wrong = [found for found in checked["findings"] if found["faults"] or found["difference_nano"]]
-            if not wrong:
-                return
-            assert time.monotonic() < until, wrong
-            time.sleep(0.5)
+def _wait_until_gone(pid: int) -> None:
+    """While its parent, init, has not heard of its end, the package takes a dead server for a running one."""
+    until = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < until, "nobody asks how the killed server ended"
+        time.sleep(0.01)
 
 
 def _short_folder() -> Any:
     import tempfile
 
     return tempfile.TemporaryDirectory(prefix="asp-", dir="/tmp")
-
-
-def _pays(gateway: GatewayProcess, key: VirtualKey) -> bool:
-    answer = gateway.http.get(f"{gateway.base_url}/account", headers=key.bearer)
-    return answer.status_code == 200 and answer.json()["balance"] is not None
-
-
-def _comment(seen: bytes) -> str | None:
-    at = seen.rfind(b": x-aspendos-cost: ")
-    return None if at < 0 else seen[at:].split(b" ", 3)[2].decode()
-
-
-def _nano(text: str) -> int:
-    whole, _, rest = text.partition(".")
-    return int(whole + rest.ljust(9, "0"))
-
-
-def _answered(gateway: GatewayProcess, parameters: dict[str, Any]) -> dict[str, Any]:
-    """A page of usage; a database that has just come back may need a moment."""
-    until = time.monotonic() + 20
-    while True:
-        answer = gateway.admin.get(f"{gateway.url}/admin/v1/usage", params=parameters)
-        if answer.status_code == 200:
-            return answer.json()
-        assert time.monotonic() < until, answer.text
-        time.sleep(0.2)
-
-
-def _all_usage(gateway: GatewayProcess, key: VirtualKey) -> Iterator[Any]:
-    cursor: str | None = None
-    while True:
-        parameters: dict[str, Any] = {"key": key.id, "limit": 1000}
-        if cursor is not None:
-            parameters["cursor"] = cursor
-        page = _answered(gateway, parameters)
-        for record in page["records"]:
-            yield _Row(record["id"], record["cost_nano"])
-        cursor = page.get("next_cursor")
-        if cursor is None:
-            return
-
-
-class _Row(Struct, frozen=True):
-    id: str
-    cost_nano: int
 
 
 @pytest.fixture
@@ -299,6 +153,7 @@ def test_postgres_killed_and_a_redis_that_remembers(stack: ExitStack, tmp_path: 
         if pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+            _wait_until_gone(pid)
         time.sleep(draw.uniform(0.3, 0.8))  # its children go too, before another may have the data
         server.ensure_postgres_running()
 
@@ -319,4 +174,4 @@ def test_postgres_killed_and_a_redis_that_remembers(stack: ExitStack, tmp_path: 
     site.under_load(trouble)
     site.settle_down()
     site.audit()
-    assert set(site.received.refused) <= {402, 503}
+    assert set(site.customers.received.refused) <= {402, 503}
