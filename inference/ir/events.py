@@ -9,7 +9,7 @@ answer would have been in one piece (`inference/ir/folding.py`).
 from msgspec import Raw, Struct
 
 from inference.ir.completion import Finish
-from inference.ir.content import Citation, Family, Part, Rest
+from inference.ir.content import NO_REST, Citation, Family, Part, Rest
 from inference.ir.errors import AspendosError
 from inference.ir.usage import Usage
 
@@ -65,6 +65,7 @@ class CallBegan(Struct, kw_only=True, gc=False):
     choice: int = 0
     custom: bool = False
     item_id: str | None = None
+    rest: Rest = NO_REST
 
 
 class CallDelta(Struct, gc=False):

@@ -181,6 +181,7 @@ def _part(block: _Block) -> Part:
             arguments=text,
             custom=began.custom,
             item_id=began.item_id,
+            rest=began.rest,
             signature=seal.signature if seal else None,
             issuer=seal.issuer if seal else None,
         )
@@ -281,6 +282,7 @@ def _events(part: Part, block: int, choice: int) -> Iterator[Event]:
                 choice=choice,
                 custom=part.custom,
                 item_id=part.item_id,
+                rest=part.rest,
             )
             yield CallDelta(part.arguments, block, choice)
             if part.signature is not None:

@@ -1,0 +1,187 @@
+"""Items read: a list of input or output items as turns of a conversation. Pure.
+
+What a model says in one go comes as several items in a row (reasoning, a message, calls); here that is one turn with
+several parts, as every other format has it. A second message begins a new turn, so no item's name is lost.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw
+
+from inference.codecs.responses.fields import Fields
+from inference.codecs.responses.parts import OWN, read_parts
+from inference.codecs.responses.seals import Seal, read_seal
+from inference.ir.chat import Message, Role
+from inference.ir.content import (
+    NO_REST,
+    Audio,
+    File,
+    Image,
+    Opaque,
+    Part,
+    Reasoning,
+    Rest,
+    Text,
+    ToolCall,
+    ToolResult,
+    Video,
+)
+from inference.ir.errors import InvalidField
+
+_CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+_RESULTS = ("function_call_output", "custom_tool_call_output")
+_ROLES = {role.value: role for role in (Role.USER, Role.ASSISTANT, Role.SYSTEM, Role.DEVELOPER)}
+
+
+class ItemReader:
+    """Collects turns; `at` is the path of the list in its document."""
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+        self._turns: list[Message] = []
+        self._parts: list[Part] = []
+        self._id: str | None = None
+        self._rest: Rest = NO_REST
+        self._spoken = False
+        self._seals: list[Seal] = []
+        self._calls: set[str] = set()
+        self._opaque = False
+
+    def read(self, items: Sequence[Raw]) -> tuple[Message, ...]:
+        """Raises InvalidField with the path of what is wrong."""
+        for n, item in enumerate(items):
+            self._take(item, f"{self._at}[{n}]")
+        self._close()
+        return tuple(self._turns)
+
+    def _take(self, item: Raw, at: str) -> None:
+        fields = Fields(item, at)
+        kind = fields.text("type") or "message"
+        if kind == "message":
+            self._message(fields)
+        elif kind in _CALLS:
+            self._parts.append(self._call(fields, kind))
+        elif kind in _RESULTS:
+            self._close()
+            self._turns.append(Message(role=Role.TOOL, parts=(self._result(fields, kind),)))
+        elif kind == "reasoning":
+            self._reasoning(fields)
+        else:
+            self._opaque = True  # what it holds is not known, a call perhaps
+            self._parts.append(Opaque(family=OWN, kind=kind, raw=item))
+
+    def _message(self, fields: Fields) -> None:
+        role = _ROLES.get(fields.need("role"))
+        if role is None:
+            fields.wrong("role", "`user`, `assistant`, `system` or `developer`")
+        parts = _content(fields, "content")
+        name = fields.text("id")
+        rest = _without_status(fields) or NO_REST
+        if role is not Role.ASSISTANT:
+            self._close()
+            self._turns.append(Message(role=role, parts=parts, id=name, rest=rest))
+            return
+        if self._spoken:
+            self._close()
+        self._spoken, self._id, self._rest = True, name, rest
+        self._parts += parts
+
+    def _call(self, fields: Fields, kind: str) -> ToolCall:
+        call_id = fields.need("call_id")
+        self._calls.add(call_id)
+        return ToolCall(
+            id=call_id,
+            name=fields.need("name"),
+            arguments=fields.text(_CALLS[kind]) or "",
+            custom=kind == "custom_tool_call",
+            item_id=fields.text("id"),
+            rest=_without_status(fields) or NO_REST,
+        )
+
+    def _result(self, fields: Fields, kind: str) -> ToolResult:
+        call_id = fields.need("call_id")
+        if call_id not in self._calls and not self._opaque:
+            raise InvalidField(
+                f"No tool call found for the output with call_id {call_id}: the call it answers has to come before "
+                "it, in `input` or in the response that `previous_response_id` names.",
+                param=fields.path("call_id"),
+            )
+        content = tuple(
+            part
+            for part in _content(fields, "output")
+            if isinstance(part, Text | Image | Audio | Video | File | Opaque)
+        )
+        rest = _without_status(fields) or NO_REST
+        return ToolResult(
+            call_id=call_id, content=content, custom=kind == "custom_tool_call_output", rest=rest
+        )
+
+    def _reasoning(self, fields: Fields) -> None:
+        sealed = fields.text("encrypted_content")
+        seal = None if sealed is None else read_seal(sealed)
+        if seal is not None and (seal.call is not None or seal.text):
+            self._apply(seal)
+            return
+        summaries = tuple(
+            Fields(raw, f"{fields.at}.summary").text("text") or "" for raw in fields.list("summary") or ()
+        )
+        content = fields.raw("content")
+        thoughts = [] if content is None else _list(content)
+        text = "".join(Fields(raw, f"{fields.at}.content").text("text") or "" for raw in thoughts)
+        name, rest = fields.text("id"), _without_status(fields)
+        if content is not None and len(thoughts) > 1:
+            rest["content"] = content
+        self._parts.append(
+            Reasoning(
+                text=text,
+                summaries=summaries,
+                signature=seal.signature if seal else None,
+                redacted=seal.redacted if seal else None,
+                issuer=seal.issuer if seal else None,
+                id=name,
+                rest=rest or NO_REST,
+            )
+        )
+
+    def _apply(self, seal: Seal) -> None:
+        """Give a signature back to the call or the text it belongs to."""
+        for at in range(len(self._parts) - 1, -1, -1):
+            part = self._parts[at]
+            mine = (
+                isinstance(part, ToolCall) and part.id == seal.call
+                if seal.call is not None
+                else isinstance(part, Text)
+            )
+            if mine:
+                self._parts[at] = msgspec.structs.replace(part, signature=seal.signature, issuer=seal.issuer)
+                return
+
+    def _close(self) -> None:
+        if self._parts or self._spoken:
+            turn = Message(role=Role.ASSISTANT, parts=tuple(self._parts), id=self._id, rest=self._rest)
+            self._turns.append(turn)
+        self._parts, self._id, self._rest, self._spoken = [], None, NO_REST, False
+
+
+def _content(fields: Fields, key: str) -> tuple[Part, ...]:
+    """Text, or a list of parts."""
+    raw = fields.raw(key)
+    if raw is None:
+        return ()
+    if bytes(raw).startswith(b'"'):
+        return (Text(text=msgspec.json.decode(raw, type=str)),)
+    if not bytes(raw).startswith(b"["):
+        fields.wrong(key, "a string or an array of parts")
+    return read_parts(_list(raw), fields.path(key))
+
+
+def _without_status(fields: Fields) -> Rest:
+    """What nobody took. That an item is complete is what every item is, unless it says otherwise."""
+    rest = fields.rest()
+    if bytes(rest.get("status", b"")) == b'"completed"':
+        del rest["status"]
+    return rest
+
+
+_list = msgspec.json.Decoder(list[Raw]).decode
