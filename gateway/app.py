@@ -18,8 +18,10 @@ from litestar.types import Message, Scope
 
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.embeddings import Embeddings
+from gateway.dialects.moderations import Moderations
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
+from gateway.dialects.rerank import Rerank
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Handler
@@ -60,6 +62,9 @@ HOT: dict[str, Dialect] = {
     "/v1/chat/completions": Chat(),
     "/v1/completions": Completions(),
     "/v1/embeddings": Embeddings(),
+    "/v1/rerank": Rerank(),
+    "/v2/rerank": Rerank(),
+    "/v1/moderations": Moderations(),
 }
 """The routes where every microsecond counts."""
 

@@ -9,8 +9,10 @@ from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from gateway.dialects.embeddings import EmbeddingBody
+from gateway.dialects.moderations import ModerationBody
 from gateway.dialects.openai_chat import ChatBody
 from gateway.dialects.openai_completions import CompletionBody
+from gateway.dialects.rerank import RerankBody
 from gateway.http.auth import permissions
 from inference.ir.errors import AspendosError
 from policies.roles import PERMISSIONS, Permission, Role
@@ -20,6 +22,9 @@ _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
     "/v1/chat/completions": ("createChatCompletion", "Chat, streamed or not", ChatBody, True),
     "/v1/completions": ("createCompletion", "Legacy completion, streamed or not", CompletionBody, True),
     "/v1/embeddings": ("createEmbedding", "Embeddings", EmbeddingBody, False),
+    "/v1/rerank": ("rerank", "Documents in the order in which they answer a question", RerankBody, False),
+    "/v2/rerank": ("rerankV2", "The same, where Cohere's SDK looks for it", RerankBody, False),
+    "/v1/moderations": ("createModeration", "Text and pictures judged", ModerationBody, False),
 }
 _OUR_HEADERS = {
     "x-request-id": "This request, in logs and usage records.",
@@ -154,7 +159,7 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
             "description": text,
             "content": {"application/json": {"schema": {"$ref": _REF.format(name="Error")}}},
         }
-    if path.startswith("/v1/"):
+    if path.startswith(("/v1/", "/v2/")):
         operation["security"] = [{"virtualKey": []}, {"accessToken": []}]
     elif path.startswith("/admin/"):
         operation["security"] = [{"adminKey": []}, {"accessToken": []}]

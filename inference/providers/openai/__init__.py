@@ -9,8 +9,10 @@ from typing import ClassVar
 
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError
+from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.errors import read_error
 from inference.providers.openai.lanes import OpenAILane
+from inference.providers.openai.moderations import OpenAIModerations
 from inference.wire import ChatFormat, Exchange, Lane
 
 PATHS = {
@@ -23,9 +25,15 @@ PATHS = {
 class OpenAI:
     """OpenAI's format."""
 
-    lanes: Mapping[str, Lane] = {route: OpenAILane(path) for route, path in PATHS.items()}
+    lanes: Mapping[str, Lane] = {
+        **{route: OpenAILane(path) for route, path in PATHS.items()},
+        "moderations": OpenAILane("/moderations"),
+    }
     chat: ChatFormat | None = None
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {}
+    exchanges: ClassVar[Mapping[Kind, Exchange]] = {
+        Kind.EMBEDDING: OpenAIEmbeddings(),
+        Kind.MODERATION: OpenAIModerations(),
+    }
     probe: str = "/models"
 
     def credential(self, key: str) -> tuple[str, str]:

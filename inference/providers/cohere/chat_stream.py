@@ -1,0 +1,263 @@
+"""A stream of Cohere's v2/chat, read event by event. Pure. (https://docs.cohere.com/v2/docs/streaming)"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from inference.codecs.sse_reader import SseReader
+from inference.ir.completion import Finish
+from inference.ir.content import Family, Opaque
+from inference.ir.errors import UpstreamFailed, UpstreamGarbled
+from inference.ir.events import (
+    Began,
+    CallBegan,
+    CallDelta,
+    Cited,
+    Counted,
+    Ended,
+    Event,
+    Failed,
+    ReasoningDelta,
+    TextDelta,
+    Whole,
+)
+from inference.ir.usage import UsageSource
+from inference.providers.cohere.chat_completion import FINISHES, Call, read_citation
+from inference.providers.cohere.usage import Reported, usage_of
+
+
+class _Text(Struct, frozen=True):
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+
+
+class _ContentMessage(Struct, frozen=True):
+    content: _Text = _Text()
+
+
+class _ContentOf(Struct, frozen=True):
+    message: _ContentMessage = _ContentMessage()
+
+
+class _PlanMessage(Struct, frozen=True):
+    tool_plan: str | None = None
+
+
+class _PlanOf(Struct, frozen=True):
+    message: _PlanMessage = _PlanMessage()
+
+
+class _CallMessage(Struct, frozen=True):
+    tool_calls: Call = Call()
+
+
+class _CallOf(Struct, frozen=True):
+    message: _CallMessage = _CallMessage()
+
+
+class _CitedMessage(Struct, frozen=True):
+    citations: Raw
+
+
+class _CitedOf(Struct, frozen=True):
+    message: _CitedMessage
+
+
+class _EndOf(Struct, frozen=True):
+    finish_reason: str | None = None
+    usage: Reported | None = None
+    error: str | None = None
+
+
+class _Start(Struct, frozen=True, tag="message-start", tag_field="type"):
+    id: str | None = None
+
+
+class _ContentStart(Struct, frozen=True, tag="content-start", tag_field="type"):
+    index: int = 0
+    delta: Raw = Raw(b"null")
+
+
+class _Content(Struct, frozen=True, tag="content-delta", tag_field="type"):
+    index: int = 0
+    delta: _ContentOf = _ContentOf()
+
+
+class _Plan(Struct, frozen=True, tag="tool-plan-delta", tag_field="type"):
+    delta: _PlanOf = _PlanOf()
+
+
+class _CallStart(Struct, frozen=True, tag="tool-call-start", tag_field="type"):
+    index: int = 0
+    delta: _CallOf = _CallOf()
+
+
+class _CallPiece(Struct, frozen=True, tag="tool-call-delta", tag_field="type"):
+    index: int = 0
+    delta: _CallOf = _CallOf()
+
+
+class _CitationStart(Struct, frozen=True, tag="citation-start", tag_field="type"):
+    delta: _CitedOf
+
+
+class _End(Struct, frozen=True, tag="message-end", tag_field="type"):
+    id: str | None = None
+    delta: _EndOf = _EndOf()
+
+
+class _Any(Struct, frozen=True):
+    """What an event of no known type may still say."""
+
+    type: str | None = None
+    message: str | None = None
+
+
+_Known = _Start | _ContentStart | _Content | _Plan | _CallStart | _CallPiece | _CitationStart | _End
+_KNOWN = frozenset(
+    {
+        "message-start",
+        "content-start",
+        "content-delta",
+        "tool-plan-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "citation-start",
+        "message-end",
+    }
+)
+_event = msgspec.json.Decoder(_Known)
+_any = msgspec.json.Decoder(_Any)
+_content = msgspec.json.Decoder(_ContentOf)
+
+
+class _OpaqueMessage(Struct, frozen=True):
+    content: Raw = Raw(b"null")
+
+
+class _OpaqueOf(Struct, frozen=True):
+    message: _OpaqueMessage = _OpaqueMessage()
+
+
+_opaque = msgspec.json.Decoder(_OpaqueOf)
+
+
+class CohereStream:
+    """The parser. Pieces are numbered by their kind and index in the order they begin."""
+
+    __slots__ = ("_blocks", "_reader", "_text", "complete")
+
+    def __init__(self) -> None:
+        self._reader = SseReader()
+        self._blocks: dict[tuple[str, int], int] = {}
+        self._text = -1
+        self.complete = False
+
+    def feed(self, chunk: bytes) -> Sequence[Event]:
+        """Raises UpstreamGarbled."""
+        return self._read(self._reader.feed(chunk))
+
+    def finish(self) -> Sequence[Event]:
+        """Raises UpstreamGarbled where no end of the message has come."""
+        events = self._read(self._reader.finish())
+        if not self.complete:
+            raise UpstreamGarbled("The upstream ended its stream before it was complete.")
+        return events
+
+    def _read(self, found: list[tuple[bytes, bytes]]) -> list[Event]:
+        events: list[Event] = []
+        for _, data in found:
+            if self.complete:
+                break
+            if data == b"[DONE]":
+                continue
+            try:
+                self._take(_event.decode(data), events)
+            except msgspec.ValidationError:
+                self._unknown(data, events)
+            except (msgspec.DecodeError, RecursionError):
+                raise UpstreamGarbled("The upstream sent an event that is not JSON.") from None
+        return events
+
+    def _take(self, event: _Known, events: list[Event]) -> None:
+        if isinstance(event, _Content):
+            self._say(event.index, event.delta.message.content, events)
+        elif isinstance(event, _CallPiece):
+            function = event.delta.message.tool_calls.function
+            if function.arguments:
+                events.append(CallDelta(function.arguments, self._block("call", event.index)))
+        elif isinstance(event, _Plan):
+            plan = event.delta.message.tool_plan
+            if plan:
+                events.append(ReasoningDelta(plan, self._block("plan", 0)))
+        elif isinstance(event, _ContentStart):
+            self._begin(event, events)
+        elif isinstance(event, _CallStart):
+            call = event.delta.message.tool_calls
+            block = self._block("call", event.index)
+            events.append(CallBegan(id=call.id, name=call.function.name, block=block))
+            if call.function.arguments:
+                events.append(CallDelta(call.function.arguments, block))
+        elif isinstance(event, _CitationStart):
+            self._cite(event.delta.message.citations, events)
+        elif isinstance(event, _Start):
+            events.append(Began(family=Family.COHERE, id=event.id))
+        else:
+            self._end(event.delta, events)
+
+    def _begin(self, event: _ContentStart, events: list[Event]) -> None:
+        """A block may begin with its first words, or be of a kind that nobody knows yet."""
+        content = _content.decode(event.delta).message.content
+        if content.type in (None, "text", "thinking"):
+            self._say(event.index, content, events)
+        else:
+            given = _opaque.decode(event.delta).message.content.copy()
+            part = Opaque(family=Family.COHERE, kind=content.type, raw=given)
+            events.append(Whole(part, self._block("content", event.index)))
+
+    def _say(self, index: int, content: _Text, events: list[Event]) -> None:
+        if content.text:
+            self._text = self._block("content", index)
+            events.append(TextDelta(content.text, self._text))
+        elif content.thinking:
+            events.append(ReasoningDelta(content.thinking, self._block("content", index)))
+
+    def _cite(self, given: Raw, events: list[Event]) -> None:
+        """A citation of the text last begun, unless it says of which."""
+        found = read_citation(given)
+        if found is None:
+            return
+        index, citation = found
+        block = self._text if index is None else self._block("content", index)
+        if block >= 0:
+            events.append(Cited(citation, block))
+
+    def _end(self, end: _EndOf, events: list[Event]) -> None:
+        self.complete = True
+        usage = usage_of(end.usage)
+        if usage.source is not UsageSource.NONE:
+            events.append(Counted(usage))
+        if end.error:
+            events.append(
+                Failed(UpstreamFailed(f"The upstream could not finish its answer: {end.error[:2000]}"))
+            )
+            return
+        finish = FINISHES.get(end.finish_reason or "", Finish.OTHER)
+        events.append(Ended(finish=finish, native=end.finish_reason))
+
+    def _unknown(self, data: bytes, events: list[Event]) -> None:
+        """An event of a new type is skipped, an error is said, one of a known type in a new shape is not understood."""
+        try:
+            said = _any.decode(data)
+        except msgspec.DecodeError:
+            said = _Any()
+        if said.type is None and said.message:
+            self.complete = True
+            events.append(Failed(UpstreamFailed(f"The upstream reported an error: {said.message[:2000]}")))
+        elif said.type is None or said.type in _KNOWN:
+            raise UpstreamGarbled("The upstream sent an event that is none of Cohere's.")
+
+    def _block(self, kind: str, index: int) -> int:
+        return self._blocks.setdefault((kind, index), len(self._blocks))

@@ -1,0 +1,69 @@
+"""Recorded embeddings of OpenAI, Azure and Mistral through our reader, held against OpenAI's SDK's own types."""
+
+import json
+
+import pytest
+from msgspec import Raw
+from openai._models import construct_type
+from openai.types import CreateEmbeddingResponse
+
+from gateway.dialects.dialect import Setting
+from gateway.dialects.embeddings import Embeddings
+from inference.codecs.vectors import packed, unpacked
+from inference.ir.embedding import EmbeddingResult
+from inference.providers.openai.embeddings import OpenAIEmbeddings, read_embeddings
+from tests.recorded.calls import calls
+
+SETTING = Setting(id="req-1", model="asked", created=0)
+COUNTS = {"openai": 26, "azure-openai": 4, "mistral": 6}
+
+
+@pytest.mark.parametrize("provider", COUNTS)
+def test_answers_are_read_as_the_sdk_reads_them(provider: str) -> None:
+    recorded = list(calls(provider, path_contains="mbeddings", status=200))
+    for call in recorded:
+        ours = read_embeddings(call.body)
+        theirs = construct_type(type_=CreateEmbeddingResponse, value=json.loads(call.body))
+        assert isinstance(theirs, CreateEmbeddingResponse)
+        assert ours.model == theirs.model
+        assert ours.usage.input_tokens == theirs.usage.prompt_tokens == theirs.usage.total_tokens
+        for vector, item in zip(ours.vectors, theirs.data, strict=True):
+            assert (vector if isinstance(vector, str) else json.loads(bytes(vector))) == item.embedding
+    assert len(recorded) == COUNTS[provider]
+
+
+@pytest.mark.parametrize("provider", COUNTS)
+def test_requests_and_answers_go_through_the_dialect_unharmed(provider: str) -> None:
+    """What the client sent is what would be sent; what it gets is what the provider said, in either encoding."""
+    dialect, exchange = Embeddings(), OpenAIEmbeddings()
+    for call in calls(provider, path_contains="mbeddings", status=200):
+        sent = json.loads(call.asked)
+        asked = dialect.parse(call.asked)
+        out = exchange.request(asked, model=sent["model"], card=None)  # pyright: ignore[reportArgumentType]  # not looked at
+        said = {name: value for name, value in sent.items() if value is not None}
+        given = sent["input"]
+        assert json.loads(out.body) == {**said, "input": [given] if isinstance(given, str) else given}
+        result = exchange.answer(call.body, "")
+        for wanted in ("base64", "float"):
+            other = dialect.parse(json.dumps({**sent, "encoding_format": wanted}).encode())
+            answer = json.loads(dialect.answer(result, other, SETTING).body)
+            for item, told in zip(answer["data"], json.loads(call.body)["data"], strict=True):
+                both(item["embedding"], told["embedding"], wanted)
+
+
+def both(ours: str | list[float], told: str | list[float], wanted: str) -> None:
+    """The same vector, in the encoding that was wanted; base64 is exact where the numbers are of 32 bits."""
+    assert isinstance(ours, str) is (wanted == "base64")
+    theirs = unpacked(told) if isinstance(told, str) else told
+    mine = unpacked(ours) if isinstance(ours, str) else ours
+    assert mine == pytest.approx(theirs, rel=1e-7, abs=1e-12)
+
+
+def test_packed_and_unpacked_are_each_others_inverse() -> None:
+    for call in calls("openai", path_contains="mbeddings", status=200):
+        result: EmbeddingResult = read_embeddings(call.body)
+        for vector in result.vectors:
+            if not isinstance(vector, str):
+                continue  # a few asked for numbers
+            numbers = json.dumps(unpacked(vector)).encode()
+            assert packed(Raw(numbers)) == vector
