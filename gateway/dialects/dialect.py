@@ -18,11 +18,19 @@ from inference.ir.usage import Usage
 from inference.wire import JSON, StreamOptions, Tap
 
 
+class Thread(Struct, frozen=True, kw_only=True):
+    """What a request says of conversations that the gateway keeps: the answer it goes on from, and whether to keep
+    its own."""
+
+    previous: str | None = None
+    keep: bool = True
+
+
 class Request(Struct, frozen=True, kw_only=True):
     """What a client asks for. `prompt` is raw JSON, kept for counting when nobody else counted.
 
     `max_output` is the client's limit for one answer in tokens, `answers` how many it wants. `tags` are its own
-    words for whoever reads the bill (`{"project": "atlas"}`).
+    words for whoever reads the bill (`{"project": "atlas"}`). `thread` is None where a dialect keeps nothing.
     """
 
     model: str
@@ -35,6 +43,7 @@ class Request(Struct, frozen=True, kw_only=True):
     pictures: int = 0
     audio: bool = False
     tags: dict[str, str] | None = None
+    thread: Thread | None = None
 
 
 class Setting(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,13 @@ from inference.codecs.responses.parts import OWN
 from inference.ir.chat import Format, FormatKind, Tool, ToolChoice, ToolKind, ToolMode
 from inference.ir.content import Family
 
+INSTRUCTIONS = "instructions"
+"""The id of the turn that came as `instructions`, so that it goes out as that again."""
+
+SEALED = "reasoning.encrypted_content"
+LOGGED = "message.output_text.logprobs"
+"""Words of `include`: what an answer shall bring along."""
+
 _NO_SCHEMA: dict[str, object] = {"type": "object", "properties": {}}
 
 

@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Raw
 
 from inference.codecs.body import decode_fields, encode_fields, raw
+from inference.codecs.responses.words import SEALED
 from inference.codecs.sse import event_json
 from inference.codecs.token_estimate import estimate_text
 from inference.ir.completion import Finish
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.providers.openai.responses_completion import counted, finish_of, read_head
-from inference.providers.openai.responses_request import SEALED, reasons
+from inference.providers.openai.responses_request import reasons
 from inference.wire import Completed, StreamOptions
 
 _BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")

@@ -10,7 +10,14 @@ import msgspec
 from msgspec import Raw
 
 from inference.codecs.responses.parts import OWN, write_given
-from inference.codecs.responses.words import write_choice, write_format, write_tool
+from inference.codecs.responses.words import (
+    INSTRUCTIONS,
+    LOGGED,
+    SEALED,
+    write_choice,
+    write_format,
+    write_tool,
+)
 from inference.codecs.responses.writing import Item, result_item, said_items, seal_of
 from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest, Message, Role, Thinking
@@ -19,11 +26,6 @@ from inference.ir.content import Text as TextPart
 from inference.ir.errors import InvalidField
 from inference.wire import Outgoing
 
-INSTRUCTIONS = "instructions"
-"""The id of the turn that came as `instructions`, so that it goes out as that again."""
-
-SEALED = "reasoning.encrypted_content"
-LOGGED = "message.output_text.logprobs"
 _REASONS = re.compile(r"(?:[a-z]+/)?(o\d|gpt-[5-9])")
 _UNSAYABLE: dict[str, dict[Family, str]] = {
     "top_k": {Family.GEMINI: "generationConfig.topK"},
