@@ -1,0 +1,191 @@
+"""A request for a response in neutral words. Pure."""
+
+import msgspec
+from msgspec import Raw
+
+from inference.codecs.responses.fields import Fields
+from inference.codecs.responses.items import ItemReader
+from inference.codecs.responses.parts import OWN
+from inference.codecs.responses.words import INSTRUCTIONS, LOGGED, SEALED
+from inference.ir.chat import (
+    ChatRequest,
+    Format,
+    FormatKind,
+    Message,
+    Role,
+    Thinking,
+    Tool,
+    ToolChoice,
+    ToolKind,
+    ToolMode,
+)
+from inference.ir.content import NO_REST, Rest, Text
+from inference.ir.errors import InvalidField
+
+_GATEWAYS = ("aspendos", "store", "previous_response_id", "background", "stream_options", "conversation")
+"""What the gateway sees to itself."""
+_DEFAULTS = {"truncation": b'"disabled"', "include": b"[]"}
+_MODES = {"auto": ToolMode.AUTO, "none": ToolMode.NONE, "required": ToolMode.REQUIRED}
+
+_encode = msgspec.json.Encoder().encode
+_words = msgspec.json.Decoder(list[str])
+
+
+def parse(body: bytes) -> ChatRequest:
+    """Raises InvalidField with the field's path."""
+    fields = Fields(body, "")
+    for name in _GATEWAYS:
+        fields.raw(name)
+    more: Rest = {}
+    logprobs = _include(fields, more)
+    choice = fields.raw("tool_choice")
+    form, verbosity = _text(fields, more)
+    return ChatRequest(
+        model=fields.need("model"),
+        family=OWN,
+        messages=_messages(fields),
+        tools=tuple(_tool(raw, f"tools[{n}]") for n, raw in enumerate(fields.list("tools") or ())),
+        tool_choice=None if choice is None else _choice(choice),
+        parallel_tools=fields.truth("parallel_tool_calls"),
+        format=form,
+        verbosity=verbosity,
+        thinking=_thinking(fields, more),
+        max_output=fields.whole("max_output_tokens"),
+        temperature=fields.number("temperature"),
+        top_p=fields.number("top_p"),
+        logprobs=logprobs,
+        top_logprobs=fields.whole("top_logprobs"),
+        user=fields.text("user"),
+        metadata=fields.words("metadata"),
+        service_tier=fields.text("service_tier"),
+        cache_key=fields.text("prompt_cache_key"),
+        stream=bool(fields.truth("stream")),
+        rest=_without_defaults(fields.rest() | more),
+    )
+
+
+def _messages(fields: Fields) -> tuple[Message, ...]:
+    turns: tuple[Message, ...] = ()
+    instructions = fields.raw("instructions")
+    if instructions is not None:
+        if bytes(instructions).startswith(b"["):
+            turns = ItemReader("instructions").read(msgspec.json.decode(instructions, type=list[Raw]))
+        elif bytes(instructions).startswith(b'"'):
+            said = Text(text=msgspec.json.decode(instructions, type=str))
+            turns = (Message(role=Role.SYSTEM, parts=(said,), id=INSTRUCTIONS),)
+        else:
+            fields.wrong("instructions", "a string or an array of items")
+    given = fields.raw("input")
+    if given is None:
+        return turns
+    if bytes(given).startswith(b'"'):
+        said = Text(text=msgspec.json.decode(given, type=str))
+        return (*turns, Message(role=Role.USER, parts=(said,)))
+    if not bytes(given).startswith(b"["):
+        fields.wrong("input", "a string or an array of items")
+    return turns + ItemReader("input").read(msgspec.json.decode(given, type=list[Raw]))
+
+
+def _tool(raw: Raw, at: str) -> Tool:
+    fields = Fields(raw, at)
+    kind = fields.need("type")
+    if kind not in (ToolKind.FUNCTION.value, ToolKind.CUSTOM.value):
+        return Tool(name=kind, kind=ToolKind.HOSTED, family=OWN, raw=raw)
+    parameters = fields.raw("parameters")
+    if parameters is not None and not bytes(parameters).startswith(b"{"):
+        fields.wrong("parameters", "a JSON schema, which is an object")
+    return Tool(
+        name=fields.need("name"),
+        kind=ToolKind(kind),
+        description=fields.text("description"),
+        parameters=parameters,
+        strict=fields.truth("strict"),
+        rest=fields.rest() or NO_REST,
+    )
+
+
+def _choice(raw: Raw) -> ToolChoice:
+    if bytes(raw).startswith(b'"'):
+        mode = _MODES.get(msgspec.json.decode(raw, type=str))
+        if mode is None:
+            raise InvalidField(
+                "Invalid value for `tool_choice`: expected `auto`, `none`, `required` or an object.",
+                param="tool_choice",
+            )
+        return ToolChoice(mode=mode)
+    fields = Fields(raw, "tool_choice")
+    kind = fields.need("type")
+    if kind in (ToolKind.FUNCTION.value, ToolKind.CUSTOM.value):
+        return ToolChoice(mode=ToolMode.NAMED, names=(fields.need("name"),))
+    if kind == "allowed_tools":
+        mode = _MODES.get(fields.need("mode"))
+        tools = [Fields(each, "tool_choice.tools") for each in fields.list("tools") or ()]
+        plain = all(tool.text("type") in (ToolKind.FUNCTION.value, ToolKind.CUSTOM.value) for tool in tools)
+        if mode is not None and plain:
+            return ToolChoice(mode=mode, names=tuple(tool.need("name") for tool in tools))
+    return ToolChoice(mode=ToolMode.REQUIRED, raw=raw, family=OWN)
+
+
+def _text(fields: Fields, more: Rest) -> tuple[Format | None, str | None]:
+    """The shape of the answer, and how wordy it shall be."""
+    text = fields.open("text")
+    if text is None:
+        return None, None
+    form, verbosity = text.open("format"), text.text("verbosity")
+    left = text.rest()
+    if left:
+        more["text"] = Raw(_encode(left))
+    return None if form is None else _format(form), verbosity
+
+
+def _format(form: Fields) -> Format:
+    kind = form.need("type")
+    if kind == "json_schema":
+        schema = form.raw("schema")
+        if schema is None:
+            form.wrong("schema", "a JSON schema")
+        return Format(
+            kind=FormatKind.SCHEMA,
+            schema=schema,
+            name=form.need("name"),
+            description=form.text("description"),
+            strict=form.truth("strict"),
+        )
+    if kind not in ("text", "json_object"):
+        form.wrong("type", "`text`, `json_object` or `json_schema`")
+    return Format(kind=FormatKind.JSON if kind == "json_object" else FormatKind.TEXT)
+
+
+def _thinking(fields: Fields, more: Rest) -> Thinking | None:
+    reasoning = fields.open("reasoning")
+    if reasoning is None:
+        return None
+    effort, summary = reasoning.text("effort"), reasoning.text("summary")
+    left = reasoning.rest()
+    if left:
+        more["reasoning"] = Raw(_encode(left))
+    return Thinking(
+        effort=effort,
+        enabled=False if effort == "none" else None,
+        summary=summary,
+        show=True if summary is not None else None,
+    )
+
+
+def _include(fields: Fields, more: Rest) -> bool | None:
+    """What of it has a word here is taken out: sealed reasoning always comes along, log probabilities are asked for."""
+    given = fields.raw("include")
+    if given is None:
+        return None
+    try:
+        words = _words.decode(given)
+    except msgspec.DecodeError:
+        fields.wrong("include", "an array of strings")
+    left = [word for word in words if word not in (SEALED, LOGGED)]
+    if left:
+        more["include"] = Raw(_encode(left))
+    return True if LOGGED in words else None
+
+
+def _without_defaults(rest: Rest) -> Rest:
+    return {key: value for key, value in rest.items() if _DEFAULTS.get(key) != bytes(value)} or NO_REST
