@@ -23,6 +23,7 @@ from gateway.tags import read_tags
 from gateway.translation import Translation
 from inference.client import Answer, Ask, Deployment, ModelClient
 from inference.codecs.token_estimate import estimate_input, estimate_text
+from inference.ir.cards import PromptCache
 from inference.ir.errors import (
     AspendosError,
     ClientGone,
@@ -134,6 +135,7 @@ class Pipeline:
             max_output=admitted.max_output,
             translate=None if translation is None else translation.outgoing,
             headers=_forwarded(edge, dialect.forwarded) if dialect.forwarded else b"",
+            cached=admitted.route.model.prompt_cache is PromptCache.AUTO,
         )
         edge.watch(call)
         call.waiting()

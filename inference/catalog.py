@@ -169,6 +169,7 @@ class _Resolver:
             tls_ca=entry.tls.ca or None,
             off="; ".join(dict.fromkeys([*off, *keyless])) or None,
             key_check=entry.key_check or None,
+            also=tuple(entry.also),
             lacks_key=not off and bool(keyless),
             account_headers=frozenset(
                 header.lower() for header, given in entry.headers.items() if isinstance(given, EnvRef)
@@ -307,6 +308,7 @@ class _Resolver:
             max_output=entry.max_output or None,
             description=entry.description or None,
             disconnect=None if entry.disconnect is UNSET else entry.disconnect,
+            prompt_cache=entry.prompt_cache,
             off=None if targets else "; ".join(dict.fromkeys(off)) or "no targets",
         )
 

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from inference.catalog_figures import Amount, Seconds, Usd, UsdEach, UsdPerMillionCharacters
-from inference.ir.cards import Kind
+from inference.ir.cards import Kind, PromptCache
 from inference.ir.tiers import NO_LIMITS, NO_RATES, Disconnect, Feature, Limits, Rates
 
 Wire = Literal[
     "openai",
+    "openai-responses",
     "vllm",
     "anthropic",
     "gemini",
@@ -23,6 +24,7 @@ Wire = Literal[
     "mistral",
     "huggingface",
     "voyage",
+    "jina",
     "elevenlabs",
     "deepgram",
     "fal",
@@ -39,6 +41,7 @@ Capability = Literal[
     "vision",
     "reasoning",
     "prompt_cache",
+    "adaptive_thinking",
     "logprobs",
     "audio_input",
     "audio_output",
@@ -201,6 +204,13 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             extra={"expected": "a path such as `/key`"},
         ),
     ] = ""
+    also: Annotated[
+        list[Literal["responses"]],
+        Meta(
+            description="What this server speaks beside its wire format: `responses` for OpenAI's Responses API, whose "
+            "clients are then passed on instead of translated."
+        ),
+    ] = []
     timeouts: TimeoutsEntry = TimeoutsEntry()
     max_connections: Annotated[int, Meta(ge=1, le=65_535)] = 4096
     tls: Tls = Tls()
@@ -302,6 +312,13 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "Left out: as the tier says, else abort."
         ),
     ] = UNSET
+    prompt_cache: Annotated[
+        PromptCache,
+        Meta(
+            description="`auto` marks up to where Anthropic caches a prompt (tools, system prompt, the last two turns "
+            "of the user) when the client marked nothing itself."
+        ),
+    ] = PromptCache.CLIENT
     fallbacks: LaterNames = UNSET
     max_parallel: LaterCount = UNSET
     rpm: LaterCount = UNSET

@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
 from msgspec import Struct
@@ -10,6 +10,8 @@ from msgspec import Struct
 from inference.credentials import (
     KEY_REFUSALS,
     Credential,
+    Versioned,
+    default_headers,
     key_refused,
     operator_headers,
     tenant_headers,
@@ -25,7 +27,7 @@ from inference.ir.errors import (
     UpstreamGarbled,
 )
 from inference.transport import Origin, Reply, Sink, Transport, path_prefix
-from inference.wire import JSON, Lane, Outgoing, StreamOptions, Wire
+from inference.wire import JSON, Caching, Extended, Lane, Outgoing, StreamOptions, Wire
 
 USER_AGENT = "aspendos"
 _EVENT_STREAM = (b"text/event-stream",)
@@ -38,7 +40,7 @@ class Ask(Struct, frozen=True, kw_only=True):
 
     `max_output` is a limit to each answer in tokens that the gateway sets; None: the client's own words stand.
     `translate` writes the request down for a deployment that has no lane for the route. `headers` are lines for
-    the deployments that have one, from the client's own.
+    the deployments that have one, from the client's own. `cached`: mark up to where the prompt is cached.
     """
 
     route: str
@@ -51,6 +53,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     max_output: int | None = None
     translate: "Callable[[Deployment], Outgoing] | None" = None
     headers: bytes = b""
+    cached: bool = False
 
 
 class Deployment:
@@ -60,7 +63,9 @@ class Deployment:
     """
 
     __slots__ = (
+        "_defaults",
         "_lines",
+        "_once",
         "_prefix",
         "cost",
         "credential",
@@ -86,8 +91,13 @@ class Deployment:
         self.load = load
         self.wire = wire_of(provider)
         self._prefix = path_prefix(base_url)
-        self.lanes = self.wire.lanes
+        self.lanes = lanes_of(provider, self.wire)
         self._lines = _lines(provider, self.wire, self.origin)
+        self._once = tuple(_once(self.wire))
+        self._defaults = tuple(
+            (f"{name}:".encode(), f"{name}: {value}\r\n".encode("latin-1"))
+            for name, value in default_headers(provider, self.wire)
+        )
         self.heads = self._heads(stream=False)
         self.stream_heads = self._heads(stream=True)
 
@@ -117,7 +127,24 @@ class Deployment:
         head = self._head(outgoing.method, outgoing.path, outgoing.content_type, lines)
         if outgoing.headers:
             head += "".join(f"{name}: {value}\r\n" for name, value in outgoing.headers).encode("latin-1")
-        return head
+        return head + self.beside(b"") if self._once else head
+
+    def beside(self, given: bytes) -> bytes:
+        """Lines of the client's own, and with them what the wire format wants said on every call.
+
+        Of that each header goes once: the operator's word, else the client's, else the format's own.
+        """
+        if not self._once:
+            return given
+        free = {name for name, _ in self._defaults}
+        lines = [
+            line
+            for line in given.splitlines(keepends=True)
+            if (name := line[: line.find(b":") + 1]) not in self._once or name in free
+        ]
+        given = b"".join(lines)
+        said = {line[: line.find(b":") + 1] for line in lines}
+        return given + b"".join(line for name, line in self._defaults if name not in said)
 
     def _heads(self, *, stream: bool) -> dict[str, bytes]:
         return {
@@ -148,6 +175,13 @@ def wire_of(provider: Provider) -> Wire:
     """The wire format a provider's card names: `inference/providers/<wire>.py`, dashes as underscores."""
     module = provider.wire.replace("-", "_")
     return cast(Wire, importlib.import_module(f"inference.providers.{module}").WIRE)
+
+
+def lanes_of(provider: Provider, wire: Wire) -> Mapping[str, Lane]:
+    """What a server speaks: its wire format's lanes, and those of the format's others that its card names."""
+    if not provider.also or not isinstance(wire, Extended):
+        return wire.lanes
+    return {**wire.lanes, **{route: lane for route, lane in wire.also.items() if route in provider.also}}
 
 
 class Answer:
@@ -206,7 +240,9 @@ class ModelClient:
                 hints=ask.hints,
                 max_output=ask.max_output,
             )
-            head = deployment.head(ask.route, stream=ask.stream) + ask.headers
+            if ask.cached and isinstance(lane, Caching):
+                body = lane.cached(body)
+            head = deployment.head(ask.route, stream=ask.stream) + deployment.beside(ask.headers)
         elif ask.translate is not None:
             outgoing = ask.translate(deployment)
             body, head, types = outgoing.body, deployment.head_to(outgoing), outgoing.stream_types
@@ -274,6 +310,12 @@ def origin_of(provider: Provider, base_url: str) -> Origin:
         tls_verify=provider.tls_verify,
         tls_ca=provider.tls_ca,
     )
+
+
+def _once(wire: Wire) -> Iterator[bytes]:
+    """The headers that a format wants on every call, each as a line begins."""
+    for name, _ in wire.headers if isinstance(wire, Versioned) else ():
+        yield f"{name}:".encode()
 
 
 def _lines(provider: Provider, wire: Wire, origin: Origin, own_key: str | None = None) -> bytes:

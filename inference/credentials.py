@@ -5,8 +5,8 @@ What the operator's account adds beside its key (secrets in headers, an organisa
 """
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,6 +23,14 @@ KEY_REFUSALS: dict[int, type[ProviderKeyRefused]] = {
     429: ProviderKeyLimited,
 }
 """Statuses by which a provider speaks of the key and not of the request."""
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A wire format that wants headers on every call. Names in lower case; each is sent once."""
+
+    headers: Sequence[tuple[str, str]]
+
 
 _SECRET_HEADER = re.compile(r"auth|key|token|secret", re.IGNORECASE)
 _REASON_LIMIT = 300
@@ -43,6 +51,14 @@ class Credential(Protocol):
     def secret(self) -> str: ...
     def worked(self) -> None: ...
     def refused(self, error: ProviderKeyRefused) -> None: ...
+
+
+def default_headers(provider: Provider, wire: "Wire") -> Iterator[tuple[str, str]]:
+    """What a wire format wants said on every call (the version of an API), where the operator says nothing else."""
+    said = {name.lower() for name, _ in provider.headers}
+    for name, value in wire.headers if isinstance(wire, Versioned) else ():
+        if name not in said:
+            yield name, value
 
 
 def operator_headers(provider: Provider, wire: "Wire") -> Iterator[str]:

@@ -8,7 +8,14 @@ that too means: not proven.
 from msgspec import Struct
 
 from inference.client import USER_AGENT, Wire, origin_of, wire_of
-from inference.credentials import KEY_REFUSALS, key_refused, refusal_reason, tenant_headers, unspoken
+from inference.credentials import (
+    KEY_REFUSALS,
+    default_headers,
+    key_refused,
+    refusal_reason,
+    tenant_headers,
+    unspoken,
+)
 from inference.ir.cards import Provider, Timeouts
 from inference.ir.errors import (
     AspendosError,
@@ -68,6 +75,7 @@ class KeyCheck:
             f"user-agent: {USER_AGENT}",
             "accept: application/json",
             "accept-encoding: identity",
+            *(f"{name}: {value}" for name, value in default_headers(provider, wire)),
             *tenant_headers(provider, wire, secret),
         ]
         head = "".join(f"{line}\r\n" for line in lines).encode("latin-1")

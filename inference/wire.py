@@ -7,7 +7,7 @@ in, bytes and words out.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -118,6 +118,15 @@ class Lane(Protocol):
     def stream(self, options: StreamOptions | None) -> Tap: ...
 
 
+@runtime_checkable
+class Caching(Protocol):
+    """A lane to a provider that wants to be told up to where it is to cache a prompt."""
+
+    def cached(self, body: bytes) -> bytes:
+        """The body with marks for that, unless the client placed its own."""
+        ...
+
+
 class Parser(Protocol):
     """Reads one stream, however it is cut. `complete`: the format's own end has come."""
 
@@ -178,3 +187,10 @@ class Wire(Protocol):
     def error(self, status: int, retry_after: float | None, body: bytes) -> AspendosError:
         """A provider's refusal as one of ours, its own message kept; read by status, never by words."""
         ...
+
+
+@runtime_checkable
+class Extended(Protocol):
+    """A wire format with lanes that not every server of it has: a provider's row in the catalogue opens them."""
+
+    also: Mapping[str, Lane]

@@ -22,6 +22,13 @@ class Kind(StrEnum):
     CLASSIFICATION = "classification"
 
 
+class PromptCache(StrEnum):
+    """Who marks up to where a prompt is cached: the client, or the gateway where the client marked nothing."""
+
+    CLIENT = "client"
+    AUTO = "auto"
+
+
 class Timeouts(Struct, frozen=True, kw_only=True):
     """Limits in seconds on one attempt at a target.
 
@@ -68,7 +75,8 @@ class Provider(Struct, frozen=True, kw_only=True):
 
     `lacks_key`: it is off only because the operator has no key for it, so a tenant's own key opens it.
     `account_headers` names the headers that speak of the operator's account: not sent with a tenant's key.
-    `key_check` is the path to ask whether a key is good, None: the wire format's own.
+    `key_check` is the path to ask whether a key is good, None: the wire format's own. `also` names lanes that not
+    every server of the format has, and this one has.
     """
 
     name: str
@@ -85,6 +93,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     lacks_key: bool = False
     account_headers: frozenset[str] = frozenset()
     key_check: str | None = None
+    also: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Without the key: a card that is logged must not leak it."""
@@ -122,6 +131,7 @@ class Model(Struct, frozen=True, kw_only=True):
     max_output: int | None = None
     description: str | None = None
     disconnect: Disconnect | None = None
+    prompt_cache: PromptCache = PromptCache.CLIENT
     off: str | None = None
 
 

@@ -74,13 +74,18 @@ class FormatKind(StrEnum):
 
 
 class Format(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the answer has to look like; `schema` is JSON schema."""
+    """What the answer has to look like; `schema` is JSON schema.
+
+    `rest` is how the client said it, where its family has several ways; that goes out instead where the target is
+    of that family.
+    """
 
     kind: FormatKind = FormatKind.TEXT
     schema: Raw | None = None
     name: str | None = None
     description: str | None = None
     strict: bool | None = None
+    rest: Rest = NO_REST
 
 
 class Thinking(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,73 @@
+"""A whole answer of Anthropic's in neutral words. Pure.
+
+(https://docs.anthropic.com/en/api/messages)
+"""
+
+import msgspec
+from msgspec import Raw
+
+from inference.codecs.anthropic.reading import read_block
+from inference.codecs.anthropic.usage import read_reported, usage_of
+from inference.codecs.fields import Fields, Misshapen
+from inference.ir.completion import Choice, Completion, Finish
+from inference.ir.content import Family, Part, Text, ToolCall
+from inference.ir.errors import UpstreamGarbled
+from inference.ir.usage import NO_USAGE
+from inference.providers.anthropic.tools import ANSWER_TOOL
+
+FINISHES = {
+    "end_turn": Finish.STOP,
+    "stop_sequence": Finish.STOP,
+    "max_tokens": Finish.LENGTH,
+    "tool_use": Finish.TOOL_CALLS,
+    "pause_turn": Finish.PAUSE,
+    "refusal": Finish.REFUSAL,
+    "model_context_window_exceeded": Finish.CONTEXT,
+}
+_fields = msgspec.json.Decoder(dict[str, Raw])
+
+
+def read_completion(body: bytes) -> Completion:
+    """Raises UpstreamGarbled for what is no message of Anthropic's."""
+    try:
+        return _message(Fields(_fields.decode(body)))
+    except (msgspec.DecodeError, RecursionError):
+        raise UpstreamGarbled("The upstream's answer is not valid JSON.") from None
+    except Misshapen as wrong:
+        raise UpstreamGarbled(f"The upstream's answer is no message: {wrong}.") from None
+
+
+def _message(fields: Fields) -> Completion:
+    if fields.text("type") not in (None, "message"):
+        raise Misshapen("type", "expected `message`")
+    fields.raw("role")
+    content = fields.raw("content")
+    if content is None or bytes(content)[:1] != b"[":
+        raise Misshapen("content", "expected an array of content blocks")
+    fields.put("content", content)
+    parts = [read_block(block) for block in fields.objects("content")]
+    usage = fields.raw("usage")
+    reported = None if usage is None else read_reported(usage)
+    native, stop = fields.text("stop_reason"), fields.text("stop_sequence")
+    finish = None if native is None else FINISHES.get(native, Finish.OTHER)
+    answered = [part for part in parts if isinstance(part, ToolCall) and part.name == ANSWER_TOOL]
+    if answered:
+        parts = [_as_text(part) for part in parts]
+        if finish is Finish.TOOL_CALLS and not any(isinstance(part, ToolCall) for part in parts):
+            finish = Finish.STOP
+    return Completion(
+        family=Family.ANTHROPIC,
+        id=fields.text("id"),
+        model=fields.text("model"),
+        choices=(Choice(parts=tuple(parts), finish=finish, native=native, stop_sequence=stop),),
+        usage=NO_USAGE if reported is None else usage_of(reported),
+        service_tier=None if reported is None else reported.service_tier,
+        rest=fields.rest(),
+    )
+
+
+def _as_text(part: Part) -> Part:
+    """A structured answer, which was asked for as a tool's call."""
+    if isinstance(part, ToolCall) and part.name == ANSWER_TOOL:
+        return Text(text=part.arguments)
+    return part

@@ -1,0 +1,321 @@
+"""A streamed answer of Anthropic's as events. Pure.
+
+(https://docs.anthropic.com/en/docs/build-with-claude/streaming)
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from inference.codecs.anthropic.reading import read_citation
+from inference.codecs.anthropic.seals import unseal
+from inference.codecs.anthropic.usage import Reported, later, usage_of
+from inference.codecs.body import raw
+from inference.codecs.fields import Fields, Misshapen
+from inference.codecs.sse_reader import SseReader
+from inference.ir.completion import Finish
+from inference.ir.content import Family, Opaque, Rest
+from inference.ir.errors import UpstreamGarbled
+from inference.ir.events import (
+    Began,
+    CallBegan,
+    CallDelta,
+    Cited,
+    Counted,
+    Ended,
+    Event,
+    Extra,
+    Failed,
+    ReasoningDelta,
+    Sealed,
+    TextDelta,
+    Whole,
+)
+from inference.ir.usage import UsageSource
+from inference.providers.anthropic.chat_completion import FINISHES
+from inference.providers.anthropic.errors import read_stream_error
+from inference.providers.anthropic.tools import ANSWER_TOOL
+
+_NULL = Raw(b"null")
+
+
+class _Delta(Struct):
+    type: str = ""
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+    signature: str = ""
+    citation: Raw = _NULL
+
+
+class _Event(Struct):
+    type: str = ""
+    index: int = 0
+    delta: _Delta | None = None
+
+
+class _Message(Struct):
+    id: str | None = None
+    model: str | None = None
+    usage: Reported | None = None
+
+
+class _Start(Struct):
+    message: _Message
+
+
+class _BlockStart(Struct):
+    content_block: dict[str, Raw]
+    index: int = 0
+
+
+class _Whatever(Struct):
+    delta: dict[str, Raw] = {}
+    index: int = 0
+
+
+class _End(Struct):
+    delta: dict[str, Raw] = {}
+    usage: Reported | None = None
+
+
+class _Type(Struct):
+    type: str = ""
+
+
+_event = msgspec.json.Decoder(_Event)
+_start = msgspec.json.Decoder(_Start)
+_block_start = msgspec.json.Decoder(_BlockStart)
+_whatever = msgspec.json.Decoder(_Whatever)
+_end = msgspec.json.Decoder(_End)
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_type = msgspec.json.Decoder(_Type)
+_TYPES = frozenset(
+    ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta")
+)
+
+
+class _Call:
+    """A tool's call under way. `answer`: it is no tool's but a structured answer."""
+
+    __slots__ = ("answer", "begun")
+
+    def __init__(self, *, answer: bool) -> None:
+        self.answer = answer
+        self.begun = False
+
+
+class _Kept:
+    """A block only Anthropic has a word for, put together until it is whole."""
+
+    __slots__ = ("fields", "input", "kind")
+
+    def __init__(self, kind: str, fields: dict[str, Raw]) -> None:
+        self.kind = kind
+        self.fields = fields
+        self.input: list[str] = []
+
+    def whole(self) -> Opaque:
+        written = "".join(self.input)
+        if written:
+            self.fields["input"] = Raw(written.encode())
+        return Opaque(family=Family.ANTHROPIC, kind=self.kind, raw=Raw(msgspec.json.encode(self.fields)))
+
+
+class ChatStream:
+    """Reads one stream, however it is cut. Events of a type nobody knows are passed over."""
+
+    __slots__ = ("_answers", "_calls", "_kept", "_reader", "_reported", "_stopped", "complete")
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._reader = SseReader()
+        self._reported: Reported | None = None
+        self._calls: dict[int, _Call] = {}
+        self._kept: dict[int, _Kept] = {}
+        self._answers = 0
+        self._stopped = False
+
+    def feed(self, chunk: bytes) -> Sequence[Event]:
+        """Raises UpstreamGarbled for what can be no stream of this format."""
+        out: list[Event] = []
+        for _, data in self._reader.feed(chunk):
+            self._take(data, out)
+        return out
+
+    def finish(self) -> Sequence[Event]:
+        """Raises UpstreamGarbled where the stream was not complete."""
+        out: list[Event] = []
+        for _, data in self._reader.finish():
+            self._take(data, out)
+        if not self.complete and not self._stopped:
+            raise UpstreamGarbled("The upstream ended its stream before it was complete.")
+        self.complete = True
+        return out
+
+    def _take(self, data: bytes, out: list[Event]) -> None:
+        if self.complete:
+            return
+        try:
+            event = _event.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            self._misread(data)
+            return
+        if event.type == "content_block_delta" and event.delta is not None:
+            self._delta(event.index, event.delta, data, out)
+            return
+        try:
+            self._other(event, data, out)
+        except (msgspec.DecodeError, Misshapen, RecursionError):
+            raise UpstreamGarbled("The upstream sent an event that is not of its own format.") from None
+
+    def _misread(self, data: bytes) -> None:
+        """Nothing to worry about where it is JSON of a type nobody knows."""
+        try:
+            kind = _type.decode(data).type
+        except (msgspec.DecodeError, RecursionError):
+            raise UpstreamGarbled("The upstream sent an event that is not valid JSON.") from None
+        if kind in _TYPES:
+            raise UpstreamGarbled(f"The upstream sent a `{kind}` event that is not of its own format.")
+
+    def _delta(self, index: int, delta: _Delta, data: bytes, out: list[Event]) -> None:
+        if self._kept and index in self._kept:
+            self._add(index, delta, data)
+            return
+        match delta.type:
+            case "text_delta":
+                out.append(TextDelta(delta.text, index))
+            case "thinking_delta":
+                out.append(ReasoningDelta(delta.thinking, index))
+            case "input_json_delta":
+                call = self._calls.get(index)
+                if call is not None and delta.partial_json:
+                    call.begun = True
+                    said = delta.partial_json
+                    out.append(TextDelta(said, index) if call.answer else CallDelta(said, index))
+            case "signature_delta":
+                thought = unseal("", delta.signature)
+                out.append(Sealed(index, 0, thought.signature, thought.redacted, thought.issuer, thought.id))
+            case "citations_delta" if delta.citation != _NULL:
+                try:
+                    out.append(Cited(read_citation(delta.citation), index))
+                except Misshapen:
+                    raise UpstreamGarbled("The upstream sent a citation that is none.") from None
+            case _:
+                pass
+
+    def _add(self, index: int, delta: _Delta, data: bytes) -> None:
+        """A piece of a block that is kept whole: of its input, or fields that replace those it began with."""
+        kept = self._kept[index]
+        if delta.type == "input_json_delta":
+            kept.input.append(delta.partial_json)
+            return
+        try:
+            more = _whatever.decode(data).delta
+        except msgspec.DecodeError:
+            return
+        more.pop("type", None)
+        kept.fields.update(more)
+
+    def _other(self, event: _Event, data: bytes, out: list[Event]) -> None:
+        match event.type:
+            case "content_block_start":
+                self._begin(_block_start.decode(data), out)
+            case "content_block_stop":
+                self._stop(event.index, out)
+            case "message_start":
+                self._head(_start.decode(data).message, out)
+            case "message_delta":
+                self._tail(_end.decode(data), data, out)
+            case "message_stop":
+                self.complete = True
+            case "error":
+                self.complete = True
+                out.append(Failed(read_stream_error(data)))
+            case _:
+                pass
+
+    def _head(self, message: _Message, out: list[Event]) -> None:
+        reported = self._reported = message.usage
+        out.append(
+            Began(
+                family=Family.ANTHROPIC,
+                id=message.id,
+                model=message.model,
+                service_tier=None if reported is None else reported.service_tier,
+            )
+        )
+        if reported is not None:
+            # The prompt is counted already, the answer not yet: what came of it has to be estimated.
+            out.append(Counted(usage_of(reported, UsageSource.COUNTED)))
+
+    def _begin(self, start: _BlockStart, out: list[Event]) -> None:
+        block, index = Fields(start.content_block, "content_block"), start.index
+        kind = block.need_text("type")
+        match kind:
+            case "text":
+                out.append(TextDelta(block.text("text") or "", index))
+                out += [
+                    Cited(read_citation(each.whole_object()), index) for each in block.objects("citations")
+                ]
+            case "thinking":
+                out.append(ReasoningDelta(block.text("thinking") or "", index))
+                signature = block.text("signature")
+                if signature:
+                    out.append(Sealed(index, 0, signature, issuer=Family.ANTHROPIC))
+            case "redacted_thinking":
+                out.append(Sealed(index, 0, redacted=block.need_text("data"), issuer=Family.ANTHROPIC))
+            case "tool_use":
+                self._call(block, index, out)
+            case _:
+                block.put("type", raw(kind))
+                self._kept[index] = _Kept(kind, _fields.decode(block.whole_object()))
+
+    def _call(self, block: Fields, index: int, out: list[Event]) -> None:
+        name, call_id, given = block.need_text("name"), block.need_text("id"), block.raw("input")
+        answer = name == ANSWER_TOOL
+        call = self._calls[index] = _Call(answer=answer)
+        if answer:
+            self._answers += 1
+        else:
+            out.append(CallBegan(id=call_id, name=name, block=index, rest=block.rest()))
+        if given is not None and bytes(given) not in (b"{}", b'""'):
+            call.begun = True
+            said = bytes(given).decode()
+            out.append(TextDelta(said, index) if answer else CallDelta(said, index))
+
+    def _stop(self, index: int, out: list[Event]) -> None:
+        kept = self._kept.pop(index, None)
+        if kept is not None:
+            out.append(Whole(kept.whole(), index))
+            return
+        call = self._calls.get(index)
+        if call is not None and not call.begun and not call.answer:
+            out.append(CallDelta("{}", index))  # what the block began with, and nothing replaced
+
+    def _tail(self, end: _End, data: bytes, out: list[Event]) -> None:
+        if end.usage is not None:
+            self._reported = later(self._reported, end.usage)
+            out.append(Counted(usage_of(self._reported)))
+        delta = Fields(end.delta, "delta")
+        native, stop = delta.text("stop_reason"), delta.text("stop_sequence")
+        more = _beside(delta.rest(), data)
+        if more:
+            out.append(Extra(Family.ANTHROPIC, more))
+        if native is None:
+            return
+        self._stopped = True
+        finish = FINISHES.get(native, Finish.OTHER)
+        if finish is Finish.TOOL_CALLS and self._answers and self._answers == len(self._calls):
+            finish = Finish.STOP
+        out.append(Ended(finish=finish, native=native, stop_sequence=stop))
+
+
+def _beside(rest: Rest, data: bytes) -> Rest:
+    """What else the last event says, of the delta and beside it (`container`, `context_management`)."""
+    every = Fields(_fields.decode(data))
+    for name in ("type", "delta", "usage"):
+        every.raw(name)
+    more = every.rest()
+    return {**rest, **more} if more else rest
