@@ -11,9 +11,12 @@ from typing import ClassVar
 from inference.ir.cards import Kind
 from inference.providers.cohere.rerank import RerankLane
 from inference.providers.openai import PATHS, OpenAI
+from inference.providers.openai.chat import OpenAIChat
+from inference.providers.openai.chat_traits import ChatTraits
 from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.lanes import OpenAILane
-from inference.wire import Exchange, Lane
+from inference.providers.openai.responses_lane import ResponsesLane
+from inference.wire import ChatFormat, Exchange, Lane
 
 
 class VLLM(OpenAI):
@@ -23,7 +26,17 @@ class VLLM(OpenAI):
         **{route: OpenAILane(f"/v1{path}", continuous_usage=True) for route, path in PATHS.items()},
         "rerank": RerankLane("/v1/rerank"),
     }
+    chat: ChatFormat | None = OpenAIChat(
+        ChatTraits(
+            path="/v1/chat/completions",
+            thoughts="reasoning_content",
+            top_k=True,
+            by_address=True,
+            unthinking={"chat_template_kwargs": {"enable_thinking": False}},
+        )
+    )
     exchanges: ClassVar[Mapping[Kind, Exchange]] = {Kind.EMBEDDING: OpenAIEmbeddings("/v1/embeddings")}
+    also: Mapping[str, Lane] = {"responses": ResponsesLane("/v1/responses")}
     probe: str = "/v1/models"
 
 

@@ -9,10 +9,13 @@ from typing import ClassVar
 
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError
+from inference.providers.openai.chat import OpenAIChat
+from inference.providers.openai.chat_traits import ChatTraits
 from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.errors import read_error
 from inference.providers.openai.lanes import OpenAILane
 from inference.providers.openai.moderations import OpenAIModerations
+from inference.providers.openai.responses_lane import ResponsesLane
 from inference.wire import ChatFormat, Exchange, Lane
 
 PATHS = {
@@ -29,7 +32,8 @@ class OpenAI:
         **{route: OpenAILane(path) for route, path in PATHS.items()},
         "moderations": OpenAILane("/moderations"),
     }
-    chat: ChatFormat | None = None
+    also: Mapping[str, Lane] = {"responses": ResponsesLane("/responses")}
+    chat: ChatFormat | None = OpenAIChat(ChatTraits())
     exchanges: ClassVar[Mapping[Kind, Exchange]] = {
         Kind.EMBEDDING: OpenAIEmbeddings(),
         Kind.MODERATION: OpenAIModerations(),

@@ -46,7 +46,12 @@ _event = msgspec.json.Decoder(_Event)
 _options = msgspec.json.Decoder(dict[str, Raw])
 _anything = msgspec.json.Decoder()
 _TRUE = Raw(b"true")
-_REASONS = re.compile(r"(openai/)?(o\d|gpt-5)")
+_REASONS = re.compile(r"(openai/)?(o\d|gpt-[5-9])")
+
+
+def takes_completion_limit(model: str) -> bool:
+    """Everybody but OpenAI's reasoning models takes `max_tokens`; those take only `max_completion_tokens`."""
+    return _REASONS.match(model) is not None
 
 
 class OpenAITap(StreamTap):
@@ -110,8 +115,7 @@ class OpenAILane:
         fields.pop("aspendos", None)
         fields["model"] = raw(model)
         if max_output is not None:
-            # Everybody but OpenAI's reasoning models takes `max_tokens`, and those take only the other.
-            modern = "max_completion_tokens" in fields or _REASONS.match(model) is not None
+            modern = "max_completion_tokens" in fields or takes_completion_limit(model)
             fields.pop("max_tokens", None)
             fields["max_completion_tokens" if modern else "max_tokens"] = raw(max_output)
         if stream:

@@ -1,7 +1,7 @@
 """Token counts as OpenAI and its kin report them, each token counted once. Pure.
 
-DeepSeek says `prompt_cache_hit_tokens`; xAI leaves reasoning out of `completion_tokens`, which shows in its
-`total_tokens`. (https://platform.openai.com/docs/api-reference/chat/object)
+DeepSeek says `prompt_cache_hit_tokens`, Mistral `num_cached_tokens`; xAI leaves reasoning out of `completion_tokens`,
+which shows in its `total_tokens`. (https://platform.openai.com/docs/api-reference/chat/object)
 """
 
 import msgspec
@@ -17,6 +17,12 @@ class Details(Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class ServerTools(Struct):
+    web_search_requests: int | None = None
 
 
 class Reported(Struct):
@@ -27,8 +33,11 @@ class Reported(Struct):
     completion_tokens_details: Details | None = None
     prompt_cache_hit_tokens: int | None = None
     cached_tokens: int | None = None
+    num_cached_tokens: int | None = None
+    server_tool_use_details: ServerTools | None = None
 
 
+_NO_DETAILS = Details()
 _reported = msgspec.json.Decoder(Reported)
 _anything = msgspec.json.Decoder()
 
@@ -49,17 +58,18 @@ def read_usage(reported: Raw, source: UsageSource = UsageSource.REPORTED) -> Usa
 def usage_of(said: Reported, source: UsageSource = UsageSource.REPORTED) -> Usage:
     given = said.prompt_tokens or 0
     made = said.completion_tokens or 0
-    read = said.prompt_cache_hit_tokens or said.cached_tokens or 0
-    write = thought = 0
-    before, after = said.prompt_tokens_details, said.completion_tokens_details
-    if before is not None:
-        read = before.cached_tokens or read
-        write = before.cache_write_tokens or 0
-    if after is not None:
-        thought = after.reasoning_tokens or 0
-        if thought and said.total_tokens == given + made + thought:
-            made += thought
-    counts = (given, made, read, write, thought)
+    read = said.prompt_cache_hit_tokens or said.cached_tokens or said.num_cached_tokens or 0
+    before, after = said.prompt_tokens_details or _NO_DETAILS, said.completion_tokens_details or _NO_DETAILS
+    read = before.cached_tokens or read
+    write = before.cache_write_tokens or 0
+    thought = after.reasoning_tokens or 0
+    if thought and said.total_tokens == given + made + thought:
+        made += thought
+    heard, spoken = before.audio_tokens or 0, after.audio_tokens or 0
+    seen, drawn = before.image_tokens or 0, after.image_tokens or 0
+    tools = said.server_tool_use_details
+    searched = 0 if tools is None else tools.web_search_requests or 0
+    counts = (given, made, read, write, thought, heard, spoken, seen, drawn, searched)
     if min(counts) < 0 or max(counts) > MOST_TOKENS:
         return NO_USAGE
     return Usage(
@@ -68,6 +78,11 @@ def usage_of(said: Reported, source: UsageSource = UsageSource.REPORTED) -> Usag
         cache_read_tokens=read,
         cache_write_tokens=write,
         reasoning_tokens=thought,
+        audio_input_tokens=heard,
+        audio_output_tokens=spoken,
+        image_input_tokens=seen,
+        image_output_tokens=drawn,
+        searches=searched,
         source=source,
     )
 

@@ -1,0 +1,121 @@
+"""What OpenAI's chat format says in whole answers and in streams alike: why it ended, ids, failures. Pure."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from inference.ir.completion import Finish
+from inference.ir.content import Source
+from inference.ir.errors import AspendosError, UpstreamGarbled
+from inference.providers.openai.errors import read_error
+from inference.providers.openai.usage import is_null
+
+_FINISH = {
+    "stop": Finish.STOP,
+    "eos": Finish.STOP,
+    "end_turn": Finish.STOP,
+    "stop_sequence": Finish.STOP,
+    "length": Finish.LENGTH,
+    "max_tokens": Finish.LENGTH,
+    "model_length": Finish.LENGTH,
+    "tool_calls": Finish.TOOL_CALLS,
+    "function_call": Finish.TOOL_CALLS,
+    "content_filter": Finish.FILTER,
+    "sensitive": Finish.FILTER,
+    "safety": Finish.FILTER,
+    "refusal": Finish.REFUSAL,
+    "context_window_exceeded": Finish.CONTEXT,
+    "model_context_window_exceeded": Finish.CONTEXT,
+    "error": Finish.ERROR,
+    "abort": Finish.ERROR,
+    "network_error": Finish.ERROR,
+    "insufficient_system_resource": Finish.ERROR,
+}
+"""OpenAI's words; `eos` is Together's, `sensitive` and `network_error` z.ai's, `model_length` Mistral's,
+`insufficient_system_resource` DeepSeek's, `abort` vLLM's."""
+
+
+def finish_of(word: str, *, called: bool) -> Finish:
+    """Why it stopped. A forced call ends with `stop`, yet the client has to answer it like any other."""
+    found = _FINISH.get(word) or _FINISH.get(word.lower(), Finish.OTHER)
+    return Finish.TOOL_CALLS if called and found is Finish.STOP else found
+
+
+def call_id(answer: str | None, number: int) -> str:
+    """An id for a call that came without one, the same each time, and another in each answer."""
+    return f"call_{(answer or '').rpartition('-')[2][-24:]}{number}"
+
+
+class Url(Struct):
+    url: str
+
+
+class ImageItem(Struct):
+    """`images` of an answer, as OpenRouter and others write what a model drew."""
+
+    image_url: Url | None = None
+
+
+class Speech(Struct):
+    """`audio` of an answer."""
+
+    id: str | None = None
+    data: str | None = None
+    transcript: str | None = None
+    expires_at: int | None = None
+
+
+class Google(Struct):
+    thought_signature: str | None = None
+
+
+class ExtraContent(Struct):
+    """Where Google's OpenAI-compatible server has its signatures."""
+
+    google: Google | None = None
+
+
+def signature_of(extra: ExtraContent | None) -> str | None:
+    return extra.google.thought_signature if extra is not None and extra.google is not None else None
+
+
+def drawn(url: str) -> Source:
+    """A picture of the model's, by value or by address."""
+    head, comma, data = url.partition(",")
+    if comma and head.startswith("data:") and head.endswith(";base64"):
+        return Source(data=data, media_type=head[5:-7] or None)
+    return Source(url=url)
+
+
+class _Failure(Struct):
+    code: Any = None
+    status: Any = None
+
+
+_failure = msgspec.json.Decoder(_Failure)
+
+
+def failure(error: Raw) -> AspendosError | None:
+    """An error reported with status 200, mapped like the refusal it would have been; None where there is none.
+
+    OpenRouter and others give the status as `code`; without one it is the upstream's own failure.
+    """
+    if is_null(error):
+        return None
+    try:
+        told = _failure.decode(error)
+        status = next((each for each in (told.code, told.status) if _is_status(each)), 500)
+    except msgspec.DecodeError:
+        status = 500
+    return read_error(int(status), None, b'{"error":' + bytes(error) + b"}")
+
+
+def _is_status(value: object) -> bool:
+    if isinstance(value, str) and value.isdigit():
+        value = int(value)
+    return isinstance(value, int) and 400 <= value <= 599
+
+
+def garbled(what: str) -> UpstreamGarbled:
+    return UpstreamGarbled(f"The upstream's answer {what}.")
