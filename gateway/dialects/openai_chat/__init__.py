@@ -8,11 +8,16 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Request
+from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, least, tags_of
+from gateway.dialects.openai_chat.answer import answer
+from gateway.dialects.openai_chat.parse import parse
+from gateway.dialects.openai_chat.writer import ChatWriter
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
 from inference.codecs.body import check_text, explain
 from inference.ir.cards import Kind
+from inference.ir.chat import ChatRequest
+from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
 from inference.wire import StreamOptions, Tap
 
@@ -36,12 +41,28 @@ class ChatBody(Struct, frozen=True, kw_only=True):
 _chat = msgspec.json.Decoder(ChatBody)
 
 
+class OpenAIChatDialect:
+    """The whole conversation, for targets that speak another format."""
+
+    def parse(self, body: bytes) -> ChatRequest:
+        """Raises BadRequest, InvalidJSON or InvalidField."""
+        return parse(body)
+
+    def answer(self, completion: Completion, asked: ChatRequest, setting: Setting) -> Rendered:
+        """What cannot be said in it is named in what is rendered."""
+        return answer(completion, asked, setting)
+
+    def writer(self, asked: ChatRequest, setting: Setting) -> ChatWriter:
+        """For one answer."""
+        return ChatWriter(asked, setting)
+
+
 class Chat:
     """POST /v1/chat/completions"""
 
     route = "chat"
     kind = Kind.CHAT
-    chat: ChatDialect | None = None
+    chat: ChatDialect | None = OpenAIChatDialect()
     exchange: ExchangeDialect | None = None
     forwarded: Sequence[bytes] = ()
 
