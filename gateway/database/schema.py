@@ -9,7 +9,14 @@ from billing.budgets import tables as budget_tables
 from billing.invoices import tables as invoice_tables
 from billing.ledger import tables as ledger_tables
 from billing.processors import tables as payment_tables
-from gateway.database import allotment_rows, provider_key_rows, session_tables, tables, tier_terms
+from gateway.database import (
+    allotment_rows,
+    provider_key_rows,
+    response_rows,
+    session_tables,
+    tables,
+    tier_terms,
+)
 
 METADATA: tuple[MetaData, ...] = (tables.metadata, billing_tables.metadata)
 assert allotment_rows.Base.metadata is tables.metadata  # importing them is what registers them
@@ -17,6 +24,7 @@ assert budget_tables.metadata is billing_tables.metadata  # importing them is wh
 assert invoice_tables.metadata is billing_tables.metadata  # importing them is what registers them
 assert ledger_tables.metadata is billing_tables.metadata  # importing them is what registers them
 assert provider_key_rows.Base.metadata is tables.metadata  # importing them is what registers them
+assert response_rows.Base.metadata is tables.metadata  # importing them is what registers them
 assert tier_terms.Base.metadata is tables.metadata  # importing them is what registers them
 assert session_tables.Base.metadata is tables.metadata  # importing them is what registers them
 assert payment_tables.metadata is billing_tables.metadata  # importing them is what registers them
