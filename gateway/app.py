@@ -16,6 +16,7 @@ from litestar.exceptions import (
 from litestar.openapi import OpenAPIConfig
 from litestar.types import Message, Scope
 
+from gateway.dialects.anthropic_messages import Messages
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.embeddings import Embeddings
 from gateway.dialects.moderations import Moderations
@@ -43,6 +44,7 @@ from gateway.http.admin.users import UserController
 from gateway.http.auth import admin_guard, check_permissions
 from gateway.http.billing import BillingController
 from gateway.http.caller import Caller, provide_caller
+from gateway.http.count_tokens import CountTokens
 from gateway.http.errors import render_error
 from gateway.http.health import HealthController
 from gateway.http.login import InvitationController, LoginController, key_set
@@ -61,6 +63,8 @@ _log = structlog.stdlib.get_logger("app")
 HOT: dict[str, Dialect] = {
     "/v1/chat/completions": Chat(),
     "/v1/completions": Completions(),
+    "/v1/messages": Messages(),
+    "/v1/messages/count_tokens": CountTokens(),
     "/v1/embeddings": Embeddings(),
     "/v1/rerank": Rerank(),
     "/v2/rerank": Rerank(),

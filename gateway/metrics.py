@@ -5,7 +5,7 @@ operator configured.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from prometheus_client import (
@@ -26,7 +26,14 @@ _LABELS = ("route", "model", "provider", "status")
 NANO = 1_000_000_000
 _GATHERED = 100
 """Requests of one kind after which what has gathered is handed on: a tenth of a millisecond's work."""
-ROUTES = ("chat", "completions", "embeddings", "rerank", "moderations")
+_UNITS = {
+    "characters": ("characters", 1),
+    "audio_ms": ("audio_seconds", 1000),
+    "images": ("images", 1),
+    "searches": ("searches", 1),
+}
+"""Counts of Usage that are of no tokens: what they are called, and how many of them are one."""
+ROUTES = ("chat", "completions", "messages", "count_tokens", "embeddings", "rerank", "moderations")
 
 
 class _Bound:
@@ -37,11 +44,13 @@ class _Bound:
     """
 
     __slots__ = (
+        "_rare",
         "children",
         "cost_nano",
         "durations",
         "histograms",
         "input",
+        "more",
         "output",
         "overheads",
         "read",
@@ -61,6 +70,9 @@ class _Bound:
             (self.ttfts, metrics.ttft.labels(model, provider)),
         )
         tokens = metrics.tokens
+        self.more: dict[str, int] = {}
+        """What few calls have, by the name it has in Usage: series that most models never need."""
+        self._rare = metrics, model, provider
         self.children = (
             metrics.requests.labels(route, model, provider, status),
             metrics.cost.labels(model, provider),
@@ -79,10 +91,24 @@ class _Bound:
         for child, amount in zip(self.children, gathered, strict=True):
             if amount:
                 child.inc(amount)
+        if self.more:
+            self._hand_on_more()
         for microseconds, histogram in self.histograms:
             for value in microseconds:
                 histogram.observe(value / 1e6)
             microseconds.clear()
+
+    def _hand_on_more(self) -> None:
+        metrics, model, provider = self._rare
+        for name, amount in self.more.items():
+            if not amount:
+                continue
+            if name in _UNITS:
+                kind, size = _UNITS[name]
+                metrics.units.labels(model, provider, kind).inc(amount / size)
+            else:
+                metrics.tokens.labels(model, provider, name.removesuffix("_tokens")).inc(amount)
+        self.more.clear()
 
 
 class Metrics:
@@ -97,7 +123,14 @@ class Metrics:
         self.requests = Counter("aspendos_requests", "Requests ended.", _LABELS, registry=registry)
         self.tokens = Counter(
             "aspendos_tokens",
-            "Tokens metered; cache_read is part of input, reasoning part of output.",
+            "Tokens metered; cache_read, cache_write (and cache_write_1h in it), audio_input and image_input are part "
+            "of input; reasoning, audio_output and image_output part of output.",
+            ("model", "provider", "kind"),
+            registry=registry,
+        )
+        self.units = Counter(
+            "aspendos_units",
+            "Metered besides tokens: characters, audio_seconds, images, searches.",
             ("model", "provider", "kind"),
             registry=registry,
         )
@@ -177,12 +210,13 @@ class Metrics:
         provider: str,
         status: int,
         usage: Usage,
+        more: Mapping[str, int] | None = None,
         cost_nano: int,
         ttft_us: int | None,
         duration_us: int,
         overhead_us: int,
     ) -> None:
-        """Count one request that is over."""
+        """Count one request that is over. `more` is what `uncommon` makes of its usage."""
         key = (route, model, provider, status)
         bound = self._bound.get(key)
         if bound is None:
@@ -193,6 +227,10 @@ class Metrics:
         bound.output += usage.output_tokens
         bound.read += usage.cache_read_tokens
         bound.reasoning += usage.reasoning_tokens
+        if more is not None or usage.cache_write_tokens:
+            rare = bound.more
+            for name, amount in (("cache_write_tokens", usage.cache_write_tokens), *(more or {}).items()):
+                rare[name] = rare.get(name, 0) + amount
         bound.durations.append(duration_us)
         bound.overheads.append(overhead_us)
         if ttft_us is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from billing.pricing import usd
 from gateway.admission import Admission
 from gateway.call import Call
-from gateway.dialects.dialect import Dialect, Rendered, Request, Setting
+from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Setting
 from gateway.edge.edge import Edge, Header
 from gateway.exchange import ExchangeTranslation
 from gateway.http.errors import respond_error
@@ -45,6 +46,8 @@ _EVENT_STREAM: tuple[Header, ...] = (
 _JSON = b"application/json"
 _KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where Anthropic's, Google's and Azure's SDKs put a key."""
+_ID_HEADERS = {"messages": b"request-id", "count_tokens": b"request-id"}
+"""What Anthropic's SDKs call the id of a request."""
 _NO = (b"0", b"false", b"")
 
 
@@ -67,6 +70,7 @@ class Pipeline:
         metrics: Metrics,
         draw: Callable[[], float],
         new_id: Callable[[], str],
+        salt: Callable[[str], str],
         max_response: int,
     ) -> None:
         self._admission = admission
@@ -76,6 +80,7 @@ class Pipeline:
         self._in_flight = metrics.in_flight
         self._draw = draw
         self._new_id = new_id
+        self._salt = salt
         self._max_response = max_response
 
     async def serve(self, edge: Edge, dialect: Dialect) -> None:
@@ -136,6 +141,7 @@ class Pipeline:
             translate=None if translation is None else translation.outgoing,
             headers=_forwarded(edge, dialect.forwarded) if dialect.forwarded else b"",
             cached=admitted.route.model.prompt_cache is PromptCache.AUTO,
+            salt=partial(self._salt, principal.org_id or principal.team_id),
         )
         edge.watch(call)
         call.waiting()
@@ -145,6 +151,12 @@ class Pipeline:
             if key_for is None
             else admitted.route.attempts_with(self._draw, key_for)
         )
+        unheard = translation is None and not admitted.route.speaks(dialect.route)
+        if unheard and isinstance(dialect, Estimating):
+            attempts = [deployment for deployment in attempts if dialect.route in deployment.lanes]
+            if not attempts:
+                self._estimate(call, dialect.estimated(body))
+                return
         answer = await execute(self._client, attempts, ask, call)
         try:
             if request.stream:
@@ -154,6 +166,14 @@ class Pipeline:
                 await self._deliver(call, answer, translation)
         finally:
             answer.release()
+
+    def _estimate(self, call: Call, body: bytes) -> None:
+        """An answer of the gateway's own, which costs nothing."""
+        call.working()
+        call.edge.watch(None)
+        self._settlement.settle(call)
+        headers = [*self._headers(call, 0), (b"content-type", _JSON), (b"x-aspendos-estimated", b"true")]
+        call.edge.respond(200, headers, body)
 
     async def _deliver(
         self, call: Call, answer: Answer, translation: Translation | ExchangeTranslation | None
@@ -222,8 +242,13 @@ class Pipeline:
 
     def _translation(
         self, edge: Edge, dialect: Dialect, body: bytes, request: Request, call: Call
-    ) -> Translation | ExchangeTranslation:
-        """The whole request read, for a target that speaks another format. Raises InvalidField."""
+    ) -> Translation | ExchangeTranslation | None:
+        """The whole request read, for a target that speaks another format; None where the gateway answers itself.
+
+        Raises InvalidField.
+        """
+        if isinstance(dialect, Estimating):
+            return None
         if dialect.chat is None and dialect.exchange is None:
             raise InvalidField(
                 f"The model `{request.model}` cannot be used here: nothing that serves it speaks this dialect, and "
@@ -250,6 +275,7 @@ class Pipeline:
     def _headers(self, call: Call, cost: int | None = None) -> list[Header]:
         return [
             (b"x-request-id", call.id.encode()),
+            *_also_named(call),
             *self._where(call),
             *(headers_of(call.ticket, cost) if call.ticket is not None else ()),
             (b"x-aspendos-overhead-us", b"%d" % call.overhead_us()),
@@ -274,10 +300,16 @@ class Pipeline:
         if isinstance(error, ClientGone):
             edge.abort()
         elif not edge.started:
-            headers = self._where(call)
+            headers = [*_also_named(call), *self._where(call)]
             if call.ticket is not None and not error.headers:
                 headers += headers_of(call.ticket, 0)
             respond_error(edge, error, dialect.error_body(error, call.id), call.id, headers)
+
+
+def _also_named(call: Call) -> list[Header]:
+    """The id again, under the name where the SDKs of this route look for it."""
+    name = _ID_HEADERS.get(call.route)
+    return [] if name is None else [(name, call.id.encode())]
 
 
 def _authorization(edge: Edge) -> bytes | None:

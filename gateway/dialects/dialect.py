@@ -5,7 +5,7 @@ stream, limits), `chat.parse` reads the whole conversation where the target spea
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -117,6 +117,15 @@ class ExchangeDialect(Protocol):
         ...
 
     def answer(self, result: Any, asked: Any, setting: Setting) -> Rendered: ...
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """A dialect whose question the gateway can answer roughly itself, where no target of the model can be asked."""
+
+    def estimated(self, body: bytes) -> bytes:
+        """The answer, as JSON."""
+        ...
 
 
 class Dialect(Protocol):

@@ -8,12 +8,14 @@ import msgspec
 from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from gateway.dialects.anthropic_messages import MessagesBody
 from gateway.dialects.embeddings import EmbeddingBody
 from gateway.dialects.moderations import ModerationBody
 from gateway.dialects.openai_chat import ChatBody
 from gateway.dialects.openai_completions import CompletionBody
 from gateway.dialects.rerank import RerankBody
 from gateway.http.auth import permissions
+from gateway.http.count_tokens import CountTokensBody
 from inference.ir.errors import AspendosError
 from policies.roles import PERMISSIONS, Permission, Role
 
@@ -21,6 +23,13 @@ _REF = "#/components/schemas/{name}"
 _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
     "/v1/chat/completions": ("createChatCompletion", "Chat, streamed or not", ChatBody, True),
     "/v1/completions": ("createCompletion", "Legacy completion, streamed or not", CompletionBody, True),
+    "/v1/messages": ("createMessage", "Anthropic's Messages, streamed or not", MessagesBody, True),
+    "/v1/messages/count_tokens": (
+        "countMessageTokens",
+        "How many tokens a message would be read as",
+        CountTokensBody,
+        False,
+    ),
     "/v1/embeddings": ("createEmbedding", "Embeddings", EmbeddingBody, False),
     "/v1/rerank": ("rerank", "Documents in the order in which they answer a question", RerankBody, False),
     "/v2/rerank": ("rerankV2", "The same, where Cohere's SDK looks for it", RerankBody, False),

@@ -15,7 +15,7 @@ from gateway.dialects.anthropic_messages.errors import error_body, error_event
 from gateway.dialects.anthropic_messages.frames import ending, frame
 from gateway.dialects.anthropic_messages.parse import parse
 from gateway.dialects.anthropic_messages.writer import MessageWriter
-from gateway.dialects.dialect import ChatDialect, Rendered, Request, Setting
+from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, tags_of
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.body import check_text, explain
@@ -73,6 +73,7 @@ class Messages:
     route = "messages"
     kind = Kind.CHAT
     chat: ChatDialect | None = MessagesChat()
+    exchange: ExchangeDialect | None = None
     forwarded: Sequence[bytes] = FORWARDED
 
     def decode(self, body: bytes) -> Request:
