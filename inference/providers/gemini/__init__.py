@@ -1,0 +1,60 @@
+"""Gemini's wire format as Google AI Studio addresses it. Pure. (https://ai.google.dev/api)"""
+
+from collections.abc import Mapping
+
+from inference.ir.cards import Kind, Model
+from inference.ir.chat import ChatRequest
+from inference.ir.completion import Completion
+from inference.ir.errors import AspendosError
+from inference.providers.gemini.chat_completion import read_completion
+from inference.providers.gemini.chat_request import write_chat
+from inference.providers.gemini.chat_stream import GeminiParser
+from inference.providers.gemini.errors import read_error
+from inference.providers.gemini.lanes import GeminiLane
+from inference.wire import ChatFormat, Exchange, Lane, Outgoing, Parser
+
+ROUTE = "gemini"
+"""What its own dialect is called among the routes."""
+
+
+class GeminiChat:
+    """Conversations. `lane` knows the paths; `labels`: a request may carry metadata, as Vertex takes them."""
+
+    def __init__(self, lane: GeminiLane, *, labels: bool = False) -> None:
+        self._lane = lane
+        self._labels = labels
+
+    def request(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
+        """Raises InvalidField."""
+        body, dropped = write_chat(asked, model=model, labels=self._labels)
+        return Outgoing(path=self._lane.path(model, stream=asked.stream), body=body, dropped=dropped)
+
+    def completion(self, body: bytes) -> Completion:
+        """Raises UpstreamGarbled, or the failure that was reported with status 200."""
+        return read_completion(body)
+
+    def stream(self) -> Parser:
+        """A parser for one stream."""
+        return GeminiParser()
+
+
+class Gemini:
+    """The wire format."""
+
+    probe = "/models"
+
+    def __init__(self, lane: GeminiLane, *, labels: bool = False) -> None:
+        self.lanes: Mapping[str, Lane] = {ROUTE: lane}
+        self.chat: ChatFormat | None = GeminiChat(lane, labels=labels)
+        self.exchanges: Mapping[Kind, Exchange] = {}
+
+    def credential(self, key: str) -> tuple[str, str]:
+        """The header that carries a key, and its value."""
+        return "x-goog-api-key", key
+
+    def error(self, status: int, retry_after: float | None, body: bytes) -> AspendosError:
+        """A refusal as one of ours."""
+        return read_error(status, retry_after, body)
+
+
+WIRE = Gemini(GeminiLane())

@@ -1,0 +1,78 @@
+"""Naming: what of a request cannot be said, by its path in the words of the client that said it. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from inference.ir.chat import Message, Role
+from inference.ir.content import Family
+
+_TURNS = {
+    Family.OPENAI_RESPONSES: ("input", "content"),
+    Family.GEMINI: ("contents", "parts"),
+}
+_USUAL = ("messages", "content")
+_TOP: Mapping[Family, Mapping[str, str]] = {
+    Family.OPENAI_CHAT: {"parallel_tools": "parallel_tool_calls", "cache_key": "prompt_cache_key"},
+    Family.OPENAI_RESPONSES: {
+        "parallel_tools": "parallel_tool_calls",
+        "cache_key": "prompt_cache_key",
+        "verbosity": "text.verbosity",
+    },
+    Family.ANTHROPIC: {
+        "parallel_tools": "tool_choice.disable_parallel_tool_use",
+        "user": "metadata.user_id",
+    },
+}
+_FORMATS = {
+    Family.OPENAI_CHAT: "response_format.json_schema",
+    Family.OPENAI_RESPONSES: "text.format",
+    Family.ANTHROPIC: "output_config.format",
+}
+_APART = (Family.ANTHROPIC, Family.OPENAI_RESPONSES, Family.GEMINI)
+"""Whose system prompt stands beside the conversation, as a field of its own."""
+
+
+class Naming:
+    """Collects the names of what is left out of one request, each once."""
+
+    def __init__(self, family: Family, messages: Sequence[Message]) -> None:
+        self._family = family
+        self._turns, self._parts = _TURNS.get(family, _USUAL)
+        self._before = 0
+        if family in _APART:
+            self._before = next(
+                (n for n, each in enumerate(messages) if each.role is not Role.SYSTEM), len(messages)
+            )
+        self._names: dict[str, None] = {}
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """In the order they were met."""
+        return tuple(self._names)
+
+    def field(self, name: str) -> None:
+        """A field of the request, by our name for it."""
+        self._names[_TOP.get(self._family, {}).get(name, name)] = None
+
+    def format(self, name: str) -> None:
+        """A field of the format asked for."""
+        self._names[f"{_FORMATS.get(self._family, 'response_format')}.{name}"] = None
+
+    def tool(self, place: int, name: str = "") -> None:
+        """A tool, or a field of one."""
+        self._names[f"tools[{place}].{name}" if name else f"tools[{place}]"] = None
+
+    def message(self, place: int, name: str) -> None:
+        """A field of a message."""
+        self._names[f"{self._turn(place)}.{name}"] = None
+
+    def part(self, message: int, place: int, name: str) -> None:
+        """A part of a message, or a field of one."""
+        where = f"{self._turn(message)}.{self._parts}[{place}]"
+        self._names[f"{where}.{name}" if name else where] = None
+
+    def _turn(self, place: int) -> str:
+        if place < self._before:
+            return {Family.ANTHROPIC: "system", Family.GEMINI: "systemInstruction"}.get(
+                self._family, "instructions"
+            )
+        return f"{self._turns}[{place - self._before}]"
