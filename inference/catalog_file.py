@@ -16,6 +16,8 @@ from inference.ir.tiers import NO_LIMITS, NO_RATES, Disconnect, Feature, Limits,
 Wire = Literal[
     "openai",
     "openai-responses",
+    "openai-reasoning",
+    "azure-openai",
     "vllm",
     "anthropic",
     "gemini",

@@ -34,7 +34,7 @@ class MessageWriter:
     """Writes one conversation. `dropped` takes the names of what is left out."""
 
     def __init__(self, asked: ChatRequest, traits: ChatTraits, dropped: list[str]) -> None:
-        self.own = asked.family is Family.OPENAI_CHAT
+        self.own = asked.family is traits.family
         self.traits = traits
         self.dropped = dropped
         self.parts = self.part_writer()
@@ -77,11 +77,15 @@ class MessageWriter:
             content = [*self._shown, *(item for item in content if item is not None)]
             self._shown = []
             said: Said = {"role": self.role(message.role), "content": self.content(content)}
-            if message.name is not None:
-                said["name"] = message.name
+            self.name(said, message, path)
             out.append(said | self.message_rest(message, path))
         elif out:
             out[-1] |= self.message_rest(message, path)
+
+    def name(self, said: Said, message: Message, path: str) -> None:
+        """Who among several speaks."""
+        if message.name is not None:
+            said["name"] = message.name
 
     def message_rest(self, message: Message, path: str) -> Said:
         """What only one family knows of a message."""
@@ -133,13 +137,13 @@ class MessageWriter:
         return said
 
     def call_id(self, given: str) -> str:
+        """The id by which this server knows a call."""
         return given
 
     def assistant(self, message: Message, path: str) -> Said:
         """A turn of the model's."""
         said: Said = {"role": "assistant", "content": None}
-        if message.name is not None:
-            said["name"] = message.name
+        self.name(said, message, path)
         items: list[Any] = []
         thoughts: list[tuple[Reasoning, str]] = []
         for number, part in enumerate(message.parts):
@@ -148,7 +152,7 @@ class MessageWriter:
                 case Reasoning():
                     thoughts.append((part, where))
                 case ToolCall():
-                    self._call(said, part, where)
+                    self.call(said, part, where)
                 case Refusal():
                     said["refusal"] = said.get("refusal", "") + part.text
                 case Audio(id=str(spoken)):
@@ -217,7 +221,8 @@ class MessageWriter:
         else:
             said.setdefault("images", []).append(item)
 
-    def _call(self, said: Said, call: ToolCall, path: str) -> None:
+    def call(self, said: Said, call: ToolCall, path: str) -> None:
+        """A call the model made."""
         if self._functions:
             said["function_call"] = {"name": call.name, "arguments": call.arguments}
             return

@@ -52,7 +52,7 @@ class PartWriter:
             case Image():
                 return self.beside(self._image(part, path), part, path, "image_url")
             case Audio():
-                return self.beside(self._audio(part, path), part, path, "input_audio")
+                return self.beside(self.audio(part, path), part, path, "input_audio")
             case Video():
                 url = self._address(part.source, path, "video")
                 return self.beside({"type": "video_url", "video_url": {"url": url}}, part, path)
@@ -93,9 +93,7 @@ class PartWriter:
 
     def file(self, file: File, path: str) -> dict[str, Any]:
         """A document by its bytes or OpenAI's id for it, or its text where that is all it is."""
-        for name in ("title", "context", "citations"):
-            if getattr(file, name) is not None:
-                self._dropped.append(f"{path}.{name}")
+        self.notes(file, path)
         source = file.source
         if source is None:
             return {"type": "text", "text": file.text or ""}
@@ -114,16 +112,23 @@ class PartWriter:
             said["filename"] = "document.pdf"  # OpenAI refuses bytes without a name
         return {"type": "file", "file": said}
 
+    def notes(self, file: File, path: str) -> None:
+        """What is said about a document, and has no place here."""
+        for name in ("title", "context", "citations"):
+            if getattr(file, name) is not None:
+                self._dropped.append(f"{path}.{name}")
+
     def _image(self, image: Image, path: str) -> dict[str, Any]:
         url = written_url(image.source)
         if not url:
-            raise _unable(path, "an image by the id of another provider; send its bytes or address")
+            raise unable(path, "an image by the id of another provider; send its bytes or address")
         said = {"url": url}
         if image.detail is not None:
             said["detail"] = image.detail
         return {"type": "image_url", "image_url": said}
 
-    def _audio(self, audio: Audio, path: str) -> dict[str, Any]:
+    def audio(self, audio: Audio, path: str) -> dict[str, Any]:
+        """Sound, by its bytes where nothing else is taken."""
         source = audio.source
         if source.data is None:
             return {"type": "audio_url", "audio_url": {"url": self._address(source, path, "audio")}}
@@ -135,12 +140,12 @@ class PartWriter:
     def _address(self, source: Source, path: str, what: str) -> str:
         url = written_url(source)
         if not url or not (self._own or self._traits.by_address):
-            raise _unable(path, f"{what} given this way")
+            raise unable(path, f"{what} given this way")
         return url
 
     def _only_own(self, path: str, what: str) -> None:
         if not self._own:
-            raise _unable(path, what)
+            raise unable(path, what)
 
 
 def cache_control(hint: CacheHint) -> dict[str, str]:
@@ -148,7 +153,8 @@ def cache_control(hint: CacheHint) -> dict[str, str]:
     return {"type": "ephemeral"} | ({"ttl": "1h"} if hint is CacheHint.ONE_HOUR else {})
 
 
-def _unable(path: str, what: str) -> InvalidField:
+def unable(path: str, what: str) -> InvalidField:
+    """The refusal of what must not be left out."""
     return InvalidField(
         f"Invalid value for `{path}`: what serves this model does not take {what}.",
         param=path,

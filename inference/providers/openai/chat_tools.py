@@ -14,9 +14,9 @@ from inference.providers.openai.chat_parts import cache_control
 Said = dict[str, Any]
 
 
-def write_tools(asked: ChatRequest, dropped: list[str]) -> Said:
+def write_tools(asked: ChatRequest, dropped: list[str], family: Family = Family.OPENAI_CHAT) -> Said:
     """`tools`, `tool_choice` and `parallel_tool_calls`, or their older forms; what is left out is named."""
-    own = asked.family is Family.OPENAI_CHAT
+    own = asked.family is family
     said: Said = {}
     tools = [
         written

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from inference.ir.content import Family
+
 
 class ChatTraits(Struct, frozen=True, kw_only=True):
-    """`path` is below the base URL.
+    """`path` is below the base URL; `family` is whose clients are given all they said.
 
     `thoughts` is the field of a message in which it wants its thoughts back; None: it refuses them. `top_k`: it
     takes one. `by_address`: it fetches sound and film itself (`audio_url`, `video_url`). `unthinking` is what tells
@@ -14,6 +16,7 @@ class ChatTraits(Struct, frozen=True, kw_only=True):
     """
 
     path: str = "/chat/completions"
+    family: Family = Family.OPENAI_CHAT
     thoughts: str | None = None
     top_k: bool = False
     by_address: bool = False

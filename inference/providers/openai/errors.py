@@ -27,7 +27,7 @@ def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosE
     """An upstream's refusal as one of ours, its own message kept.
 
     Read by status, never by words. Accepts OpenAI's `{"error": {...}}`, vLLM's `{"error": "..."}`,
-    and the `{"message": ...}` and `{"detail": ...}` of others.
+    and the `{"message": ...}` and `{"detail": ...}` of others, which may be a list of mistakes.
     """
     message, code, param = _told(body)
     said = f": {message}" if message else "."
@@ -73,6 +73,8 @@ def _told(body: bytes) -> tuple[str, str | None, str | None]:
         return "", None, None
     if isinstance(told, str):
         return told[:_MESSAGE_LIMIT], None, None
+    if isinstance(told, list):
+        told = _mistakes(cast(list[Any], told))
     if not isinstance(told, dict):
         return "", None, None
     said = cast(dict[str, Any], told)
@@ -82,6 +84,18 @@ def _told(body: bytes) -> tuple[str, str | None, str | None]:
         code if isinstance(code, str) and _CODE.fullmatch(code) else None,
         param[:200] if isinstance(param, str) else None,
     )
+
+
+def _mistakes(told: list[Any]) -> dict[str, Any]:
+    """The list in which servers made with FastAPI, Mistral's among them, name each mistake and its place."""
+    said: list[str] = []
+    for each in told:
+        if isinstance(each, dict):
+            mistake = cast(dict[str, Any], each)
+            place = mistake.get("loc")
+            where = ".".join(str(step) for step in cast(list[Any], place)) if isinstance(place, list) else ""
+            said.append(f"{where}: {mistake.get('msg')}" if where else str(mistake.get("msg")))
+    return {"message": "; ".join(said)}
 
 
 def _first(*values: Raw) -> Raw:

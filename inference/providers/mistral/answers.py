@@ -1,0 +1,75 @@
+"""Mistral's answers: OpenAI's, with content that may be a list in which thoughts stand beside text. Pure.
+
+(https://docs.mistral.ai/capabilities/reasoning, `thinking` chunks)
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Raw, Struct
+
+from inference.ir.content import Family, Part, Reasoning
+from inference.ir.events import Event, ReasoningDelta, Sealed
+from inference.providers.openai.chat_completion import CompletionReader
+from inference.providers.openai.chat_stream import ChatParser, ChoiceState
+
+
+class _Piece(Struct):
+    text: str | None = None
+
+
+class _Entry(Struct):
+    type: str | None = None
+    thinking: str | list[_Piece] | None = None
+    signature: str | None = None
+
+
+_entry = msgspec.json.Decoder(_Entry)
+
+
+def _thought(entry: _Entry) -> str:
+    thinking = entry.thinking
+    if isinstance(thinking, list):
+        return "".join(piece.text or "" for piece in thinking)
+    return thinking or ""
+
+
+class MistralReader(CompletionReader):
+    """Reads whole answers."""
+
+    def __init__(self) -> None:
+        super().__init__(Family.MISTRAL)
+
+    def part(self, item: Raw) -> Iterator[Part]:
+        """One entry of a content that is a list."""
+        entry = _entry.decode(item)
+        if entry.type != "thinking":
+            yield from super().part(item)
+            return
+        signed = entry.signature is not None
+        yield Reasoning(
+            text=_thought(entry),
+            signature=entry.signature,
+            issuer=Family.MISTRAL if signed else None,
+        )
+
+
+class MistralParser(ChatParser):
+    """Reads streams."""
+
+    def __init__(self) -> None:
+        super().__init__(Family.MISTRAL)
+
+    def part(self, state: ChoiceState, item: Raw, out: list[Event]) -> None:
+        """One entry of content that came as a list."""
+        entry = _entry.decode(item)
+        if entry.type != "thinking":
+            super().part(state, item, out)
+            return
+        text = _thought(entry)
+        if text or entry.signature:
+            block = state.at("reasoning")
+            if text:
+                out.append(ReasoningDelta(text, block, state.index))
+            if entry.signature:
+                out.append(Sealed(block, state.index, signature=entry.signature, issuer=Family.MISTRAL))
