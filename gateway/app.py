@@ -22,6 +22,7 @@ from gateway.dialects.embeddings import Embeddings
 from gateway.dialects.moderations import Moderations
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
+from gateway.dialects.openai_responses import Responses
 from gateway.dialects.rerank import Rerank
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig
@@ -51,6 +52,7 @@ from gateway.http.login import InvitationController, LoginController, key_set
 from gateway.http.metrics import metrics
 from gateway.http.models import ModelController
 from gateway.http.openapi import CompleteSchema
+from gateway.http.responses import ResponseController
 from gateway.http.webhooks import receive_webhook
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
@@ -66,6 +68,7 @@ HOT: dict[str, Dialect] = {
     "/v1/messages": Messages(),
     "/v1/messages/count_tokens": CountTokens(),
     "/v1/embeddings": Embeddings(),
+    "/v1/responses": Responses(),
     "/v1/rerank": Rerank(),
     "/v2/rerank": Rerank(),
     "/v1/moderations": Moderations(),
@@ -111,6 +114,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "credits": gateway.credits,
         "reconciler": gateway.reconciler,
         "announce": gateway.announce_reload,
+        "shelf": gateway.shelf,
         "budgets": gateway.budgets.service,
         "alert_targets": gateway.budgets.targets,
         "payments": gateway.payments,
@@ -122,6 +126,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         route_handlers=[
             ModelController,
             AccountController,
+            ResponseController,
             HealthController,
             metrics,
             receive_webhook,

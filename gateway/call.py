@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from gateway.edge.edge import Edge
+from gateway.responses.turn import Turn
 from inference.client import Deployment
 from inference.ir.cards import Model
 from inference.ir.errors import AspendosError
@@ -49,6 +50,7 @@ class Call:
         "ticket",
         "tier",
         "ttft_us",
+        "turn",
         "wanted",
     )
 
@@ -71,6 +73,7 @@ class Call:
         self.attempts = 0
         self.failures: list[tuple[str, str, str]] = []
         self.ttft_us: int | None = None
+        self.turn: Turn | None = None
         self.gone = False
         self.drain = False
         self.settled = False

@@ -33,7 +33,16 @@ _UNITS = {
     "searches": ("searches", 1),
 }
 """Counts of Usage that are of no tokens: what they are called, and how many of them are one."""
-ROUTES = ("chat", "completions", "messages", "count_tokens", "embeddings", "rerank", "moderations")
+ROUTES = (
+    "chat",
+    "completions",
+    "responses",
+    "messages",
+    "count_tokens",
+    "embeddings",
+    "rerank",
+    "moderations",
+)
 
 
 class _Bound:

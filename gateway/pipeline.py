@@ -17,6 +17,7 @@ from gateway.http.errors import respond_error
 from gateway.http.limits import headers_of
 from gateway.http.stream import Relay
 from gateway.metrics import Metrics
+from gateway.responses.turn import Threads
 from gateway.routing.execute import execute
 from gateway.routing.table import RoutingTable
 from gateway.settlement import Settlement
@@ -72,6 +73,7 @@ class Pipeline:
         new_id: Callable[[], str],
         salt: Callable[[str], str],
         max_response: int,
+        threads: Threads | None = None,
     ) -> None:
         self._admission = admission
         self._catalogue = catalogue
@@ -82,6 +84,7 @@ class Pipeline:
         self._new_id = new_id
         self._salt = salt
         self._max_response = max_response
+        self._threads = threads
 
     async def serve(self, edge: Edge, dialect: Dialect) -> None:
         """Answer one request, whatever happens; it is settled exactly once."""
@@ -120,6 +123,13 @@ class Pipeline:
             call.tags = read_tags(tags)
         table = self._catalogue.table
         route = self._admission.route(table, principal, request, dialect.kind, call)
+        if request.thread is not None and self._threads is not None:
+            call.waiting()
+            call.turn, body = await self._threads.begin(call.id, principal, body, request.thread)
+            call.working()
+            if request.thread.previous is not None:
+                request = dialect.decode(body)
+                call.prompt = request.prompt
         translation = None
         if not route.speaks(dialect.route):
             translation = self._translation(edge, dialect, body, request, call)
@@ -192,6 +202,8 @@ class Pipeline:
             call.attempt_failed(answer.deployment, error)
             raise answer.deployment.anonymous(error) from None
         call.working()
+        if call.turn is not None:
+            body = call.turn.whole(body)
         call.edge.watch(None)
         usage = completed.usage
         if usage.source is UsageSource.NONE:
@@ -223,6 +235,8 @@ class Pipeline:
             voice = dialect.voice(tap, request)
         else:
             tap = voice = _translated(translation).tap(answer.deployment)
+        if call.turn is not None:
+            tap = voice = call.turn.stream(tap, voice)
         relay = Relay(
             call,
             answer,

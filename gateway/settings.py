@@ -71,6 +71,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     fallback_tier: str | None = None
     seller: Party = Party(name="aspendos")
     invoice_font: Path | None = None
+    responses_kept: float = 30 * 86400.0
 
     @property
     def database(self) -> str:
@@ -187,6 +188,13 @@ def _days(text: str) -> float:
     return value * 86400
 
 
+def _kept_days(text: str) -> float:
+    value = float(text.removesuffix("d"))
+    if not 0 <= value <= 3650:
+        raise ValueError("expected days from 0 (keep nothing) to 3650, such as 30")
+    return value * 86400
+
+
 def _mail(text: str) -> str:
     mail_server(text)
     return text
@@ -259,6 +267,11 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         "drift_every",
         _every,
         "seconds between looks at vLLM workers' token counters, or off (60)",
+    ),
+    "ASPENDOS_RESPONSES_DAYS": (
+        "responses_kept",
+        _kept_days,
+        "days a stored response is kept after the last of its conversation; 0 stores none (30)",
     ),
     "ASPENDOS_LOG_LEVEL": (
         "log_level",

@@ -9,6 +9,7 @@ import secrets
 import signal
 import time
 from collections.abc import Container, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,7 @@ from gateway.admission import Admission
 from gateway.alerts.desk import BudgetDesk
 from gateway.alerts.mail import mail_server
 from gateway.balances import Balances
+from gateway.cache_salt import CacheSalt
 from gateway.call import request_ids
 from gateway.catalogue import LiveCatalogue
 from gateway.credit import Credit
@@ -56,6 +58,8 @@ from gateway.readiness import Readiness
 from gateway.reconciler import Counters, Reconciler
 from gateway.reconciliation import Reconciliation
 from gateway.request_log import RequestLog, Write
+from gateway.responses.shelf import Shelf
+from gateway.responses.turn import Threads
 from gateway.rule_book import RuleBook
 from gateway.settings import Settings
 from gateway.settlement import Settlement
@@ -256,6 +260,12 @@ class Gateway:
             own_keys=self.own_keys,
             clock=time.time,
         )
+        self.shelf = Shelf(
+            self.database,
+            lifetime=timedelta(seconds=settings.responses_kept),
+            now=lambda: datetime.now(UTC),
+            shared=self.database.is_postgres or settings.workers > 1,
+        )
         self.pipeline = Pipeline(
             admission=self.admission,
             catalogue=self.catalogue,
@@ -269,7 +279,9 @@ class Gateway:
             metrics=self.metrics,
             draw=random.random,
             new_id=self.new_id,
+            salt=CacheSalt(pepper),
             max_response=settings.max_response,
+            threads=Threads(self.shelf, largest=settings.max_body),
         )
         self.readiness = Readiness(
             database=self.database,
@@ -304,6 +316,7 @@ class Gateway:
         await self.own_keys.start()
         self.door.tokens.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
+        self._tasks.append(spawn(self.shelf.run(), name="responses"))
         if self._settings.drift_every:
             run = self.drift_watch.run(self._settings.drift_every)
             self._tasks.append(spawn(run, name="drift watch"))
@@ -347,6 +360,7 @@ class Gateway:
         for desk in self.payments.values():
             await desk.close()
         self.journal.close()
+        await self.shelf.close()
         await self.drain.flush(timeout=_LAST_DRAIN_SECONDS)
         if isinstance(self.store, AllottedStore):
             with contextlib.suppress(Unavailable):  # then its lease ends it

@@ -13,6 +13,7 @@ from gateway.dialects.embeddings import EmbeddingBody
 from gateway.dialects.moderations import ModerationBody
 from gateway.dialects.openai_chat import ChatBody
 from gateway.dialects.openai_completions import CompletionBody
+from gateway.dialects.openai_responses import ResponseBody
 from gateway.dialects.rerank import RerankBody
 from gateway.http.auth import permissions
 from gateway.http.count_tokens import CountTokensBody
@@ -30,6 +31,7 @@ _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
         CountTokensBody,
         False,
     ),
+    "/v1/responses": ("createResponse", "A response, streamed or not", ResponseBody, True),
     "/v1/embeddings": ("createEmbedding", "Embeddings", EmbeddingBody, False),
     "/v1/rerank": ("rerank", "Documents in the order in which they answer a question", RerankBody, False),
     "/v2/rerank": ("rerankV2", "The same, where Cohere's SDK looks for it", RerankBody, False),

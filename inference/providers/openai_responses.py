@@ -14,7 +14,7 @@ from inference.wire import ChatFormat, Lane
 class OpenAIResponses(OpenAI):
     """Conversations go by way of responses, everything about keys and refusals is OpenAI's."""
 
-    lanes: Mapping[str, Lane] = {"responses": ResponsesLane()}
+    lanes: Mapping[str, Lane] = {"responses": ResponsesLane("/responses")}
     chat: ChatFormat | None = ResponsesFormat()
 
 

@@ -16,7 +16,7 @@ from inference.providers.openai.chat_traits import ChatTraits
 from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.lanes import OpenAILane
 from inference.providers.openai.responses_lane import ResponsesLane
-from inference.wire import ChatFormat, Exchange, Lane
+from inference.wire import ChatFormat, Exchange, Lane, Salt
 
 
 class VLLM(OpenAI):
@@ -38,6 +38,7 @@ class VLLM(OpenAI):
     exchanges: ClassVar[Mapping[Kind, Exchange]] = {Kind.EMBEDDING: OpenAIEmbeddings("/v1/embeddings")}
     also: Mapping[str, Lane] = {"responses": ResponsesLane("/v1/responses")}
     probe: str = "/v1/models"
+    salt: Salt = Salt(field="cache_salt", routes=frozenset({"chat", "completions", "responses"}), usual=True)
 
 
 WIRE = VLLM()

@@ -34,8 +34,7 @@ _words = msgspec.json.Decoder(list[str])
 def parse(body: bytes) -> ChatRequest:
     """Raises InvalidField with the field's path."""
     fields = Fields(body, "")
-    for name in _GATEWAYS:
-        fields.raw(name)
+    continued = [name for name in _GATEWAYS if fields.raw(name) is not None]
     more: Rest = {}
     logprobs = _include(fields, more)
     choice = fields.raw("tool_choice")
@@ -43,7 +42,7 @@ def parse(body: bytes) -> ChatRequest:
     return ChatRequest(
         model=fields.need("model"),
         family=OWN,
-        messages=_messages(fields),
+        messages=_messages(fields, continued="previous_response_id" in continued),
         tools=tuple(_tool(raw, f"tools[{n}]") for n, raw in enumerate(fields.list("tools") or ())),
         tool_choice=None if choice is None else _choice(choice),
         parallel_tools=fields.truth("parallel_tool_calls"),
@@ -64,7 +63,7 @@ def parse(body: bytes) -> ChatRequest:
     )
 
 
-def _messages(fields: Fields) -> tuple[Message, ...]:
+def _messages(fields: Fields, *, continued: bool) -> tuple[Message, ...]:
     turns: tuple[Message, ...] = ()
     instructions = fields.raw("instructions")
     if instructions is not None:
@@ -83,7 +82,8 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
         return (*turns, Message(role=Role.USER, parts=(said,)))
     if not bytes(given).startswith(b"["):
         fields.wrong("input", "a string or an array of items")
-    return turns + ItemReader("input").read(msgspec.json.decode(given, type=list[Raw]))
+    reader = ItemReader("input", continued=continued)
+    return turns + reader.read(msgspec.json.decode(given, type=list[Raw]))
 
 
 def _tool(raw: Raw, at: str) -> Tool:

@@ -35,9 +35,12 @@ _ROLES = {role.value: role for role in (Role.USER, Role.ASSISTANT, Role.SYSTEM, 
 
 
 class ItemReader:
-    """Collects turns; `at` is the path of the list in its document."""
+    """Collects turns; `at` is the path of the list in its document.
 
-    def __init__(self, at: str) -> None:
+    `continued`: the list goes on from what is not here, so that results may answer calls that are not here either.
+    """
+
+    def __init__(self, at: str, *, continued: bool = False) -> None:
         self._at = at
         self._turns: list[Message] = []
         self._parts: list[Part] = []
@@ -46,7 +49,7 @@ class ItemReader:
         self._spoken = False
         self._seals: list[Seal] = []
         self._calls: set[str] = set()
-        self._opaque = False
+        self._opaque = continued
 
     def read(self, items: Sequence[Raw]) -> tuple[Message, ...]:
         """Raises InvalidField with the path of what is wrong."""

@@ -12,6 +12,10 @@ from inference.ir.content import Family
 _MARK = "aspendos:"
 
 
+SEAL_MARK = b'"aspendos:{'
+"""How a wrapped one begins in JSON; within any other text the quote would be escaped."""
+
+
 class Seal(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An opaque piece of `issuer`: of the reasoning it stands with, of the call named, or of the `text` before it."""
 

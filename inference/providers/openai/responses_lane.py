@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from inference.codecs.body import decode_fields, encode_fields, raw
+from inference.codecs.responses.seals import SEAL_MARK
 from inference.codecs.responses.words import SEALED
 from inference.codecs.sse import event_json
 from inference.codecs.token_estimate import estimate_text
@@ -35,6 +36,7 @@ class _Final(msgspec.Struct):
 
 
 _final = msgspec.json.Decoder(_Final)
+_items = msgspec.json.Decoder(list[Raw])
 _words = msgspec.json.Decoder(list[str])
 
 
@@ -138,11 +140,14 @@ class ResponsesTap:
 
 
 class ResponsesLane:
-    """Responses passed on to a server that speaks them."""
+    """Responses passed on to a server that speaks them; `path` is below its base URL."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     def path(self, model: str, *, stream: bool) -> str:
         """Below the base URL."""
-        return "/responses"
+        return self._path
 
     def request(
         self,
@@ -160,6 +165,8 @@ class ResponsesLane:
         fields.pop("previous_response_id", None)  # whoever reads this has put its turns into `input`
         fields["model"] = raw(model)
         fields["store"] = _FALSE
+        if SEAL_MARK in body and "input" in fields:
+            fields["input"] = _without_seals(fields["input"])
         if max_output is not None:
             fields["max_output_tokens"] = raw(max_output)
         if reasons(model) or b'"effort"' in bytes(fields.get("reasoning", b"")):
@@ -180,6 +187,15 @@ class ResponsesLane:
     def stream(self, options: StreamOptions | None) -> ResponsesTap:
         """The tap for one stream."""
         return ResponsesTap()
+
+
+def _without_seals(given: Raw) -> Raw:
+    """The input without what others than OpenAI sealed: it could not read that, and would refuse it."""
+    try:
+        items = _items.decode(given)
+    except msgspec.DecodeError:
+        return given
+    return raw([item for item in items if not (SEAL_MARK in item and b'"encrypted_content"' in item)])
 
 
 def _including(given: Raw | None) -> Raw:
