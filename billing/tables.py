@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from inference.ir.usage import UNCOMMON
+
 metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
 Document = JSON().with_variant(JSONB(), "postgresql")
@@ -61,6 +63,7 @@ usage_records = Table(
     Column("held_nano", BigInteger, nullable=False, server_default="0"),
     Column("provider_cost_nano", BigInteger, nullable=False, server_default="0"),
     Column("byok", Boolean, nullable=False, server_default=false()),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in UNCOMMON),
     Index("ix_usage_records_at", "at"),
     Index("ix_usage_records_team_id_at", "team_id", "at"),
     Index("ix_usage_records_key_id_at", "key_id", "at"),

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
 from inference.ir.usage import UsageSource
@@ -14,14 +13,21 @@ Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 """Checked when a record is read back from the journal, not when it is made: the hot path pays nothing."""
 
 
-class UsageRecord(Struct, frozen=True, kw_only=True, array_like=False):
+SmallCount = Annotated[int, Meta(ge=0, le=2**40)]
+"""So small that eight million of them can be summed in a BIGINT: a millisecond each, and it is 35 years of audio."""
+
+
+class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request, finished or failed. None where a request ended before the fact was known.
 
     `id` is the request id, unique for ever and chosen by the gateway, never by the client: a second
     record with the same id is taken for a replay of the first. `at` is unix nanoseconds at arrival;
     `*_us` are microseconds; `ttft_us` is the time to the first byte of a stream; `overhead_us` is the
     part of `duration_us` spent in the gateway. `target` is the model's name at the provider, `error` a
-    stable code. `cost_nano` is nano-USD at the price called `price_version`.
+    stable code. `cost_nano` is nano-USD at the price called `price_version`. The counts are those of
+    `inference.ir.usage.Usage`.
+
+    What is as it mostly is, is left out where a record is written, and read back as such.
     """
 
     id: Annotated[str, Meta(min_length=1, max_length=128)]
@@ -52,11 +58,20 @@ class UsageRecord(Struct, frozen=True, kw_only=True, array_like=False):
     user_id: str | None = None
     tier: str | None = None
     feature: str | None = None
-    tags: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    tags: dict[str, str] = {}
     account: str | None = None
     held_nano: Count = 0
     provider_cost_nano: Count = 0
     byok: bool = False
+    cache_write_1h_tokens: SmallCount = 0
+    audio_input_tokens: SmallCount = 0
+    audio_output_tokens: SmallCount = 0
+    image_input_tokens: SmallCount = 0
+    image_output_tokens: SmallCount = 0
+    characters: SmallCount = 0
+    audio_ms: SmallCount = 0
+    images: SmallCount = 0
+    searches: SmallCount = 0
 
 
 class HoldRecord(Struct, frozen=True, kw_only=True):

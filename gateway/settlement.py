@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from billing.meter import Meter
 from billing.pricing import cost_nano
 from billing.usage import UsageRecord
@@ -11,7 +13,7 @@ from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from inference.ir.cards import Price
 from inference.ir.errors import AspendosError, ClientGone
-from inference.ir.usage import NO_USAGE, Usage
+from inference.ir.usage import NO_USAGE, Usage, uncommon
 from policies.ceiling import output_cost
 from policies.stores.step import Store, Ticket
 
@@ -115,53 +117,52 @@ class Settlement:
         cost = provider_cost = 0
         own_key = deployment is not None and deployment.credential is not None
         if model is not None and usage is not NO_USAGE and not own_key:
-            price = model.price
-            charged = error is None or isinstance(error, ClientGone)
-            cost = cost_nano(usage, price) if charged else 0
+            whole = cost_nano(usage, model.price)
+            cost = whole if error is None or isinstance(error, ClientGone) else 0
             if at_most is not None:
                 cost = min(cost, at_most)
-            paid = price if deployment is None or deployment.cost is None else deployment.cost
-            provider_cost = cost_nano(usage, paid)
+            paid = None if deployment is None else deployment.cost
+            provider_cost = whole if paid is None else cost_nano(usage, paid)
         provider = deployment.provider.name if deployment is not None else None
         code = error.code if error is not None else None
+        more = uncommon(usage)
         if principal is not None:
-            record = self._meter.record(
-                UsageRecord(
-                    id=call.id,
-                    at=call.arrived_ns,
-                    key_id=principal.key_id,
-                    team_id=principal.team_id,
-                    org_id=principal.org_id,
-                    user_id=principal.user_id,
-                    tier=principal.tier,
-                    feature=call.feature,
-                    tags=call.tags,
-                    account=ticket.rules.account if ticket is not None else None,
-                    held_nano=ticket.held if ticket is not None else 0,
-                    provider_cost_nano=provider_cost,
-                    byok=own_key,
-                    route=call.route,
-                    model=model.name if model is not None else None,
-                    provider=provider,
-                    target=deployment.name if deployment is not None else None,
-                    stream=call.stream,
-                    input_tokens=usage.input_tokens,
-                    output_tokens=usage.output_tokens,
-                    cache_read_tokens=usage.cache_read_tokens,
-                    cache_write_tokens=usage.cache_write_tokens,
-                    reasoning_tokens=usage.reasoning_tokens,
-                    usage_source=usage.source,
-                    cost_nano=cost,
-                    price_version=model.price.version if model is not None else None,
-                    ttft_us=call.ttft_us,
-                    duration_us=duration,
-                    overhead_us=overhead,
-                    status=status,
-                    error=code,
-                    attempts=call.attempts,
-                    finish_reason=finish_reason,
-                )
+            record = UsageRecord(
+                id=call.id,
+                at=call.arrived_ns,
+                key_id=principal.key_id,
+                team_id=principal.team_id,
+                org_id=principal.org_id,
+                user_id=principal.user_id,
+                tier=principal.tier,
+                feature=call.feature,
+                tags=call.tags,
+                account=ticket.rules.account if ticket is not None else None,
+                held_nano=ticket.held if ticket is not None else 0,
+                provider_cost_nano=provider_cost,
+                byok=own_key,
+                route=call.route,
+                model=model.name if model is not None else None,
+                provider=provider,
+                target=deployment.name if deployment is not None else None,
+                stream=call.stream,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cache_read_tokens=usage.cache_read_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
+                reasoning_tokens=usage.reasoning_tokens,
+                usage_source=usage.source,
+                cost_nano=cost,
+                price_version=model.price.version if model is not None else None,
+                ttft_us=call.ttft_us,
+                duration_us=duration,
+                overhead_us=overhead,
+                status=status,
+                error=code,
+                attempts=call.attempts,
+                finish_reason=finish_reason,
             )
+            line = self._meter.record(record if more is None else replace(record, **more))
             if ticket is not None:
                 tokens = usage.input_tokens + usage.output_tokens
                 self._store.settle(ticket, tokens=tokens, amount=cost)
@@ -171,12 +172,13 @@ class Settlement:
                 provider=provider or "",
                 status=status,
                 usage=usage,
+                more=more,
                 cost_nano=cost,
                 ttft_us=call.ttft_us,
                 duration_us=duration,
                 overhead_us=overhead,
             )
-            self._log.settled(call, record, error)
+            self._log.settled(call, line, error)
         else:
             self._metrics.rejected.labels(code or "").inc()
             self._log.rejected(call, status, code, duration)

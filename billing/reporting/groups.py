@@ -4,7 +4,7 @@ Refuses floats, and to be cut short silently: a page that is not the last has a 
 once, for the groups and for the total over all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,13 +42,14 @@ _split = literal_column(str(_SPLIT), BigInteger)
 
 
 class Measures(Struct, frozen=True):
-    """What to sum: `flags` are 0 or 1 in each record, `amounts` whole numbers from 0 to 2^63 - 1.
+    """What to sum: `amounts` are whole numbers from 0 to 2^63 - 1, `small` so small in each record that no sum of them
+    is larger: 0 or 1, or counts up to 2^40.
 
     Groups come in the order of the amount named `order`.
     """
 
-    flags: dict[str, ColumnElement[Any]]
-    amounts: dict[str, ColumnElement[Any]]
+    small: Mapping[str, ColumnElement[Any]]
+    amounts: Mapping[str, ColumnElement[Any]]
     order: str = "cost_nano"
 
 
@@ -119,7 +120,7 @@ async def read_calendar(
 
 def _sums(measures: Measures) -> list[ColumnElement[Any]]:
     sums: list[ColumnElement[Any]] = [func.count().label("requests")]
-    sums += [_whole(flag).label(name) for name, flag in measures.flags.items()]
+    sums += [_whole(each).label(name) for name, each in measures.small.items()]
     for name, amount in measures.amounts.items():
         sums += [_whole(amount // _split).label(f"{name}_high"), _whole(amount % _split).label(f"{name}_low")]
     return sums
@@ -191,7 +192,7 @@ def _place(asked: Grouping, row: Any) -> list[int | str | None]:
 
 def _group(asked: Grouping, row: Any, *, keyed: bool) -> Group:
     values = row._mapping
-    sums = {name: int(values[name] or 0) for name in asked.measures.flags}
+    sums = {name: int(values[name] or 0) for name in asked.measures.small}
     for name in asked.measures.amounts:
         sums[name] = int(values[f"{name}_high"] or 0) * _SPLIT + int(values[f"{name}_low"] or 0)
     return Group(

@@ -53,6 +53,15 @@ class UsageRow(Struct, frozen=True, kw_only=True):
     held_nano: int
     provider_cost_nano: int | None
     byok: bool
+    cache_write_1h_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
+    characters: int = 0
+    audio_ms: int = 0
+    images: int = 0
+    searches: int = 0
 
 
 class UsagePage(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from billing.reporting.dimensions import By
 from billing.reporting.groups import Group, Grouping, Measures, read_groups
 from billing.reporting.selection import UsageFilter
 from billing.tables import usage_records
+from inference.ir.usage import UNCOMMON
 
 _t = usage_records.c
 
@@ -25,7 +26,10 @@ _SUMMED: tuple[Column[Any], ...] = (
     _t.reasoning_tokens,
     _t.cost_nano,
 )
-_MEASURES = Measures({"errors": case((_t.status >= 400, 1), else_=0)}, {each.name: each for each in _SUMMED})
+_MEASURES = Measures(
+    {"errors": case((_t.status >= 400, 1), else_=0)} | {name: _t[name] for name in UNCOMMON},
+    {each.name: each for each in _SUMMED},
+)
 
 
 class UsageSum(Struct, frozen=True, kw_only=True):
@@ -44,6 +48,15 @@ class UsageSum(Struct, frozen=True, kw_only=True):
     reasoning_tokens: int
     cost_nano: int
     cost_usd: str
+    cache_write_1h_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
+    characters: int = 0
+    audio_ms: int = 0
+    images: int = 0
+    searches: int = 0
 
 
 class UsageSums(Struct, frozen=True, kw_only=True):
@@ -70,6 +83,15 @@ class Showback(Struct, frozen=True, kw_only=True):
     cost_nano: int
     cost_usd: str
     share_bp: int | None
+    cache_write_1h_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
+    characters: int = 0
+    audio_ms: int = 0
+    images: int = 0
+    searches: int = 0
 
 
 async def read_sums(

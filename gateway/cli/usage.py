@@ -1,5 +1,7 @@
 """`aspendos usage`: usage records and sums of them at the terminal, and the way to the reports."""
 
+from collections.abc import Sequence
+
 import msgspec
 from cyclopts import App
 
@@ -77,6 +79,7 @@ async def _groups(answering: Answering, limit: int | None, cursor: str | None) -
         head = [*map(str, by), "requests", "errors", "input", "cached", "output", "usd"]
         rows = [[*(group.group[str(d)] or "-" for d in by), *_sum_cells(group)] for group in sums.groups]
         rows.append(["total", *("" for _ in by[1:]), *_sum_cells(sums.total)])
+        _with_units(head, rows, [*sums.groups, sums.total])
         out(table_text(head, rows, left=len(by)))
         if sums.next_cursor is not None:
             out(f"More: --cursor {sums.next_cursor}\n")
@@ -97,7 +100,9 @@ async def _records(answering: Answering, limit: int | None, cursor: str | None) 
         out(record_header() + "".join(map(record_line, page.records)))
     else:
         head = ["time", "key", "team", "model", "provider", "status", "input", "output", "ms", "usd"]
-        out(table_text(head, [_record_cells(row) for row in page.records], left=5))
+        rows = [_record_cells(row) for row in page.records]
+        _with_units(head, rows, page.records)
+        out(table_text(head, rows, left=5))
         if page.next_cursor is not None:
             out(f"More: --cursor {page.next_cursor}\n")
 
@@ -126,3 +131,27 @@ def _sum_cells(group: UsageSum) -> list[str]:
         group.output_tokens,
     )
     return [*map(str, counts), group.cost_usd]
+
+
+def _with_units(head: list[str], rows: list[list[str]], found: Sequence[UsageRow | UsageSum]) -> None:
+    """A column more where anything was used that is no text."""
+    units = [_units(each) for each in found]
+    if any(units):
+        head.append("besides")
+        for row, words in zip(rows, units, strict=True):
+            row.append(words or "-")
+
+
+def _units(row: UsageRow | UsageSum) -> str:
+    counts = (
+        (row.images, f"{row.images} images"),
+        (row.audio_ms, f"{row.audio_ms / 1000:.1f} s audio"),
+        (row.characters, f"{row.characters} characters"),
+        (row.searches, f"{row.searches} searches"),
+        (row.audio_input_tokens, f"{row.audio_input_tokens} tokens heard"),
+        (row.audio_output_tokens, f"{row.audio_output_tokens} spoken"),
+        (row.image_input_tokens, f"{row.image_input_tokens} seen"),
+        (row.image_output_tokens, f"{row.image_output_tokens} drawn"),
+        (row.cache_write_1h_tokens, f"{row.cache_write_1h_tokens} cached for 1 h"),
+    )
+    return ", ".join(words for count, words in counts if count)

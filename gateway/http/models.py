@@ -7,22 +7,38 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 from msgspec import Struct
 
+from billing.pricing import usd
 from gateway.admission import Admission, may_use, unknown_model
 from gateway.catalogue import LiveCatalogue
 from gateway.provider_keys import ProviderKeys
 from gateway.routing.table import Route
-from inference.ir.cards import Kind, Model
+from inference.ir.cards import Kind, Model, Price
 from inference.ir.errors import ModelNotFound
 from inference.ir.tiers import Tier
 from policies.api_keys import Principal
 from policies.tiers import includes, tier_named
 
 
-class Pricing(Struct, frozen=True, kw_only=True):
-    """USD per million tokens, as decimal text."""
+class Pricing(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """USD as decimal text: for a million tokens or characters, one picture or search, an hour of audio.
+
+    What is left out costs as much as the whole it is part of, or is not what the model is sold by.
+    """
 
     input: str
     output: str
+    cache_read: str | None = None
+    cache_write: str | None = None
+    cache_write_1h: str | None = None
+    reasoning: str | None = None
+    audio_input: str | None = None
+    audio_output: str | None = None
+    image_input: str | None = None
+    image_output: str | None = None
+    per_image: str | None = None
+    per_hour: str | None = None
+    per_million_characters: str | None = None
+    per_search: str | None = None
 
 
 class ModelObject(Struct, frozen=True, kw_only=True):
@@ -116,11 +132,12 @@ def _object(name: str, model: Model) -> ModelObject:
         max_output=model.max_output,
         capabilities=sorted(model.capabilities),
         alias_of=model.name if name != model.name else None,
-        pricing=Pricing(input=_per_million(model.price.input), output=_per_million(model.price.output)),
+        pricing=_pricing(model.price),
         description=model.description,
     )
 
 
-def _per_million(nano: int) -> str:
-    whole, fraction = divmod(nano, 1_000_000_000)
-    return f"{whole}.{fraction:09d}".rstrip("0").rstrip(".") if fraction else str(whole)
+def _pricing(price: Price) -> Pricing:
+    figures = {name: getattr(price, name) for name in Pricing.__struct_fields__}
+    said = {name: figure for name, figure in figures.items() if figure or not name.startswith("per_")}
+    return Pricing(**{name: usd(figure) for name, figure in said.items() if figure is not None})

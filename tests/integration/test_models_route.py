@@ -19,7 +19,7 @@ def test_the_list_has_every_name_that_can_be_asked_for(gateway: GatewayProcess, 
     assert models["patched-too"]["alias_of"] == "patched"
     assert models["patched"]["alias_of"] is None
     assert models["patched"]["description"] == "With another name."
-    assert models["patched"]["pricing"] == {"input": "0.5", "output": "1.5"}
+    assert models["patched"]["pricing"] == {"input": "0.5", "output": "1.5", "cache_read": "0.05"}
     assert models["free"]["pricing"] == {"input": "0", "output": "0"}
     assert models["embed"]["kind"] == "embedding"
     assert all(model["object"] == "model" and model["owned_by"] for model in models.values())

@@ -22,6 +22,7 @@ from billing.tables import usage_records
 from billing.usage import UsageRecord
 from gateway.database.engine import Database
 from inference.ir.errors import InvalidField, Unavailable
+from inference.ir.usage import UNCOMMON
 
 DAY = 86_400_000_000_000
 START = 1_767_225_600_000_000_000
@@ -56,6 +57,7 @@ def _many(count: int) -> list[UsageRecord]:
             cache_read_tokens=draw.randrange(10),
             reasoning_tokens=draw.randrange(10),
             cost_nano=draw.randrange(10 ** draw.randrange(1, 12)),
+            **{name: draw.choice([0, 0, draw.randrange(2**40)]) for name in UNCOMMON},
         )
         for n in range(count)
     ]
@@ -134,6 +136,8 @@ async def test_sums_equal_adding_up_by_hand(database: Database, tmp_path: Path, 
         assert (group.requests, group.errors) == (len(members), sum(r.status >= 400 for r in members))
         assert group.input_tokens == sum(r.input_tokens for r in members)
         assert group.reasoning_tokens == sum(r.reasoning_tokens for r in members)
+        for name in UNCOMMON:
+            assert getattr(group, name) == sum(getattr(r, name) for r in members)
         assert group.cost_usd == usd(group.cost_nano)
     costs = [group.cost_nano for group in sums.groups]
     assert costs == sorted(costs, reverse=True)

@@ -1,7 +1,9 @@
 """Figures: labels come from the catalogue alone, and codes of upstreams do not multiply series."""
 
+from msgspec.structs import replace
+
 from gateway.metrics import Metrics
-from inference.ir.usage import NO_USAGE, Usage
+from inference.ir.usage import NO_USAGE, UNCOMMON, Usage, uncommon
 
 
 def ended(metrics: Metrics, status: int, usage: Usage = NO_USAGE) -> None:
@@ -11,6 +13,7 @@ def ended(metrics: Metrics, status: int, usage: Usage = NO_USAGE) -> None:
         provider="p",
         status=status,
         usage=usage,
+        more=uncommon(usage),
         cost_nano=1_500_000_000,
         ttft_us=2_000,
         duration_us=30_000,
@@ -35,6 +38,25 @@ def test_a_request_moves_every_figure() -> None:
         'aspendos_overhead_seconds_bucket{le="0.00025",route="chat"} 2.0',
     ):
         assert line in text
+
+
+def test_what_few_calls_have_has_series_only_where_it_came_up() -> None:
+    metrics = Metrics()
+    ended(metrics, 200, Usage(input_tokens=5, cache_write_tokens=4))
+    before = metrics.expose().decode()
+    assert 'aspendos_tokens_total{kind="cache_write",model="m",provider="p"} 4.0' in before
+    assert 'kind="audio_input"' not in before
+    assert 'kind="images"' not in before
+    counts = dict.fromkeys(UNCOMMON, 3)
+    for _ in range(2):
+        ended(metrics, 200, replace(Usage(input_tokens=9, cache_write_tokens=4), **counts))
+    text = metrics.expose().decode()
+    for kind in ("cache_write_1h", "audio_input", "audio_output", "image_input", "image_output"):
+        assert f'aspendos_tokens_total{{kind="{kind}",model="m",provider="p"}} 6.0' in text
+    for kind, amount in (("characters", 6.0), ("audio_seconds", 0.006), ("images", 6.0), ("searches", 6.0)):
+        assert f'aspendos_units_total{{kind="{kind}",model="m",provider="p"}} {amount}' in text
+    assert 'aspendos_tokens_total{kind="cache_write",model="m",provider="p"} 12.0' in text
+    assert metrics.expose().decode() == text
 
 
 def test_an_upstreams_own_codes_do_not_become_labels() -> None:

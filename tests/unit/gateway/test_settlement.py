@@ -3,6 +3,7 @@
 import time
 
 import msgspec
+from msgspec.structs import replace
 
 from billing.meter import Meter
 from billing.usage import UsageRecord
@@ -10,7 +11,8 @@ from gateway.call import Call, request_ids
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from gateway.settlement import Settlement
-from inference.ir.errors import MissingKey
+from inference.ir.cards import Price
+from inference.ir.errors import MissingKey, UpstreamFailed
 from inference.ir.usage import Usage, UsageSource
 from policies.api_keys import Principal
 from policies.stores.memory import MemoryStore
@@ -56,6 +58,25 @@ async def test_a_call_is_settled_once() -> None:
     assert 'aspendos_requests_total{model="m",provider="fake",route="chat",status="200"} 1.0' in text
     assert 'aspendos_tokens_total{kind="input",model="m",provider="fake"} 1000.0' in text
     assert 'aspendos_cost_usd_total{model="m",provider="fake"} 0.00102' in text
+
+
+async def test_what_is_not_text_is_charged_recorded_and_counted() -> None:
+    journal, metrics = Journal(), Metrics()
+    lines: list[bytes] = []
+    settlement = Settlement(Meter(journal), metrics, RequestLog(lines.append), MemoryStore(time.time))
+    settled, failed = call(), call()
+    failed.id = "req-2"
+    price = Price(input=0, output=0, per_image=40_000_000, per_hour=360_000_000, version="p2")
+    settled.model = failed.model = replace(model(), price=price)
+    usage = Usage(images=2, audio_ms=1_500, source=UsageSource.REPORTED)
+    assert settlement.settle(settled, usage) == 80_150_000
+    assert settlement.settle(failed, usage, status=502, error=UpstreamFailed("no")) == 0
+    one, other = journal.records
+    assert (one.images, one.audio_ms, one.characters, one.input_tokens) == (2, 1_500, 0, 0)
+    assert (one.cost_nano, one.provider_cost_nano, one.price_version) == (80_150_000, 80_150_000, "p2")
+    assert (other.cost_nano, other.provider_cost_nano, other.images) == (0, 80_150_000, 2)
+    assert b'"images":2' in lines[0]
+    assert 'aspendos_units_total{kind="images",model="m",provider="fake"} 4.0' in metrics.expose().decode()
 
 
 async def test_a_caller_nobody_knows_is_counted_but_writes_no_record() -> None:

@@ -37,7 +37,7 @@ def usage(name: str, **fields: Any) -> UsageRecord:
 
 async def stored(database: Database, *records: UsageRecord) -> None:
     async with database.engine.begin() as connection:
-        rows: list[Mapping[str, Any]] = [msgspec.to_builtins(record) for record in records]
+        rows: list[Mapping[str, Any]] = [msgspec.structs.asdict(record) for record in records]
         await connection.execute(insert(usage_records), rows)
 
 

@@ -111,3 +111,35 @@ def test_a_mistake_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("aspendos usage: status: expected")
+
+
+def test_what_is_no_text_has_a_column_where_there_is_any(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = Journal(tmp_path / "journal", writer_id="more")
+    Meter(journal).record(
+        UsageRecord(
+            id="pictures",
+            at=1_767_225_600_000_000_009,
+            team_id="blue",
+            route="images",
+            model="painter",
+            images=3,
+            audio_ms=1_500,
+            duration_us=1,
+            overhead_us=1,
+            status=200,
+        )
+    )
+    journal.close()
+    assert usage(limit=2) == 0
+    head, first, second = capsys.readouterr().out.splitlines()[:3]
+    assert head.split()[-1] == "besides"
+    assert first.endswith("3 images, 1.5 s audio")
+    assert second.split()[-1] == "-"
+    assert usage(group_by="team", as_csv=True) == 0
+    rows = {row["team"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    assert (rows["blue"]["images"], rows["blue"]["audio_ms"], rows["red"]["images"]) == ("3", "1500", "0")
+    assert usage(as_json=True) == 0
+    found = json.loads(capsys.readouterr().out)["records"]
+    assert [row["images"] for row in found] == [3, 0, 0, 0]
