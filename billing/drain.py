@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.ledger.ledger import transaction_id
 from billing.ledger.settle import Charge, keep_holds, release_holds, settle
-from billing.segments import Piece, Segment, discard, read_piece, survey, writer_of, writes_on
+from billing.segments import Piece, Segment, discard, read_piece, some_unwritten, survey, writer_of, writes_on
 from billing.tables import journal_offsets, usage_records
 from billing.usage import UsageRecord
 
@@ -124,8 +124,9 @@ class Drain:
     async def flush(self, *, timeout: float | None = None) -> bool:
         """Bring what the journal holds now into the database; True when it is there.
 
-        False, with the reason in the log and in `state`, when the database is away or another process
-        held the drain for longer than `timeout` seconds. Never raises for either.
+        False, with the reason in the log and in `state`, when the database is away, another process held the
+        drain for longer than `timeout` seconds, or a writer's disk is full and its records wait in its memory:
+        who takes the books for complete then gives out money twice. Never raises for any of it.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -140,7 +141,7 @@ class Drain:
             async with self._turn(wait=wait) as ours:
                 if not ours:
                     return False
-                await self._pass()
+                complete = await self._pass()
         except Exception as error:
             # Drivers raise their own, the network's and the file system's errors; whatever it is, the
             # journal still holds the records, and the only right thing to do is to say so and try again.
@@ -154,8 +155,8 @@ class Drain:
             )
             return False
         self._failures = 0
-        self._last_error = None
-        return True
+        self._last_error = None if complete else "records wait in memory: the journal's disk refuses them"
+        return complete
 
     @asynccontextmanager
     async def _turn(self, *, wait: bool) -> AsyncGenerator[bool]:
@@ -172,9 +173,10 @@ class Drain:
             finally:
                 os.close(fd)
 
-    async def _pass(self) -> None:
-        """Drain every segment up to the size it has now."""
+    async def _pass(self) -> bool:
+        """Drain every segment up to the size it has now. False: there is more, in no segment yet."""
         started = self._clock()
+        complete = not await asyncio.to_thread(some_unwritten, self._dir)
         segments = await asyncio.to_thread(survey, self._dir)
         names = [segment.name for segment in segments]
         self._known = {name: self._known[name] for name in names if name in self._known}
@@ -186,7 +188,9 @@ class Drain:
                 offset, damaged = places.get(segment.name, (0, 0))
                 await self._drain_segment(segment, offset, damaged)
         self._count_pending(segments)
-        self._as_of = started
+        if complete:
+            self._as_of = started
+        return complete
 
     async def _places(self, names: Sequence[str]) -> dict[str, tuple[int, int]]:
         query = select(journal_offsets).where(journal_offsets.c.segment.in_(names))

@@ -2,7 +2,8 @@
 
 One `write` to the page cache survives kill -9 of the process; `fsync` adds survival of a power cut. The
 open segment is held with `flock`, so whoever drains can tell a live writer from a dead one. Refuses to
-raise into a request: what cannot be written waits in memory, bounded, and the state says so.
+raise into a request: what cannot be written waits in memory, bounded, and the state says so; whoever drains
+sees that too, for as long as the process lives, by a lock on a file that every writer of the folder shares.
 """
 
 import errno
@@ -21,6 +22,9 @@ from billing.frames import frame
 
 SEGMENT_SUFFIX = ".log"
 OPENING_SUFFIX = ".new"
+UNWRITTEN_LOCK = "unwritten.lock"
+"""Locked, shared, by every writer of whose records some wait in memory: what the files hold is not all there is."""
+
 _FLUSH_BYTES = 1 << 16
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OPEN_ATTEMPTS = 5
@@ -99,6 +103,7 @@ class Journal:
         self._lost = 0
         self._last_error: str | None = None
         self._open_segment()
+        self._unwritten = os.open(directory / UNWRITTEN_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._tender = threading.Thread(target=self._tend, name=f"journal-{writer_id}", daemon=True)
         self._tender.start()
 
@@ -145,6 +150,10 @@ class Journal:
             line
         ) in unwritten:  # the log may be on another disk: what was not written can be brought in from it
             _log.error("usage record unwritten", record=line.decode().rstrip())
+        with self._lock:
+            if self._unwritten >= 0:
+                os.close(self._unwritten)
+                self._unwritten = -1
         if left:
             _log.error("journal closed with records unwritten", records=left, error=self._last_error)
 
@@ -207,6 +216,8 @@ class Journal:
             if self._lost & (self._lost - 1) == 0:
                 _log.critical("usage records lost: disk refuses them, memory is full", lost=self._lost)
             return
+        if not self._backlog and self._unwritten >= 0:
+            fcntl.flock(self._unwritten, fcntl.LOCK_SH)  # only ever waits for a look, a system call or two
         self._backlog.append(line)
         self._backlog_bytes += len(line)
 
@@ -296,6 +307,8 @@ class Journal:
                 self._backlog.popleft()
                 self._backlog_bytes -= len(line)
             self._appended += len(batch)
+            if batch and not self._backlog and self._unwritten >= 0:
+                fcntl.flock(self._unwritten, fcntl.LOCK_UN)
             return bool(batch and self._backlog)
 
     def _force(self, fd: int) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from billing.frames import scan
-from billing.journal import OPENING_SUFFIX, SEGMENT_SUFFIX
+from billing.journal import OPENING_SUFFIX, SEGMENT_SUFFIX, UNWRITTEN_LOCK
 from billing.usage import HoldRecord, UsageRecord
 
 QUARANTINE = "quarantine"
@@ -55,6 +55,21 @@ def survey(directory: Path) -> list[Segment]:
         elif path.suffix == OPENING_SUFFIX:
             _is_free(path, remove=True)
     return found
+
+
+def some_unwritten(directory: Path) -> bool:
+    """Whether some living writer has records that its disk refuses, and that so are in no segment yet."""
+    try:
+        fd = os.open(directory / UNWRITTEN_LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def writer_of(segment: str) -> str:

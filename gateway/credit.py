@@ -106,7 +106,8 @@ class Credit:
         """Bring what this machine has journaled into the ledger. Raises Unavailable."""
         if not await self._drain.flush(timeout=self._patience):
             raise Unavailable(
-                "The database cannot be reached now, so the balance is not known; try again in a moment.",
+                "What was used cannot be brought to the database now, so the balance is not known; "
+                "try again in a moment.",
                 code="database_unavailable",
                 retry_after=1.0,
             )

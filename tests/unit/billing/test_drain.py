@@ -1,6 +1,8 @@
 """Every record reaches the database once: torn, damaged, replayed, raced for, or with the database away."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -268,6 +270,29 @@ async def test_flush_gives_up_when_told_to(tmp_path: Path, engine: AsyncEngine) 
     assert await second.flush(timeout=10)
     assert await _ids(engine) == ["a"]
     journal.close()
+
+
+async def test_a_flush_is_not_done_while_a_record_waits_for_the_disk(
+    tmp_path: Path, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, writer_id="w", interval=60)
+    drain = Drain(tmp_path, engine)
+    _append(journal, "a")
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        _append(journal, "b")
+    assert not await drain.flush()
+    assert await _ids(engine) == ["a"]  # what is written goes on
+    assert (drain.state.failures, drain.state.as_of) == (0, None)
+    assert "memory" in (drain.state.last_error or "")
+    journal.close()
+    assert await drain.flush()
+    assert await _ids(engine) == ["a", "b"]
+    assert drain.state.as_of is not None
 
 
 async def test_an_unreachable_postgres_is_a_failure_not_an_exception(tmp_path: Path) -> None:

@@ -1,17 +1,17 @@
 """What the drain sees of the journal's files."""
 
+import errno
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
 from billing.frames import frame
 from billing.journal import Journal
-from billing.segments import Segment, discard, read_piece, survey, writer_of, writes_on
+from billing.segments import Segment, discard, read_piece, some_unwritten, survey, writer_of, writes_on
 from billing.tables import usage_records
 from billing.usage import HoldRecord, UsageRecord
-from inference.ir.usage import UNCOMMON
 
 
 def _record(name: str, **fields: object) -> bytes:
@@ -31,6 +31,38 @@ def test_a_live_writer_is_told_from_a_dead_one(tmp_path: Path) -> None:
     ]
     live.close()
     assert [segment.live for segment in survey(tmp_path)] == [False, False]
+
+
+def _full(fd: int, data: bytes) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_records_that_wait_for_the_disk_are_known_of_until_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not some_unwritten(tmp_path)
+    journals = [Journal(tmp_path, writer_id=name, interval=60) for name in "ab"]
+    assert not some_unwritten(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", _full)
+        for journal in journals:
+            journal.append(b"x")
+    assert some_unwritten(tmp_path)
+    journals[0].close()  # writes it after all
+    assert some_unwritten(tmp_path)
+    journals[1].close()
+    assert not some_unwritten(tmp_path)
+
+
+def test_a_writer_that_ends_with_its_disk_full_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, writer_id="w", interval=60)
+    monkeypatch.setattr(os, "write", _full)
+    journal.append(b"x")
+    assert some_unwritten(tmp_path)
+    journal.close()
+    assert not some_unwritten(tmp_path)
 
 
 def test_no_folder_is_no_segments(tmp_path: Path) -> None:
@@ -127,20 +159,6 @@ def test_a_journal_of_an_older_version_still_reads(tmp_path: Path) -> None:
         0,
         False,
     )
-
-
-def test_what_is_as_it_mostly_is_is_not_written_and_is_there_when_read(tmp_path: Path) -> None:
-    path = tmp_path / "s.log"
-    plain = UsageRecord(id="a", at=1, route="chat", duration_us=2, overhead_us=3, status=200)
-    rich = replace(plain, id="b", **{name: number for number, name in enumerate(UNCOMMON, start=1)})
-    line = msgspec.json.encode(plain)
-    assert line == b'{"id":"a","at":1,"route":"chat","duration_us":2,"overhead_us":3,"status":200}'
-    path.write_bytes(frame(line) + frame(msgspec.json.encode(rich)))
-    rows = read_piece(path, 0, live=False, size=1 << 16).rows
-    names = UsageRecord.__struct_fields__
-    first, second = (dict(zip(names, row, strict=True)) for row in rows)
-    assert (first["input_tokens"], first["tags"], first["images"], first["error"]) == (0, "{}", 0, None)
-    assert [second[name] for name in UNCOMMON] == list(range(1, len(UNCOMMON) + 1))
 
 
 def test_tags_are_json_fit_for_a_database(tmp_path: Path) -> None:
