@@ -6,12 +6,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from billing.frames import frame
 from billing.journal import Journal
 from billing.segments import Segment, discard, read_piece, some_unwritten, survey, writer_of, writes_on
 from billing.tables import usage_records
 from billing.usage import HoldRecord, UsageRecord
+from inference.ir.usage import UNCOMMON
 
 
 def _record(name: str, **fields: object) -> bytes:
@@ -159,6 +161,20 @@ def test_a_journal_of_an_older_version_still_reads(tmp_path: Path) -> None:
         0,
         False,
     )
+
+
+def test_what_is_as_it_mostly_is_is_not_written_and_is_there_when_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    plain = UsageRecord(id="a", at=1, route="chat", duration_us=2, overhead_us=3, status=200)
+    rich = replace(plain, id="b", **{name: number for number, name in enumerate(UNCOMMON, start=1)})
+    line = msgspec.json.encode(plain)
+    assert line == b'{"id":"a","at":1,"route":"chat","duration_us":2,"overhead_us":3,"status":200}'
+    path.write_bytes(frame(line) + frame(msgspec.json.encode(rich)))
+    rows = read_piece(path, 0, live=False, size=1 << 16).rows
+    names = UsageRecord.__struct_fields__
+    first, second = (dict(zip(names, row, strict=True)) for row in rows)
+    assert (first["input_tokens"], first["tags"], first["images"], first["error"]) == (0, "{}", 0, None)
+    assert [second[name] for name in UNCOMMON] == list(range(1, len(UNCOMMON) + 1))
 
 
 def test_tags_are_json_fit_for_a_database(tmp_path: Path) -> None:
