@@ -169,7 +169,7 @@ class _Resolver:
             tls_ca=entry.tls.ca or None,
             off="; ".join(dict.fromkeys([*off, *keyless])) or None,
             key_check=entry.key_check or None,
-            also=tuple(entry.also),
+            also=entry.also,
             lacks_key=not off and bool(keyless),
             account_headers=frozenset(
                 header.lower() for header, given in entry.headers.items() if isinstance(given, EnvRef)
@@ -288,7 +288,13 @@ class _Resolver:
                 )
             seen.add((given.provider, given.model))
             cost = self._cost(here, given, entry.kind, price)
-            target = Target(provider=provider, model=given.model, weight=given.weight, cost=cost)
+            target = Target(
+                provider=provider,
+                model=given.model,
+                weight=given.weight,
+                cost=cost,
+                cache_scope=None if entry.cache_scope is UNSET else entry.cache_scope,
+            )
             if provider.off is None and given.weight > 0:
                 targets.append(target)
             else:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from inference.catalog_figures import Amount, Seconds, Usd, UsdEach, UsdPerMillionCharacters
-from inference.ir.cards import Kind, PromptCache
+from inference.ir.cards import CacheScope, Kind, PromptCache
 from inference.ir.tiers import NO_LIMITS, NO_RATES, Disconnect, Feature, Limits, Rates
 
 Wire = Literal[
@@ -207,12 +207,12 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ),
     ] = ""
     also: Annotated[
-        list[Literal["responses"]],
+        tuple[Literal["responses"], ...],
         Meta(
             description="What this server speaks beside its wire format: `responses` for OpenAI's Responses API, whose "
             "clients are then passed on instead of translated."
         ),
-    ] = []
+    ] = ()
     timeouts: TimeoutsEntry = TimeoutsEntry()
     max_connections: Annotated[int, Meta(ge=1, le=65_535)] = 4096
     tls: Tls = Tls()
@@ -321,6 +321,14 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "of the user) when the client marked nothing itself."
         ),
     ] = PromptCache.CLIENT
+    cache_scope: Annotated[
+        CacheScope | UnsetType,
+        Meta(
+            description="Whose prompts may meet in a server's cache: `tenant` keeps organisations "
+            "apart, and the teams of the default one, by vLLM's `cache_salt` and OpenAI's `prompt_cache_key`; `shared` does not. Left out: `tenant` for "
+            "wire `vllm`, else `shared`."
+        ),
+    ] = UNSET
     fallbacks: LaterNames = UNSET
     max_parallel: LaterCount = UNSET
     rpm: LaterCount = UNSET
