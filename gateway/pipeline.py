@@ -37,6 +37,7 @@ from inference.ir.errors import (
 )
 from inference.ir.usage import Usage, UsageSource
 from inference.wire import Completed
+from policies.api_keys import Principal
 
 _log = structlog.stdlib.get_logger("pipeline")
 _EVENT_STREAM: tuple[Header, ...] = (
@@ -71,7 +72,7 @@ class Pipeline:
         metrics: Metrics,
         draw: Callable[[], float],
         new_id: Callable[[], str],
-        salt: Callable[[str], str],
+        salt: Callable[[Principal], str],
         max_response: int,
         threads: Threads | None = None,
     ) -> None:
@@ -151,7 +152,7 @@ class Pipeline:
             translate=None if translation is None else translation.outgoing,
             headers=_forwarded(edge, dialect.forwarded) if dialect.forwarded else b"",
             cached=admitted.route.model.prompt_cache is PromptCache.AUTO,
-            salt=partial(self._salt, principal.org_id or principal.team_id),
+            salt=partial(self._salt, principal),
         )
         edge.watch(call)
         call.waiting()

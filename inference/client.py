@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
+import msgspec
 from msgspec import Struct
 
+from inference.codecs.body import with_text
 from inference.credentials import (
     KEY_REFUSALS,
     Credential,
@@ -18,7 +20,7 @@ from inference.credentials import (
     unspoken,
 )
 from inference.fleet.load import Load, LoadTable
-from inference.ir.cards import Provider, Target
+from inference.ir.cards import CacheScope, Provider, Target
 from inference.ir.errors import (
     AspendosError,
     InvalidField,
@@ -27,7 +29,7 @@ from inference.ir.errors import (
     UpstreamGarbled,
 )
 from inference.transport import Origin, Reply, Sink, Transport, path_prefix
-from inference.wire import JSON, Caching, Extended, Lane, Outgoing, StreamOptions, Wire
+from inference.wire import JSON, Caching, Extended, Lane, Outgoing, Salting, SaltingLane, StreamOptions, Wire
 
 USER_AGENT = "aspendos"
 _EVENT_STREAM = (b"text/event-stream",)
@@ -40,7 +42,8 @@ class Ask(Struct, frozen=True, kw_only=True):
 
     `max_output` is a limit to each answer in tokens that the gateway sets; None: the client's own words stand.
     `translate` writes the request down for a deployment that has no lane for the route. `headers` are lines for
-    the deployments that have one, from the client's own. `cached`: mark up to where the prompt is cached.
+    the deployments that have one, from the client's own. `cached`: mark up to where the prompt is cached. `salt` gives
+    the tenant's, where caches are kept apart.
     """
 
     route: str
@@ -54,6 +57,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     translate: "Callable[[Deployment], Outgoing] | None" = None
     headers: bytes = b""
     cached: bool = False
+    salt: Callable[[], str] | None = None
 
 
 class Deployment:
@@ -76,6 +80,8 @@ class Deployment:
         "name",
         "origin",
         "provider",
+        "salted",
+        "salting",
         "stream_heads",
         "wire",
     )
@@ -98,6 +104,8 @@ class Deployment:
             (f"{name}:".encode(), f"{name}: {value}\r\n".encode("latin-1"))
             for name, value in default_headers(provider, self.wire)
         )
+        self.salted = self._salted(target.cache_scope)
+        self.salting = {route: lane for route, lane in self.lanes.items() if isinstance(lane, SaltingLane)}
         self.heads = self._heads(stream=False)
         self.stream_heads = self._heads(stream=True)
 
@@ -145,6 +153,15 @@ class Deployment:
         given = b"".join(lines)
         said = {line[: line.find(b":") + 1] for line in lines}
         return given + b"".join(line for name, line in self._defaults if name not in said)
+
+    def _salted(self, scope: CacheScope | None) -> dict[str, str]:
+        """The field for a tenant's salt by each route, and each path a translation may take, that has one."""
+        salt = self.wire.salt if isinstance(self.wire, Salting) else None
+        if salt is None or scope is CacheScope.SHARED or not (salt.usual or scope is CacheScope.TENANT):
+            return {}
+        routes = [route for route in self.lanes if route in salt.routes]
+        paths = [self.lanes[route].path(self.model, stream=False) for route in routes]
+        return dict.fromkeys([*routes, *paths], salt.field)
 
     def _heads(self, *, stream: bool) -> dict[str, bytes]:
         return {
@@ -232,19 +249,12 @@ class ModelClient:
         outgoing = None
         types = _EVENT_STREAM
         if lane is not None:
-            body = lane.request(
-                ask.body,
-                asked=ask.model,
-                model=deployment.model,
-                stream=ask.stream,
-                hints=ask.hints,
-                max_output=ask.max_output,
-            )
+            body = _patched(lane, deployment, ask)
             if ask.cached and isinstance(lane, Caching):
                 body = lane.cached(body)
             head = deployment.head(ask.route, stream=ask.stream) + deployment.beside(ask.headers)
         elif ask.translate is not None:
-            outgoing = ask.translate(deployment)
+            outgoing = _apart(ask.translate(deployment), deployment, ask)
             body, head, types = outgoing.body, deployment.head_to(outgoing), outgoing.stream_types
         else:
             raise _unable(deployment, ask.route)
@@ -292,6 +302,40 @@ class ModelClient:
         if credential is not None and reply.status in KEY_REFUSALS:
             return key_refused(provider.name, deployment.wire, reply.status, retry_after, body)
         return deployment.wire.error(reply.status, retry_after, body)
+
+
+def _patched(lane: Lane, deployment: Deployment, ask: Ask) -> bytes:
+    """The client's bytes as the lane sends them, with the tenant's salt where one is wanted."""
+    salt = ask.salt
+    field = deployment.salted.get(ask.route) if salt is not None else None
+    salting = deployment.salting.get(ask.route)
+    if salt is not None and field is not None and salting is not None:
+        return salting.salted(
+            ask.body,
+            (field, salt()),
+            asked=ask.model,
+            model=deployment.model,
+            stream=ask.stream,
+            hints=ask.hints,
+            max_output=ask.max_output,
+        )
+    body = lane.request(
+        ask.body,
+        asked=ask.model,
+        model=deployment.model,
+        stream=ask.stream,
+        hints=ask.hints,
+        max_output=ask.max_output,
+    )
+    return body if salt is None or field is None else with_text(body, field, salt())
+
+
+def _apart(outgoing: Outgoing, deployment: Deployment, ask: Ask) -> Outgoing:
+    """A translated request with the tenant's salt, where one is wanted."""
+    field = deployment.salted.get(outgoing.path)
+    if field is None or ask.salt is None:
+        return outgoing
+    return msgspec.structs.replace(outgoing, body=with_text(outgoing.body, field, ask.salt()))
 
 
 def _unable(deployment: Deployment, route: str) -> InvalidField:

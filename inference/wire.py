@@ -118,6 +118,43 @@ class Lane(Protocol):
     def stream(self, options: StreamOptions | None) -> Tap: ...
 
 
+class Salt(Struct, frozen=True, kw_only=True):
+    """A field by which a server keeps apart what the prompts of different tenants leave in its cache.
+
+    `routes` are those that take it; `usual`: it is sent unless the catalogue says that prompts may meet.
+    """
+
+    field: str
+    routes: frozenset[str]
+    usual: bool = False
+
+
+@runtime_checkable
+class Salting(Protocol):
+    """A wire format that has such a field."""
+
+    salt: Salt
+
+
+@runtime_checkable
+class SaltingLane(Protocol):
+    """A lane that puts a tenant's salt in while it patches the body anyway."""
+
+    def salted(
+        self,
+        body: bytes,
+        salt: tuple[str, str],
+        *,
+        asked: str,
+        model: str,
+        stream: bool,
+        hints: bool = False,
+        max_output: int | None = None,
+    ) -> bytes:
+        """`request` of a lane, with a field and its value unless the client gave that field one."""
+        ...
+
+
 @runtime_checkable
 class Caching(Protocol):
     """A lane to a provider that wants to be told up to where it is to cache a prompt."""

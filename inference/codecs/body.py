@@ -44,6 +44,19 @@ def check_text(body: bytes) -> None:
         ) from None
 
 
+def with_text(body: bytes, field: str, text: str) -> bytes:
+    """An object with one more field; one that is there and not null stands. Raises as `decode_fields` does."""
+    fields = decode_fields(body)
+    put_text(fields, field, text)
+    return encode_fields(fields)
+
+
+def put_text(fields: Fields, field: str, text: str) -> None:
+    """Set a field to a text, unless it is there and not null."""
+    if bytes(fields.get(field, b"null")) == b"null":
+        fields[field] = raw(text)
+
+
 def encode_fields(fields: Mapping[str, Raw | str | bool]) -> bytes:
     """The object again, raw fields copied through untouched."""
     return _encode(fields)

@@ -100,16 +100,28 @@ class Provider(Struct, frozen=True, kw_only=True):
         return f"Provider({self.name!r}, wire={self.wire!r}, off={self.off!r})"
 
 
+class CacheScope(StrEnum):
+    """Whose prompts may meet in a server's cache: those of all tenants, or only one tenant's own.
+
+    Where they meet, whoever sends a guess learns from the time it takes whether somebody else sent the same.
+    """
+
+    SHARED = "shared"
+    TENANT = "tenant"
+
+
 class Target(Struct, frozen=True, kw_only=True):
     """One place a model can be had: a provider and the model's name there.
 
     `cost` is what the provider charges the operator; None: as much as the model's price, so nothing is earned.
+    `cache_scope` None: as the provider's wire format has it by itself.
     """
 
     provider: Provider
     model: str
     weight: int = 1
     cost: Price | None = None
+    cache_scope: CacheScope | None = None
 
 
 class Model(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from inference.providers.openai.errors import read_error
 from inference.providers.openai.lanes import OpenAILane
 from inference.providers.openai.moderations import OpenAIModerations
 from inference.providers.openai.responses_lane import ResponsesLane
-from inference.wire import ChatFormat, Exchange, Lane
+from inference.wire import ChatFormat, Exchange, Lane, Salt
 
 PATHS = {
     "chat": "/chat/completions",
@@ -39,6 +39,8 @@ class OpenAI:
         Kind.MODERATION: OpenAIModerations(),
     }
     probe: str = "/models"
+    salt: Salt = Salt(field="prompt_cache_key", routes=frozenset({"chat", "responses"}))
+    """OpenAI sends requests of one key to one machine; others may not know the field, so it is sent where asked for."""
 
     def credential(self, key: str) -> tuple[str, str]:
         """The header that carries a key, and its value."""

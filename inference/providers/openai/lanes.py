@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct
 
-from inference.codecs.body import decode_fields, encode_fields, raw
+from inference.codecs.body import Fields, decode_fields, encode_fields, put_text, raw
 from inference.codecs.sse import StreamTap, event_json
 from inference.codecs.token_estimate import estimate_output
 from inference.ir.errors import UpstreamGarbled
@@ -111,6 +111,25 @@ class OpenAILane:
         """
         if not stream and asked == model and not hints and max_output is None:
             return body
+        return encode_fields(self._patched(body, model, stream, max_output))
+
+    def salted(
+        self,
+        body: bytes,
+        salt: tuple[str, str],
+        *,
+        asked: str,
+        model: str,
+        stream: bool,
+        hints: bool = False,
+        max_output: int | None = None,
+    ) -> bytes:
+        """The same with a field, by name and value, that keeps caches apart; the client's own value stands."""
+        fields = self._patched(body, model, stream, max_output)
+        put_text(fields, *salt)
+        return encode_fields(fields)
+
+    def _patched(self, body: bytes, model: str, stream: bool, max_output: int | None) -> Fields:
         fields = decode_fields(body)
         fields.pop("aspendos", None)
         fields["model"] = raw(model)
@@ -120,7 +139,7 @@ class OpenAILane:
             fields["max_completion_tokens" if modern else "max_tokens"] = raw(max_output)
         if stream:
             fields["stream_options"] = self._stream_options(fields.get("stream_options"))
-        return encode_fields(fields)
+        return fields
 
     def completion(self, body: bytes) -> Completed:
         """Usage and finish reason of a whole response. Raises UpstreamGarbled when it is no JSON object."""
