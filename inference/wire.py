@@ -212,10 +212,14 @@ class Wire(Protocol):
     `chat` is None where it serves no conversations; `exchanges` are keyed by the kind of model.
     """
 
-    probe: str
-    lanes: Mapping[str, Lane]
-    chat: ChatFormat | None
-    exchanges: Mapping[Kind, Exchange]
+    @property
+    def probe(self) -> str: ...
+    @property
+    def lanes(self) -> Mapping[str, Lane]: ...
+    @property
+    def chat(self) -> ChatFormat | None: ...
+    @property
+    def exchanges(self) -> Mapping[Kind, Exchange]: ...
 
     def credential(self, key: str) -> tuple[str, str]:
         """The header that carries a key, and its value."""

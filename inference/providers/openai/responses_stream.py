@@ -184,6 +184,8 @@ class ResponsesParser:
     def _call(self, index: int, part: ToolCall, out: list[Event]) -> None:
         block = self._block(index, 0)
         self._called = self._items[index].call = True
+        # That it is in progress is what every item is that has just begun.
+        rest = {name: value for name, value in part.rest.items() if name != "status"}
         out.append(
             CallBegan(
                 id=part.id,
@@ -191,7 +193,7 @@ class ResponsesParser:
                 block=block,
                 custom=part.custom,
                 item_id=part.item_id,
-                rest=part.rest,
+                rest=rest,
             )
         )
 
