@@ -6,7 +6,6 @@ format and needs none of this: write `wire: openai` for it.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 from urllib.parse import quote
 
 import msgspec
@@ -64,7 +63,7 @@ class AzureOpenAI(OpenAI):
 
     lanes: Mapping[str, Lane] = {route: AzureLane(path) for route, path in PATHS.items()}
     chat: ChatFormat | None = AzureChat(ChatTraits())
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {Kind.EMBEDDING: AzureEmbeddings()}
+    exchanges: Mapping[Kind, Exchange] = {Kind.EMBEDDING: AzureEmbeddings()}
     probe: str = f"/openai/models?api-version={API_VERSION}"
 
     def credential(self, key: str) -> tuple[str, str]:

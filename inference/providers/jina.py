@@ -59,7 +59,7 @@ class Jina:
 
     lanes: ClassVar[Mapping[str, Lane]] = {"rerank": RerankLane("/rerank")}
     chat: ChatFormat | None = None
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {Kind.EMBEDDING: JinaEmbeddings()}
+    exchanges: Mapping[Kind, Exchange] = {Kind.EMBEDDING: JinaEmbeddings()}
     probe: str = "/models"
 
     def credential(self, key: str) -> tuple[str, str]:

@@ -6,7 +6,6 @@ stream that is cut is metered exactly. The client sees it only if it asked.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from inference.ir.cards import Kind
 from inference.providers.cohere.rerank import RerankLane
@@ -35,7 +34,7 @@ class VLLM(OpenAI):
             unthinking={"chat_template_kwargs": {"enable_thinking": False}},
         )
     )
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {Kind.EMBEDDING: OpenAIEmbeddings("/v1/embeddings")}
+    exchanges: Mapping[Kind, Exchange] = {Kind.EMBEDDING: OpenAIEmbeddings("/v1/embeddings")}
     also: Mapping[str, Lane] = {"responses": ResponsesLane("/v1/responses")}
     probe: str = "/v1/models"
     salt: Salt = Salt(field="cache_salt", routes=frozenset({"chat", "completions", "responses"}), usual=True)

@@ -102,7 +102,7 @@ class Voyage:
 
     lanes: ClassVar[Mapping[str, Lane]] = {}
     chat: ChatFormat | None = None
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {
+    exchanges: Mapping[Kind, Exchange] = {
         Kind.EMBEDDING: VoyageEmbeddings(),
         Kind.RERANK: VoyageRerank(),
     }

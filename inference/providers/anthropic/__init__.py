@@ -26,7 +26,7 @@ class Anthropic:
         "count_tokens": CountLane(f"{PATH}/count_tokens"),
     }
     chat: ChatFormat | None = AnthropicChat()
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {}
+    exchanges: Mapping[Kind, Exchange] = {}
     probe: str = "/v1/models"
     headers: tuple[tuple[str, str], ...] = (("anthropic-version", VERSION),)
 

@@ -21,7 +21,7 @@ class Cohere:
 
     lanes: ClassVar[Mapping[str, Lane]] = {}
     chat: ChatFormat | None = CohereChat()
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {
+    exchanges: Mapping[Kind, Exchange] = {
         Kind.EMBEDDING: CohereEmbed(),
         Kind.RERANK: CohereRerank(),
     }

@@ -44,7 +44,7 @@ class Mistral:
 
     lanes: Mapping[str, Lane] = {"embeddings": OpenAILane("/embeddings")}
     chat: ChatFormat | None = MistralChat()
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {Kind.EMBEDDING: OpenAIEmbeddings()}
+    exchanges: Mapping[Kind, Exchange] = {Kind.EMBEDDING: OpenAIEmbeddings()}
     probe: str = "/models"
 
     def credential(self, key: str) -> tuple[str, str]:

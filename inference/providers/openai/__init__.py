@@ -34,7 +34,7 @@ class OpenAI:
     }
     also: Mapping[str, Lane] = {"responses": ResponsesLane("/responses")}
     chat: ChatFormat | None = OpenAIChat(ChatTraits())
-    exchanges: ClassVar[Mapping[Kind, Exchange]] = {
+    exchanges: Mapping[Kind, Exchange] = {
         Kind.EMBEDDING: OpenAIEmbeddings(),
         Kind.MODERATION: OpenAIModerations(),
     }
