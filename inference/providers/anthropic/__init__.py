@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError

@@ -7,7 +7,6 @@ on one way or the other: every conversation is translated. Embeddings are the sa
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from inference.ir.cards import Kind, Model
 from inference.ir.chat import ChatRequest

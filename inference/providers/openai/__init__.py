@@ -5,7 +5,6 @@ read here. (https://platform.openai.com/docs/api-reference)
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError
