@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from gateway.dialects.dialect import Setting
 from gateway.dialects.openai_chat.words import google, image_words, reason_of, usage_words
@@ -16,7 +17,7 @@ from inference.codecs.reasoning_details import format_of
 from inference.codecs.sse import data_event
 from inference.codecs.url_citations import write_annotation
 from inference.ir.chat import ChatRequest
-from inference.ir.content import Audio, Family, Image, Opaque, Part
+from inference.ir.content import Audio, Citation, Family, Image, Opaque, Part
 from inference.ir.errors import AspendosError
 from inference.ir.events import (
     AudioDelta,
@@ -39,6 +40,7 @@ from inference.ir.events import (
 from inference.ir.usage import NO_USAGE, Usage
 
 _encode = msgspec.json.Encoder().encode
+_fields = msgspec.json.Decoder(dict[str, Raw])
 _SIGNING = frozenset((Family.ANTHROPIC, Family.BEDROCK, Family.GEMINI, Family.OPENAI_RESPONSES))
 """Families whose thoughts are signed, so that they have to be told apart: `reasoning_details` does."""
 
@@ -46,13 +48,14 @@ _SIGNING = frozenset((Family.ANTHROPIC, Family.BEDROCK, Family.GEMINI, Family.OP
 class _Written:
     """What has been said of one choice."""
 
-    __slots__ = ("calls", "ended", "images", "thoughts")
+    __slots__ = ("calls", "citations", "ended", "images", "thoughts")
 
     def __init__(self) -> None:
         self.calls: dict[int, tuple[int, bool]] = {}
         """Of each block that is a call, its place among the calls, and whether it is of a custom tool."""
         self.thoughts: dict[int, int] = {}
         self.images = 0
+        self.citations = 0
         self.ended: Ended | None = None
 
 
@@ -134,10 +137,7 @@ class ChatWriter:
             case Sealed():
                 self._seal(event, out)
             case Cited(citation, _, choice):
-                written = write_annotation(citation)
-                self._say(
-                    choice, {"annotations": [written]} if written is not None else None, "annotations", out
-                )
+                self._cite(citation, choice, out)
             case LogProbs(raw, choice):
                 self._written(choice, out)
                 out.append(self._choice(choice, b"", b"null", b',"logprobs":' + bytes(raw)))
@@ -231,20 +231,23 @@ class ChatWriter:
         text = _encode(piece.text)
         said = b'"reasoning_content":' + text
         if self._signed:
-            index = self._place(piece.choice, piece.block, out)
+            index, first = self._place(piece.choice, piece.block, out)
             field = b"text" if piece.summary is None else b"summary"
-            kind = _encode(format_of(self._family))
+            # Said once: OpenAI's SDKs join the strings of all entries with one index.
+            format = b',"format":' + _encode(format_of(self._family)) if first else b""
             said += (
                 b',"reasoning_details":[{"type":"reasoning.%b","%b":' % (field, field)
                 + text
-                + b',"format":%b,"index":%d}]' % (kind, index)
+                + format
+                + b',"index":%d}]' % index
             )
         out.append(self._piece(piece.choice, said))
 
-    def _place(self, choice: int, block: int, out: list[bytes]) -> int:
-        """The place of a thought among the thoughts."""
+    def _place(self, choice: int, block: int, out: list[bytes]) -> tuple[int, bool]:
+        """The place of a thought among the thoughts, and whether this is the first of it."""
         thoughts = self._written(choice, out).thoughts
-        return thoughts.setdefault(block, len(thoughts))
+        first = block not in thoughts
+        return thoughts.setdefault(block, len(thoughts)), first
 
     def _seal(self, seal: Sealed, out: list[bytes]) -> None:
         written = self._written(seal.choice, out)
@@ -262,15 +265,26 @@ class ChatWriter:
             # Google signs what was said too, and then it stands beside that.
             self._say(seal.choice, {"extra_content": google(seal.signature)}, "extra_content", out)
             return
-        entry: dict[str, Any] = {"format": format_of(seal.issuer)}
+        index, first = self._place(seal.choice, seal.block, out)
+        entry: dict[str, Any] = {"index": index} | ({"format": format_of(seal.issuer)} if first else {})
         if seal.id is not None:
             entry["id"] = seal.id
         if seal.redacted is not None or seal.issuer is Family.OPENAI_RESPONSES:
             entry |= {"type": "reasoning.encrypted", "data": seal.redacted or seal.signature}
         else:
             entry |= {"type": "reasoning.text", "signature": seal.signature}
-        entry["index"] = self._place(seal.choice, seal.block, out)
         self._say(seal.choice, {"reasoning_details": [entry]}, "reasoning_details", out)
+
+    def _cite(self, citation: Citation, choice: int, out: list[bytes]) -> None:
+        """Numbered, as everything in a list is: OpenAI's SDKs put lists together by that."""
+        annotation = write_annotation(citation)
+        if annotation is None:
+            self._say(choice, None, "annotations", out)
+            return
+        written = self._written(choice, out)
+        entry = _fields.decode(annotation) if isinstance(annotation, Raw) else annotation
+        self._say(choice, {"annotations": [{**entry, "index": written.citations}]}, "annotations", out)
+        written.citations += 1
 
     def _speak(self, piece: AudioDelta, out: list[bytes]) -> None:
         said: dict[str, Any] = {
