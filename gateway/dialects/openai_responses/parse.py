@@ -34,7 +34,8 @@ _words = msgspec.json.Decoder(list[str])
 def parse(body: bytes) -> ChatRequest:
     """Raises InvalidField with the field's path."""
     fields = Fields(body, "")
-    continued = [name for name in _GATEWAYS if fields.raw(name) is not None]
+    taken = [name for name in _GATEWAYS if fields.raw(name) is not None]
+    continued = "previous_response_id" in taken or "conversation" in taken
     more: Rest = {}
     logprobs = _include(fields, more)
     choice = fields.raw("tool_choice")
@@ -42,7 +43,7 @@ def parse(body: bytes) -> ChatRequest:
     return ChatRequest(
         model=fields.need("model"),
         family=OWN,
-        messages=_messages(fields, continued="previous_response_id" in continued),
+        messages=_messages(fields, continued=continued),
         tools=tuple(_tool(raw, f"tools[{n}]") for n, raw in enumerate(fields.list("tools") or ())),
         tool_choice=None if choice is None else _choice(choice),
         parallel_tools=fields.truth("parallel_tool_calls"),
