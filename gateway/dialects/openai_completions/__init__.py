@@ -5,11 +5,16 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Request
+from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, least, tags_of
+from gateway.dialects.openai_completions.answer import answer
+from gateway.dialects.openai_completions.parse import DEFAULT_LIMIT, parse
+from gateway.dialects.openai_completions.writer import CompletionWriter
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
 from inference.codecs.body import check_text, explain
 from inference.ir.cards import Kind
+from inference.ir.chat import ChatRequest
+from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
 from inference.wire import StreamOptions, Tap
 
@@ -33,12 +38,28 @@ _completion = msgspec.json.Decoder(CompletionBody)
 _items = msgspec.json.Decoder(list[Raw])
 
 
+class CompletionsDialect:
+    """The prompt as a conversation, for targets that hold nothing else."""
+
+    def parse(self, body: bytes) -> ChatRequest:
+        """Raises BadRequest, InvalidJSON or InvalidField."""
+        return parse(body)
+
+    def answer(self, completion: Completion, asked: ChatRequest, setting: Setting) -> Rendered:
+        """What cannot be said in it is named in what is rendered."""
+        return answer(completion, asked, setting)
+
+    def writer(self, asked: ChatRequest, setting: Setting) -> CompletionWriter:
+        """For one answer."""
+        return CompletionWriter(setting)
+
+
 class Completions:
     """POST /v1/completions"""
 
     route = "completions"
     kind = Kind.CHAT
-    chat: ChatDialect | None = None
+    chat: ChatDialect | None = CompletionsDialect()
     exchange: ExchangeDialect | None = None
     forwarded: Sequence[bytes] = ()
 
@@ -61,7 +82,7 @@ class Completions:
             options=asked.stream_options,
             hints=asked.aspendos is not UNSET,
             prompt=prompt,
-            max_output=16 if asked.max_tokens is None else least(asked.max_tokens),
+            max_output=DEFAULT_LIMIT if asked.max_tokens is None else least(asked.max_tokens),
             answers=max(asked.n or 1, asked.best_of or 1) * _prompts(prompt),
             tags=tags_of(asked.aspendos),
         )
