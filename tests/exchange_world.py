@@ -8,7 +8,7 @@ import json
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -54,8 +54,8 @@ def cohere_rerank(asked: dict[str, Any]) -> object:
 
 
 def openai_like(asked: dict[str, Any]) -> object:
-    inputs = asked["input"]
-    count = len(inputs) if isinstance(inputs, list) else 1
+    inputs: str | list[Any] = asked["input"]
+    count = 1 if isinstance(inputs, str) else len(inputs)
     pack = asked.get("encoding_format") == "base64"
     data = [
         {"object": "embedding", "index": index, "embedding": packed(vector) if pack else vector}
@@ -147,7 +147,7 @@ class ExchangeWorld:
 
 
 @contextmanager
-def exchange_world(gateway: GatewayProcess) -> Iterator[ExchangeWorld]:
+def exchange_world(gateway: GatewayProcess) -> Generator[ExchangeWorld]:
     """Fake providers while it is entered. `broken` maps a path to (status, body) to answer instead."""
     sent: list[Sent] = []
     broken: dict[str, Any] = {}

@@ -98,24 +98,24 @@ def test_fields_nobody_can_carry_are_named_or_refused(world: ExchangeWorld, ask:
     assert len([each for each in world.sent if each.body.get("input") == ["a"] and "odd" in each.body]) == 0
 
 
-@pytest.mark.parametrize(
-    ("input_", "param", "code"),
-    [
-        ([1, 2, 3], "input[0]", "tokens_not_taken"),
-        (["a", [4, 5]], "input[1]", "tokens_not_taken"),
-        ([], "input", "invalid_value"),
-        (["a", ""], "input[1]", "invalid_value"),
-        (["a", 7], "input[1]", "invalid_value"),
-        (["a", True], "input[1]", "invalid_value"),
-        ([{"content": []}], "input[0].content", "invalid_value"),
-        ([{"content": [{"type": "smell"}]}], "input[0].content[0].type", "invalid_value"),
-        (
-            [{"content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}],
-            "input[0].content[0].image_url.url",
-            "invalid_value",
-        ),
-    ],
-)
+BAD_INPUTS: list[tuple[Any, str, str]] = [
+    ([1, 2, 3], "input[0]", "tokens_not_taken"),
+    (["a", [4, 5]], "input[1]", "tokens_not_taken"),
+    ([], "input", "invalid_value"),
+    (["a", ""], "input[1]", "invalid_value"),
+    (["a", 7], "input[1]", "invalid_value"),
+    (["a", True], "input[1]", "invalid_value"),
+    ([{"content": []}], "input[0].content", "invalid_value"),
+    ([{"content": [{"type": "smell"}]}], "input[0].content[0].type", "invalid_value"),
+    (
+        [{"content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}],
+        "input[0].content[0].image_url.url",
+        "invalid_value",
+    ),
+]
+
+
+@pytest.mark.parametrize(("input_", "param", "code"), BAD_INPUTS)
 def test_inputs_that_cannot_be_embedded(
     world: ExchangeWorld, ask: Any, input_: object, param: str, code: str
 ) -> None:
