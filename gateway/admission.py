@@ -19,7 +19,7 @@ from gateway.http.limits import limited, refused_headers, unpaid
 from gateway.routing.table import KeyFor, Route, RoutingTable
 from gateway.rule_book import RuleBook
 from inference.codecs.token_estimate import estimate_input
-from inference.ir.cards import Kind, Model
+from inference.ir.cards import Kind, Model, Price
 from inference.ir.errors import AspendosError, Forbidden, Internal, MissingKey, ModelNotFound, Unavailable
 from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
@@ -191,6 +191,11 @@ class Admission:
         ask = Ask(
             prompt=estimate_input(request.prompt),
             pictures=request.pictures,
+            images=request.images,
+            characters=request.characters,
+            audio=request.audio,
+            audio_bytes=request.audio_bytes,
+            documents=request.documents,
             max_output=request.max_output,
             answers=request.answers,
         )
@@ -300,6 +305,7 @@ class Admission:
             for other in {id(each): each for each in table.routes.values()}.values()
             if other.model.kind is model.kind
             and other.model.targets
+            and _sold_alike(other.model, model)
             and _price(other.model) < price
             and _open(other.model, principal, tier)
         ]
@@ -337,7 +343,25 @@ def switched_off(asked: str) -> Unavailable:
 
 
 def _price(model: Model) -> int:
-    return 0 if model.free else model.price.input + model.price.output
+    """A figure by which to tell the cheaper of two models that are sold alike."""
+    if model.free:
+        return 0
+    price = model.price
+    tokens = price.input + price.output
+    if model.kind is Kind.CHAT:
+        return tokens
+    return price.per_image + price.per_hour + price.per_million_characters + price.per_search or tokens
+
+
+def _sold_alike(one: Model, other: Model) -> bool:
+    """Whether both are sold by the same measures; a free model is cheaper than any."""
+    return one.free or other.free or _measures(one.price) == _measures(other.price)
+
+
+def _measures(price: Price) -> tuple[bool, ...]:
+    by_token = price.input > 0 or price.output > 0
+    units = (price.per_image, price.per_hour, price.per_million_characters, price.per_search)
+    return (by_token, *map(bool, units))
 
 
 def _with_headers(error: AspendosError, refused: Refused) -> AspendosError:

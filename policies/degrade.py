@@ -5,8 +5,9 @@ is missing. A free model is never asked for money, so an empty account can alway
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from inference.ir.cards import Model
+from inference.ir.cards import Kind, Model
 from inference.ir.tiers import REFUSE, WhenEmpty
 from policies.ceiling import DEFAULT_OUTPUT, Ask, Ceiling, affordable_output, ceiling
 
@@ -62,7 +63,10 @@ def decide(
     most = ceiling(model, ask, default_output=default_output)
     if have is None or most.amount == 0 or most.amount <= have:
         return Proceed(ceiling=most)
-    affords = affordable_output(model, ask, have, default_output=default_output)
+    # Only an answer in words can be made shorter.
+    affords = (
+        affordable_output(model, ask, have, default_output=default_output) if model.kind is Kind.CHAT else 0
+    )
     if rule.shorten is not None and affords >= max(rule.shorten, 1):
         return Shorten(max_output=affords, ceiling=_cut(model, ask, affords))
     if rule.model is not None and other is not None and _can_stand_in(other, model):
@@ -73,8 +77,7 @@ def decide(
 
 
 def _cut(model: Model, ask: Ask, output: int) -> Ceiling:
-    shorter = Ask(prompt=ask.prompt, pictures=ask.pictures, max_output=output, answers=ask.answers)
-    return ceiling(model, shorter)
+    return ceiling(model, replace(ask, max_output=output))
 
 
 def _can_stand_in(other: Model, model: Model) -> bool:

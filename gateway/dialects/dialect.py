@@ -30,7 +30,9 @@ class Request(Struct, frozen=True, kw_only=True):
     """What a client asks for. `prompt` is raw JSON, kept for counting when nobody else counted.
 
     `max_output` is the client's limit for one answer in tokens, `answers` how many it wants. `tags` are its own
-    words for whoever reads the bill (`{"project": "atlas"}`). `thread` is None where a dialect keeps nothing.
+    words for whoever reads the bill (`{"project": "atlas"}`). For what is not sold by the token: `images` are
+    pictures asked for (`pictures` those shown), `characters` of text to speak or translate, `audio_bytes` the size of
+    a recording sent along, `documents` to be ranked. `thread` is None where a dialect keeps nothing.
     """
 
     model: str
@@ -42,6 +44,10 @@ class Request(Struct, frozen=True, kw_only=True):
     answers: int = 1
     pictures: int = 0
     audio: bool = False
+    images: int = 0
+    characters: int = 0
+    audio_bytes: int = 0
+    documents: int = 0
     tags: dict[str, str] | None = None
     thread: Thread | None = None
 

@@ -44,6 +44,9 @@ models:
   dear: {kind: chat, price: {input: 1, output: 10}, max_output: 1000, targets: [{provider: p, model: x}]}
   cheap: {kind: chat, price: {input: 0.1, output: 1}, max_output: 1000, targets: [{provider: p, model: x}]}
   endless: {kind: chat, price: {input: 1, output: 10}, targets: [{provider: p, model: x}]}
+  painter: {kind: image, price: {per_image: 0.04}, targets: [{provider: p, model: x}]}
+  sketcher: {kind: image, price: {per_image: 0.01}, targets: [{provider: p, model: x}]}
+  drawer: {kind: image, price: {input: 0.001, output: 0.001}, targets: [{provider: p, model: x}]}
 tiers:
   few: {requests: {minute: 2}, tokens: {minute: 1000}, parallel: 1}
   short: {when_empty: {shorten: 10}}
@@ -111,7 +114,9 @@ class Counting:
     ) -> KeyFor | None:
         return self.keys.get if self.keys else None
 
-    async def ask(self, who: Principal, model: str, **fields: Any) -> tuple[Call, Admitted]:
+    async def ask(
+        self, who: Principal, model: str, *, kind: Kind = Kind.CHAT, **fields: Any
+    ) -> tuple[Call, Admitted]:
         """One request, from its route to its ticket."""
         self.calls += 1
         call = Call(f"r{self.calls}", "chat", FakeEdge())
@@ -123,7 +128,7 @@ class Counting:
             **fields,
         }
         request = Request(model=model, **wanted)
-        route = self.admission.route(self.table, who, request, Kind.CHAT, call)
+        route = self.admission.route(self.table, who, request, kind, call)
         return call, await self.admission.admit(call, self.table, who, request, route)
 
     def settle(self, call: Call, *, tokens: int = 0, amount: int = 0) -> None:
@@ -336,6 +341,23 @@ async def test_a_budget_that_downgrades_goes_to_the_model_it_names_or_the_cheape
     cheapest = Counting(table, caps=(budget(Action.DOWNGRADE, 1),))
     _, admitted = await cheapest.ask(holder(), "dear")
     assert admitted.route.model.free
+
+
+async def test_what_is_not_sold_by_the_token_is_held_as_it_is_asked_for(table: RoutingTable) -> None:
+    counting = Counting(table, balance=10**9)
+    call, admitted = await counting.ask(holder(account="acct_1"), "painter", kind=Kind.IMAGE, images=3)
+    assert call.ticket is not None
+    assert call.ticket.held == 120_000_000
+    assert (admitted.max_output, admitted.endless) == (None, False)
+    with pytest.raises(PaymentRequired):
+        await counting.ask(holder(account="acct_1"), "painter", kind=Kind.IMAGE, images=23)
+
+
+async def test_the_cheapest_is_looked_for_among_those_sold_alike(table: RoutingTable) -> None:
+    """`drawer` is sold by the token: nobody can say that it is cheaper than a picture."""
+    counting = Counting(table, caps=(budget(Action.DOWNGRADE, 1),))
+    _, admitted = await counting.ask(holder(), "painter", kind=Kind.IMAGE, images=1)
+    assert admitted.route.model.name == "sketcher"
 
 
 async def test_nobody_is_served_for_nothing_while_an_account_is_opened(table: RoutingTable) -> None:

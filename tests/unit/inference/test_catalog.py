@@ -402,6 +402,16 @@ def test_well_known_names_are_answered(name: str) -> None:
     assert name in read_catalog(SHIPPED, {}).models
 
 
+def test_the_shipped_file_prices_an_hour_in_anthropics_cache_at_twice_its_input() -> None:
+    models = read_catalog(SHIPPED, {"ANTHROPIC_API_KEY": "k"}).models.values()
+    prices = [model.price for model in models if model.name.startswith("claude-")]
+    assert len(prices) >= 4
+    for price in prices:
+        assert price.cache_write_1h == 2 * price.input
+        assert price.cache_write is not None
+        assert 4 * price.cache_write == 5 * price.input
+
+
 def test_the_shipped_file_satisfies_the_schema_editors_use() -> None:
     schema = msgspec.json.decode(SHIPPED.with_name("models.schema.json").read_bytes())
     validator = jsonschema_rs.validator_for(schema)

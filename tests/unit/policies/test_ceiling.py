@@ -10,8 +10,12 @@ from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind, Model, Price
 from inference.ir.usage import Usage
 from policies.ceiling import (
+    BYTES_PER_SECOND,
     DEFAULT_OUTPUT,
+    PIECES_PER_SEARCH,
     TOKENS_PER_PICTURE,
+    TOKENS_PER_PIECE,
+    TOKENS_PER_SECOND,
     UNSEEN_TOKENS,
     Ask,
     affordable_output,
@@ -33,7 +37,16 @@ prices = st.builds(
     output=figures,
     cache_read=parts,
     cache_write=parts,
+    cache_write_1h=parts,
     reasoning=parts,
+    audio_input=parts,
+    audio_output=parts,
+    image_input=parts,
+    image_output=parts,
+    per_image=figures,
+    per_hour=figures,
+    per_million_characters=figures,
+    per_search=figures,
     version=st.just("v"),
 )
 counts = st.none() | st.integers(1, 10**9)
@@ -49,6 +62,11 @@ asks = st.builds(
     Ask,
     prompt=st.integers(0, 10**8),
     pictures=st.integers(0, 100),
+    images=st.integers(0, 10),
+    characters=st.integers(0, 10**6),
+    audio=st.booleans(),
+    audio_bytes=st.integers(0, 10**8),
+    documents=st.integers(0, 10**4),
     max_output=st.none() | st.integers(0, 10**9),
     answers=st.integers(1, 128),
 )
@@ -102,20 +120,98 @@ def test_free_is_free() -> None:
     assert ceiling(replace(CHAT, free=True), Ask(prompt=10**6)).amount == 0
 
 
-@given(models, asks, st.tuples(shares, shares, shares, shares, shares))
-def test_no_bill_within_the_limits_is_above_the_ceiling(
-    model: Model, ask: Ask, parts: tuple[int, int, int, int, int]
-) -> None:
+@given(models, asks, st.lists(shares, min_size=13, max_size=13))
+def test_no_bill_within_the_limits_is_above_the_ceiling(model: Model, ask: Ask, parts: list[int]) -> None:
     found = ceiling(model, ask)
-    prompt, output, read, write, thought = parts
-    usage = Usage(
-        input_tokens=found.prompt * prompt // 1_000,
-        output_tokens=found.answers * found.output * output // 1_000,
-        cache_read_tokens=found.prompt * read // 1_000,
-        cache_write_tokens=found.prompt * write // 1_000,
-        reasoning_tokens=found.answers * found.output * thought // 1_000,
+    prompt, output = found.prompt, found.answers * found.output
+    units = model.kind is not Kind.CHAT
+    heard, seen = ask.audio or ask.audio_bytes > 0, ask.pictures > 0
+    searches = -(-(max(ask.documents, 1) + prompt // TOKENS_PER_PIECE) // PIECES_PER_SEARCH)
+    most = {
+        "input_tokens": prompt,
+        "output_tokens": output,
+        "cache_read_tokens": prompt,
+        "cache_write_tokens": prompt,
+        "cache_write_1h_tokens": prompt,
+        "reasoning_tokens": output,
+        "audio_input_tokens": prompt if heard else 0,
+        "image_input_tokens": prompt if seen else 0,
+        "audio_output_tokens": output,
+        "image_output_tokens": output,
+        "characters": ask.characters if units else 0,
+        "audio_ms": 1000 * (ask.audio_bytes // BYTES_PER_SECOND) if units else 0,
+        "images": max(ask.images, 1) if model.kind is Kind.IMAGE else 0,
+    }
+    usage = replace(
+        Usage(searches=searches if model.kind is Kind.RERANK else 0),
+        **{name: amount * part // 1_000 for (name, amount), part in zip(most.items(), parts, strict=True)},
     )
     assert cost_nano(usage, model.price) <= found.amount
+
+
+UNITS = Price(
+    input=0,
+    output=0,
+    per_image=40_000_000,
+    per_hour=360_000_000,
+    per_million_characters=15_000_000_000,
+    per_search=2_000_000,
+    version="u",
+)
+"""$0.04 a picture, $0.0001 a second, $15 per million characters, $0.002 a search."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "ask", "nano"),
+    [
+        (Kind.IMAGE, Ask(prompt=50, images=3), 120_000_000),
+        (Kind.IMAGE, Ask(prompt=50), 40_000_000),
+        (Kind.SPEECH, Ask(prompt=50, characters=4_000), 60_000_000),
+        (Kind.TRANSLATION, Ask(prompt=50, characters=1), 15_000),
+        (Kind.TRANSCRIPTION, Ask(prompt=0, audio_bytes=750), 100_000),
+        (Kind.TRANSCRIPTION, Ask(prompt=0, audio_bytes=751), 200_000),
+        (Kind.TRANSCRIPTION, Ask(prompt=0, audio_bytes=25 * 2**20), 34_953 * 100_000),
+        (Kind.RERANK, Ask(prompt=0, documents=96), 2_000_000),
+        (Kind.RERANK, Ask(prompt=0, documents=97), 4_000_000),
+        (Kind.RERANK, Ask(prompt=6_000, documents=1), 4_000_000),
+        (Kind.CHAT, Ask(prompt=50, images=9, characters=9, audio_bytes=9, documents=9), 0),
+    ],
+)
+def test_what_is_not_sold_by_the_token_by_hand(kind: Kind, ask: Ask, nano: int) -> None:
+    """24 MiB of audio may be nine and a half hours; a prompt of 6,000 may be 25,024 tokens, 100 pieces and the one."""
+    assert ceiling(replace(CHAT, kind=kind, price=UNITS), ask).amount == nano
+
+
+def test_pictures_made_of_tokens_are_each_an_answer() -> None:
+    made = replace(CHAT, kind=Kind.IMAGE, price=replace(PRICE, image_output=40_000_000_000))
+    one, four = (ceiling(made, Ask(prompt=10, images=n)) for n in (1, 4))
+    assert (one.answers, four.answers) == (1, 4)
+    assert four.amount - one.amount == 3 * 1_000 * 40_000
+
+
+def test_audio_and_pictures_are_dear_only_where_there_are_some() -> None:
+    dear = replace(CHAT, price=replace(PRICE, audio_input=9_000_000_000, image_input=7_000_000_000))
+    text, seen, heard = (
+        ceiling(dear, ask)
+        for ask in (
+            Ask(prompt=10, max_output=0),
+            Ask(prompt=10, pictures=1, max_output=0),
+            Ask(prompt=10, audio=True, max_output=0),
+        )
+    )
+    assert text.amount == text.prompt * 2_500
+    assert seen.amount == seen.prompt * 7_000
+    assert heard.amount == heard.prompt * 9_000
+
+
+def test_a_recordings_tokens_are_bounded_by_its_length() -> None:
+    assert prompt_bound(Ask(prompt=0, audio_bytes=1_500)) == UNSEEN_TOKENS + 2 * TOKENS_PER_SECOND
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.CHAT])
+def test_only_a_conversation_is_sent_a_limit_nobody_asked_for(kind: Kind) -> None:
+    model = replace(CHAT, kind=kind, max_output=None, context_window=None)
+    assert not ceiling(model, Ask(prompt=1)).assumed
 
 
 @given(st.binary(max_size=400) | st.text(max_size=200).map(str.encode), st.integers(0, 3))

@@ -61,6 +61,25 @@ def test_an_embedding_cannot_be_shortened() -> None:
     assert isinstance(decide(model, ASK, have=PROMPT - 1, rule=WhenEmpty(shorten=1)), Refuse)
 
 
+def test_only_a_conversation_can_be_shortened() -> None:
+    rule = WhenEmpty(shorten=64)
+    have = PROMPT + 64 * 10_000
+    assert isinstance(decide(DEAR, ASK, have=have, rule=rule), Shorten)
+    for kind in (Kind.IMAGE, Kind.SPEECH, Kind.TRANSCRIPTION):
+        decision = decide(replace(DEAR, kind=kind), ASK, have=have, rule=rule)
+        assert isinstance(decision, Refuse)
+        assert decision.affords == 0
+
+
+def test_a_shorter_answer_is_to_the_same_question() -> None:
+    ask = Ask(prompt=100, pictures=2, audio=True, answers=2)
+    model = replace(DEAR, price=replace(DEAR.price, audio_input=7_000_000_000))
+    prompt = (400 + 1_024 + 2 * 8_600) * 7_000
+    decision = decide(model, ask, have=prompt + 2 * 64 * 10_000, rule=WhenEmpty(shorten=64))
+    assert isinstance(decision, Shorten)
+    assert (decision.max_output, decision.ceiling.amount) == (64, prompt + 2 * 64 * 10_000)
+
+
 def test_another_model_answers() -> None:
     rule = WhenEmpty(model="cheap")
     decision = decide(DEAR, ASK, have=WHOLE // 10, rule=rule, other=CHEAP)
