@@ -22,7 +22,7 @@ def packed(vector: Raw) -> str:
     """A JSON array of numbers as base64, rounded to 32 bits. Raises UpstreamGarbled for anything else."""
     try:
         floats = array("f", _numbers.decode(vector))
-    except (msgspec.DecodeError, OverflowError):
+    except msgspec.DecodeError:
         raise UpstreamGarbled("The upstream sent an embedding that is not a list of numbers.") from None
     if _SWAP:
         floats.byteswap()

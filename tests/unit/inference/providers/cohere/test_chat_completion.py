@@ -1,0 +1,55 @@
+"""Whole answers of Cohere's that no recording has."""
+
+import json
+from typing import Any
+
+import pytest
+
+from inference.ir.completion import Finish
+from inference.ir.content import Opaque, Reasoning, Text
+from inference.ir.errors import UpstreamFailed, UpstreamGarbled
+from inference.providers.cohere.chat_completion import read_completion
+
+
+def answer(finish: str = "COMPLETE", **message: Any) -> bytes:
+    return json.dumps({"id": "c", "message": message, "finish_reason": finish}).encode()
+
+
+def test_citations_find_their_text() -> None:
+    blocks = [
+        {"type": "thinking", "thinking": "hm"},
+        {"type": "text", "text": "one"},
+        {"type": "text", "text": "two"},
+    ]
+    cited: list[dict[str, Any]] = [
+        {"start": 0, "end": 1, "content_index": 2},
+        {"start": 1, "end": 2},
+        {"start": 2, "end": 3, "type": "PLAN"},
+    ]
+    (choice,) = read_completion(answer(content=blocks, citations=cited)).choices
+    thought, one, two = choice.parts
+    assert isinstance(thought, Reasoning)
+    assert isinstance(one, Text)
+    assert isinstance(two, Text)
+    assert [each.start for each in one.citations] == [1]
+    assert [each.start for each in two.citations] == [0]
+
+
+def test_unknown_blocks_are_kept_whole() -> None:
+    (choice,) = read_completion(answer(content=[{"type": "video", "uri": "u"}])).choices
+    (part,) = choice.parts
+    assert isinstance(part, Opaque)
+    assert json.loads(bytes(part.raw)) == {"type": "video", "uri": "u"}
+
+
+def test_an_error_with_nothing_said_is_a_failure() -> None:
+    with pytest.raises(UpstreamFailed):
+        read_completion(answer("ERROR"))
+    half = read_completion(answer("ERROR", content=[{"type": "text", "text": "half"}]))
+    assert half.choices[0].finish is Finish.ERROR
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"message": 3}', b'{"message": {"content": [3]}}'])
+def test_what_is_no_answer(body: bytes) -> None:
+    with pytest.raises(UpstreamGarbled):
+        read_completion(body)
