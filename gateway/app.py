@@ -47,6 +47,8 @@ from gateway.http.billing import BillingController
 from gateway.http.caller import Caller, provide_caller
 from gateway.http.count_tokens import CountTokens
 from gateway.http.errors import render_error
+from gateway.http.gemini import gemini_finder
+from gateway.http.gemini_models import GeminiModelController
 from gateway.http.health import HealthController
 from gateway.http.login import InvitationController, LoginController, key_set
 from gateway.http.metrics import metrics
@@ -125,6 +127,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
     app = Litestar(
         route_handlers=[
             ModelController,
+            GeminiModelController,
             AccountController,
             ResponseController,
             HealthController,
@@ -186,6 +189,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             for path, dialect in HOT.items()
             for method in _METHODS
         },
+        find=gemini_finder(gateway.pipeline.serve),
         render_error=lambda error, request_id: render_error(error, request_id or gateway.new_id()),
         max_body=settings.max_body,
         max_headers=settings.max_headers,

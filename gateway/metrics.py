@@ -39,6 +39,8 @@ ROUTES = (
     "responses",
     "messages",
     "count_tokens",
+    "gemini",
+    "gemini_count",
     "embeddings",
     "rerank",
     "moderations",

@@ -46,7 +46,7 @@ class EdgeApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = None
         if scope["type"] == "http":
-            handler = self.edge.routes.get((scope["method"], scope["path"]))
+            handler = self.edge.handler(scope["method"], scope["path"])
         if handler is None:
             await self.app(scope, receive, send)
         else:

@@ -16,6 +16,9 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     routes: Mapping[tuple[str, str], Handler]
     """(method, path) of each hot route; everything else goes to the ASGI application."""
+    find: Callable[[str, str], Handler | None] | None = None
+    """The hot routes whose path is no fixed text: asked with method and path, unquoted and without the query, for
+    what `routes` does not hold. None of it: the ASGI application's."""
     render_error: ErrorRenderer
     """An error met before or outside a handler -> status, headers and body, in the client's JSON."""
     max_body: int = 32 * 1024 * 1024
@@ -32,6 +35,11 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_timeout: float = 75.0
     """How long a connection may idle between requests; longer than the idle time-out of common load
     balancers, so that they close first and never send into a closing connection."""
+
+    def handler(self, method: str, path: str) -> Handler | None:
+        """The hot route for a path, however it is written down; None where it is none."""
+        found = self.routes.get((method, path))
+        return self.find(method, path) if found is None and self.find is not None else found
 
 
 def edge_of(app: object) -> EdgeConfig:

@@ -178,10 +178,11 @@ class Connection(GuardedReader):
         target = self.url.decode()
         query = b""
         handler = self.edge_config.routes.get((method, target))
-        if handler is None and ("?" in target or "%" in target):
-            path, _, query = self.url.partition(b"?")
-            target = unquote(path.decode())
-            handler = self.edge_config.routes.get((method, target))
+        if handler is None:
+            if "?" in target or "%" in target:
+                path, _, query = self.url.partition(b"?")
+                target = unquote(path.decode())
+            handler = self.edge_config.handler(method, target)
         if handler is None:
             self._hand_to_asgi()
         else:

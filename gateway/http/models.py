@@ -18,6 +18,8 @@ from inference.ir.tiers import Tier
 from policies.api_keys import Principal
 from policies.tiers import includes, tier_named
 
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
+
 
 class Pricing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """USD as decimal text: for a million tokens or characters, one picture or search, an hour of audio.
@@ -78,14 +80,14 @@ class ModelController(Controller):
         catalogue: NamedDependency[LiveCatalogue],
         own_keys: NamedDependency[ProviderKeys],
     ) -> ModelList:
-        principal = await _principal(request, admission)
+        principal = await principal_of(request, admission)
         routes = catalogue.table.routes
         tier = tier_named(principal.tier, catalogue.catalog.tiers)
         return ModelList(
             data=[
                 _object(name, route.model)
                 for name, route in sorted(routes.items())
-                if may_use(principal, name, route.model.name) and _usable(route, own_keys, principal, tier)
+                if may_use(principal, name, route.model.name) and usable(route, own_keys, principal, tier)
             ]
         )
 
@@ -98,22 +100,28 @@ class ModelController(Controller):
         own_keys: NamedDependency[ProviderKeys],
         model_id: Annotated[str, PathParameter(description="The model's name, or an alias.")],
     ) -> ModelObject:
-        principal = await _principal(request, admission)
+        principal = await principal_of(request, admission)
         name = model_id.removeprefix("/")
         route = catalogue.table.routes.get(name)
         allowed = route is not None and may_use(principal, name, route.model.name)
         tier = tier_named(principal.tier, catalogue.catalog.tiers)
-        if route is None or not allowed or not _usable(route, own_keys, principal, tier):
+        if route is None or not allowed or not usable(route, own_keys, principal, tier):
             raise ModelNotFound(unknown_model(catalogue.table, principal, name), param="model")
         return _object(name, route.model)
 
 
-async def _principal(request: Request[Any, Any, Any], admission: Admission) -> Principal:
+async def principal_of(
+    request: Request[Any, Any, Any], admission: Admission, key: str | None = None
+) -> Principal:
+    """Who asks, by the key in any header an SDK puts it in, or by `key`. Raises Unauthenticated."""
     header = request.headers.get("authorization")
+    if header is None:
+        key = next((request.headers[name] for name in _KEY_HEADERS if name in request.headers), key)
+        header = None if key is None else f"Bearer {key}"
     return await admission.principal(header.encode("latin-1", "replace") if header is not None else None)
 
 
-def _usable(route: Route, own_keys: ProviderKeys, principal: Principal, tier: Tier | None) -> bool:
+def usable(route: Route, own_keys: ProviderKeys, principal: Principal, tier: Tier | None) -> bool:
     """Whether the tier includes it, and it can be reached; a key of the caller's own opens what the operator
     has none for."""
     if not includes(tier, route.model):

@@ -10,6 +10,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from gateway.dialects.anthropic_messages import MessagesBody
 from gateway.dialects.embeddings import EmbeddingBody
+from gateway.dialects.gemini import GeminiBody
+from gateway.dialects.gemini.count import GeminiCountBody
 from gateway.dialects.moderations import ModerationBody
 from gateway.dialects.openai_chat import ChatBody
 from gateway.dialects.openai_completions import CompletionBody
@@ -21,6 +23,7 @@ from inference.ir.errors import AspendosError
 from policies.roles import PERMISSIONS, Permission, Role
 
 _REF = "#/components/schemas/{name}"
+_GEMINI = "/v1beta/models"
 _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
     "/v1/chat/completions": ("createChatCompletion", "Chat, streamed or not", ChatBody, True),
     "/v1/completions": ("createCompletion", "Legacy completion, streamed or not", CompletionBody, True),
@@ -32,6 +35,24 @@ _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
         False,
     ),
     "/v1/responses": ("createResponse", "A response, streamed or not", ResponseBody, True),
+    f"{_GEMINI}/{{model}}:generateContent": (
+        "generateContent",
+        "Gemini's generateContent",
+        GeminiBody,
+        False,
+    ),
+    f"{_GEMINI}/{{model}}:streamGenerateContent": (
+        "streamGenerateContent",
+        "The same, streamed: as events with `?alt=sse`, else as one JSON array that grows",
+        GeminiBody,
+        True,
+    ),
+    f"{_GEMINI}/{{model}}:countTokens": (
+        "countTokensOfContents",
+        "How many tokens Gemini's contents are, counted by a target that speaks Gemini, else estimated",
+        GeminiCountBody,
+        False,
+    ),
     "/v1/embeddings": ("createEmbedding", "Embeddings", EmbeddingBody, False),
     "/v1/rerank": ("rerank", "Documents in the order in which they answer a question", RerankBody, False),
     "/v2/rerank": ("rerankV2", "The same, where Cohere's SDK looks for it", RerankBody, False),
@@ -94,6 +115,8 @@ def completed(
     for name, schema in described.items():
         schemas[name] = {**schema, "additionalProperties": True}
     schemas["Error"] = _ERROR
+    schemas["GoogleError"] = _GOOGLE_ERROR
+    schemas["AnthropicError"] = _ANTHROPIC_ERROR
     components["securitySchemes"] = {
         "virtualKey": {"type": "http", "scheme": "bearer", "description": "A key `ask-<id>-<secret>`."},
         "accessToken": {
@@ -106,6 +129,8 @@ def completed(
     }
     for path, (operation, summary, body, streams) in _SURFACES.items():
         paths[path] = {"post": _operation(operation, summary, body, streams)}
+        if "{model}" in path:
+            paths[path]["parameters"] = [_MODEL]
     for item in paths.values():
         parameters = item.get("get", {}).get("parameters", ())
         if any(one.get("name") == "format" for one in parameters):
@@ -168,14 +193,31 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
     for status, text in ERROR_STATUSES.items():
         responses[status] = {
             "description": text,
-            "content": {"application/json": {"schema": {"$ref": _REF.format(name="Error")}}},
+            "content": {"application/json": {"schema": _error_schema(path)}},
         }
-    if path.startswith(("/v1/", "/v2/")):
+    if path.startswith(("/v1/", "/v1beta/", "/v2/")):
         operation["security"] = [{"virtualKey": []}, {"accessToken": []}]
     elif path.startswith("/admin/"):
         operation["security"] = [{"adminKey": []}, {"accessToken": []}]
 
 
+def _error_schema(path: str) -> dict[str, Any]:
+    """The form of the clients that ask there; what is refused before the request is read keeps OpenAI's."""
+    own = {"$ref": _REF.format(name="Error")}
+    for start, name in _ERROR_FORMS.items():
+        if path.startswith(start):
+            return {"anyOf": [{"$ref": _REF.format(name=name)}, own]}
+    return own
+
+
+_ERROR_FORMS = {"/v1beta/": "GoogleError", "/v1/messages": "AnthropicError"}
+_MODEL: dict[str, Any] = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "The model's name or an alias; a `/` in it may be written as %2F.",
+    "schema": {"type": "string", "minLength": 1},
+}
 _NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 _ERROR: dict[str, Any] = {
     "type": "object",
@@ -192,5 +234,36 @@ _ERROR: dict[str, Any] = {
                 "code": _NULLABLE,
             },
         }
+    },
+}
+_GOOGLE_ERROR: dict[str, Any] = {
+    "type": "object",
+    "description": "An error as Google's SDKs read it.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "status"],
+            "properties": {
+                "code": {"type": "integer", "description": "The HTTP status."},
+                "message": {"type": "string"},
+                "status": {"type": "string", "description": "A status of gRPC, such as `INVALID_ARGUMENT`."},
+                "details": {"type": "array", "items": {"type": "object"}},
+            },
+        }
+    },
+}
+_ANTHROPIC_ERROR: dict[str, Any] = {
+    "type": "object",
+    "description": "An error as Anthropic's SDKs read it.",
+    "required": ["type", "error"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        },
+        "request_id": _NULLABLE,
     },
 }

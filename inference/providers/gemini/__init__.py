@@ -9,12 +9,15 @@ from inference.ir.errors import AspendosError
 from inference.providers.gemini.chat_completion import read_completion
 from inference.providers.gemini.chat_request import write_chat
 from inference.providers.gemini.chat_stream import GeminiParser
+from inference.providers.gemini.count_lane import CountLane
 from inference.providers.gemini.errors import read_error
 from inference.providers.gemini.lanes import GeminiLane
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing, Parser
 
 ROUTE = "gemini"
 """What its own dialect is called among the routes."""
+COUNT_ROUTE = "gemini_count"
+"""What counting tokens is called there."""
 
 
 class GeminiChat:
@@ -43,8 +46,10 @@ class Gemini:
 
     probe = "/models"
 
-    def __init__(self, lane: GeminiLane, *, labels: bool = False) -> None:
-        self.lanes: Mapping[str, Lane] = {ROUTE: lane}
+    def __init__(self, *, head: str = "", labels: bool = False) -> None:
+        """`head` goes before the model in every path."""
+        lane = GeminiLane(head)
+        self.lanes: Mapping[str, Lane] = {ROUTE: lane, COUNT_ROUTE: CountLane(head)}
         self.chat: ChatFormat | None = GeminiChat(lane, labels=labels)
         self.exchanges: Mapping[Kind, Exchange] = {}
 
@@ -57,4 +62,4 @@ class Gemini:
         return read_error(status, retry_after, body)
 
 
-WIRE = Gemini(GeminiLane())
+WIRE = Gemini()

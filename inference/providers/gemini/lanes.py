@@ -52,12 +52,6 @@ class _Answer(Struct, rename="camel"):
 _answer = msgspec.json.Decoder(_Answer)
 
 
-def place(model: str) -> str:
-    """A model's path, fit to be written into a request line; names that are paths already stay so."""
-    named = model if model.startswith(_NAMED) else f"models/{model}"
-    return quote(named, safe="/@")
-
-
 class GeminiTap:
     """Follows one stream. Events go by whole; nothing is decoded until someone asks for the usage."""
 
@@ -177,7 +171,12 @@ class GeminiLane:
     def path(self, model: str, *, stream: bool) -> str:
         """Below the base URL."""
         verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return f"{self._head}/{place(model)}:{verb}"
+        return f"{self.place(model)}:{verb}"
+
+    def place(self, model: str) -> str:
+        """A model's path, fit to be written into a request line; names that are paths already stay so."""
+        named = model if model.startswith(_NAMED) else f"models/{model}"
+        return f"{self._head}/{quote(named, safe='/@')}"
 
     def request(
         self,
@@ -194,8 +193,7 @@ class GeminiLane:
             return body
         fields = decode_fields(body)
         fields.pop("aspendos", None)
-        if b'"models/' in bytes(fields.get("model", b"")) or "model" in fields:
-            fields.pop("model")
+        fields.pop("model", None)
         if max_output is not None:
             name = "generation_config" if "generation_config" in fields else "generationConfig"
             given = fields.get(name)
