@@ -26,7 +26,8 @@ _READ = case((_t.cache_read_tokens < _t.input_tokens, _t.cache_read_tokens), els
 _LEFT = _t.input_tokens - _READ
 # Cut as `cost_nano` cuts them when a provider counts more cached tokens than there were.
 _WRITTEN = case((_t.cache_write_tokens < _LEFT, _t.cache_write_tokens), else_=_LEFT)
-_MEASURES = Measures({}, {"read": _READ, "written": _WRITTEN}, order="read")
+_FOR_AN_HOUR = case((_t.cache_write_1h_tokens < _WRITTEN, _t.cache_write_1h_tokens), else_=_WRITTEN)
+_MEASURES = Measures({"for_an_hour": _FOR_AN_HOUR}, {"read": _READ, "written": _WRITTEN}, order="read")
 _CHARGED = (_t.cost_nano > 0, _t.byok.is_(False), (_READ > 0) | (_WRITTEN > 0))
 _AT_A_TIME = 1000
 
@@ -86,7 +87,8 @@ def _savings(groups: list[Group], prices: Mapping[str, Price]) -> Savings:
     exact = [_exact(group, prices) for group in groups]
     priced = [(group, each) for group, each in zip(groups, exact, strict=True) if each is not None]
     total = _Exact(sum(each.read for _, each in priced), sum(each.written for _, each in priced))
-    sums = {name: sum(group.sums[name] for group, _ in priced) for name in _MEASURES.amounts}
+    names = (*_MEASURES.amounts, *_MEASURES.small)
+    sums = {name: sum(group.sums[name] for group, _ in priced) for name in names}
     whole = Group(values={}, requests=sum(group.requests for group, _ in priced), sums=sums)
     read = sum(group.sums["read"] for group in groups)
     return Savings(
@@ -102,7 +104,9 @@ def _exact(group: Group, prices: Mapping[str, Price]) -> _Exact | None:
         return None
     reads = price.input if price.cache_read is None else price.cache_read
     writes = price.input if price.cache_write is None else price.cache_write
-    return _Exact(group.sums["read"] * (price.input - reads), group.sums["written"] * (writes - price.input))
+    hour = writes if price.cache_write_1h is None else price.cache_write_1h
+    read, written, long = (group.sums[name] for name in ("read", "written", "for_an_hour"))
+    return _Exact(read * (price.input - reads), written * (writes - price.input) + long * (hour - writes))
 
 
 def _saving(group: Group, exact: _Exact | None) -> Saving:

@@ -16,7 +16,12 @@ from inference.ir.usage import Usage
 Put = Callable[[list[dict[str, Any]]], Awaitable[None]]
 PRICES = {
     "v1": Price(
-        input=3_000_000_000, output=1, cache_read=300_000_000, cache_write=3_750_000_000, version="v1"
+        input=3_000_000_000,
+        output=1,
+        cache_read=300_000_000,
+        cache_write=3_750_000_000,
+        cache_write_1h=6_000_000_000,
+        version="v1",
     ),
     "v2": Price(input=1_000_000_000, output=1, version="v2"),
 }
@@ -26,6 +31,7 @@ requests = st.fixed_dictionaries(
         "input_tokens": st.integers(0, 50).map(lambda n: n * 1000),
         "cache_read_tokens": st.integers(0, 60).map(lambda n: n * 1000),
         "cache_write_tokens": st.integers(0, 60).map(lambda n: n * 1000),
+        "cache_write_1h_tokens": st.integers(0, 60).map(lambda n: n * 1000),
         "byok": st.booleans(),
         "cost_nano": st.sampled_from([0, 1]),
     }
@@ -45,7 +51,7 @@ async def test_the_saving_is_the_difference_of_two_bills(
         if record["byok"] or not record["cost_nano"]:
             continue  # it cost nothing, so nothing was saved
         price = PRICES.get(record["price_version"] or "")
-        tokens = {name: record[name] for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens")}
+        tokens = {name: count for name, count in record.items() if name.endswith("_tokens")}
         if price is None:
             unpriced += min(tokens["input_tokens"], tokens["cache_read_tokens"])
             continue
