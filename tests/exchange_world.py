@@ -134,7 +134,7 @@ class ExchangeWorld:
             models={
                 name: {
                     "kind": kind,
-                    "price": {"input": 1.0},
+                    "price": {"per_search": 0.002} if name == self.cohere_rerank else {"input": 1.0},
                     "targets": [{"provider": self.providers[provider], "model": model}],
                 }
                 for name, (kind, provider, model) in models.items()

@@ -191,7 +191,9 @@ def test_rankings(world: ExchangeWorld, ask: Any, key: VirtualKey, path: str, pr
     else:
         assert told["usage"]["total_tokens"] == 43
         assert answer.headers["x-aspendos-dropped"] == "max_tokens_per_doc"
-    assert world.gateway.record(key).route == "rerank"
+    record = world.gateway.record(key)
+    assert record.route == "rerank"
+    assert record.cost_nano == (2_000_000 if provider == "cohere" else 43_000)
 
 
 def test_only_the_best(world: ExchangeWorld, ask: Any) -> None:
