@@ -3,7 +3,7 @@
 Every mistake names the field by its path in the client's words (`messages[2].content[0].text`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -55,6 +55,11 @@ class Fields:
         """Whatever it is."""
         value = self._left.pop(name, None)
         return None if value is None or value == _NULL else value
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Fields that were read in another way."""
+        for name in names:
+            self._left.pop(name, None)
 
     def keep(self, name: str, value: Raw) -> None:
         """Put a field back among what is left over."""
@@ -133,18 +138,27 @@ class Fields:
         return left or NO_REST
 
     def _take(self, name: str, decoder: msgspec.json.Decoder[Any], expected: str) -> Any:
-        value = self.raw(name)
-        return None if value is None else _decoded(decoder, value, self.at(name), expected)
+        value = self._left.pop(name, None)
+        if value is None:
+            return None
+        try:
+            return decoder.decode(value)
+        except (msgspec.DecodeError, RecursionError):
+            if value == _NULL:
+                return None
+            raise _unfit(value, self.at(name), expected) from None
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], raw: Raw | bytes, path: str, expected: str) -> Any:
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        found = _kind(bytes(raw))
-        raise InvalidField(
-            f"Invalid value for `{path}`: expected {expected}, got {found}.", param=path
-        ) from None
+        raise _unfit(raw, path, expected) from None
+
+
+def _unfit(raw: Raw | bytes, path: str, expected: str) -> InvalidField:
+    found = _kind(bytes(raw))
+    return InvalidField(f"Invalid value for `{path}`: expected {expected}, got {found}.", param=path)
 
 
 def _kind(raw: bytes) -> str:

@@ -4,13 +4,13 @@
 """
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from gateway.dialects.fields import Fields
 from gateway.dialects.hints import least
 from gateway.dialects.openai_chat.messages import read_messages
 from gateway.dialects.openai_chat.tools import read_choice, read_functions, read_tools
-from inference.codecs.body import check_text, decode_fields
+from inference.codecs.body import check_text, decode_fields, explain
 from inference.ir.chat import ChatRequest, Format, FormatKind, Thinking
 from inference.ir.content import NO_REST, Family, Rest
 
@@ -34,7 +34,8 @@ def parse(body: bytes) -> ChatRequest:
     format = _format(fields)
     thinking = _thinking(fields)
     options = _stream_options(fields)
-    logprobs = fields.flag("logprobs")
+    plain = _plain(body)
+    fields.discard(_PLAIN)
     return ChatRequest(
         model=model,
         messages=messages,
@@ -42,30 +43,66 @@ def parse(body: bytes) -> ChatRequest:
         tools=tools,
         tool_choice=choice,
         functions=older,
-        parallel_tools=fields.flag("parallel_tool_calls"),
+        parallel_tools=plain.parallel_tool_calls,
         format=format,
         thinking=thinking,
-        max_output=least(fields.integer("max_completion_tokens"), fields.integer("max_tokens")),
-        temperature=fields.number("temperature"),
-        top_p=fields.number("top_p"),
-        top_k=fields.integer("top_k"),
-        frequency_penalty=fields.number("frequency_penalty"),
-        presence_penalty=fields.number("presence_penalty"),
-        seed=fields.integer("seed"),
-        stop=fields.texts("stop"),
-        answers=fields.integer("n"),
-        logprobs=logprobs,
-        top_logprobs=fields.integer("top_logprobs"),
-        logit_bias=fields.numbers("logit_bias"),
-        modalities=fields.texts("modalities"),
-        verbosity=fields.text("verbosity"),
-        user=fields.text("user"),
+        max_output=least(plain.max_completion_tokens, plain.max_tokens),
+        temperature=plain.temperature,
+        top_p=plain.top_p,
+        top_k=plain.top_k,
+        frequency_penalty=plain.frequency_penalty,
+        presence_penalty=plain.presence_penalty,
+        seed=plain.seed,
+        stop=(plain.stop,) if isinstance(plain.stop, str) else tuple(plain.stop or ()),
+        answers=plain.n,
+        logprobs=plain.logprobs,
+        top_logprobs=plain.top_logprobs,
+        logit_bias=plain.logit_bias,
+        modalities=tuple(plain.modalities or ()),
+        verbosity=plain.verbosity,
+        user=plain.user,
         metadata=fields.words("metadata"),
-        service_tier=fields.text("service_tier"),
-        cache_key=fields.text("prompt_cache_key"),
-        stream=bool(fields.flag("stream")),
+        service_tier=plain.service_tier,
+        cache_key=plain.prompt_cache_key,
+        stream=bool(plain.stream),
         rest={**fields.rest(), **options},
     )
+
+
+class _Plain(Struct):
+    """Fields that are one value each, decoded together: one by one they would cost as much as all the messages."""
+
+    parallel_tool_calls: bool | None = None
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    logit_bias: dict[str, float] | None = None
+    modalities: list[str] | None = None
+    verbosity: str | None = None
+    user: str | None = None
+    service_tier: str | None = None
+    prompt_cache_key: str | None = None
+    stream: bool | None = None
+
+
+_PLAIN = _Plain.__struct_fields__
+_plain_decoder = msgspec.json.Decoder(_Plain)
+
+
+def _plain(body: bytes) -> _Plain:
+    try:
+        return _plain_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise explain(body, error) from None
 
 
 def _format(fields: Fields) -> Format | None:
