@@ -157,17 +157,20 @@ class MessageWriter:
         block = self._open
         if number in self._waiting:
             self._waiting[number].append(event)
+            if block is None or block.complete:
+                self._go_on(out)
             return
         if number in self._closed:
             if not isinstance(event, CallDelta) or event.arguments.strip():
                 self._drop(f"content[{self._places.get(number, number)}]")
             return
         if block is not None and block.number != number:
-            if not block.complete:
+            if block.complete:
+                self._go_on(out)
+                block = self._open
+            if block is not None:
                 self._waiting[number] = [event]
                 return
-            self._close(out)
-            block = None
         self._say(event, number, block, out)
 
     def _say(self, event: Event, number: int, block: Block | None, out: list[bytes]) -> None:
@@ -248,14 +251,25 @@ class MessageWriter:
             out.append(block.stop())
             self._open = None
 
-    def _flush(self, out: list[bytes]) -> None:
-        """Close what is under way, then say what waited for it, in order."""
+    def _go_on(self, out: list[bytes]) -> None:
+        """Close what is under way, then say what waited for it, in order, up to the first that is not complete."""
         self._close(out)
-        waiting, self._waiting = self._waiting, {}
-        for number in sorted(waiting):
-            for event in waiting[number]:
-                self._say(event, number, self._open, out)
+        for number in sorted(self._waiting):
+            self._say_waiting(number, out)
+            if self._open is not None and not (self._open.kind == "tool_use" and self._open.complete):
+                return
             self._close(out)
+
+    def _flush(self, out: list[bytes]) -> None:
+        """The same, whether complete or not: nothing more will come."""
+        self._close(out)
+        for number in sorted(self._waiting):
+            self._say_waiting(number, out)
+            self._close(out)
+
+    def _say_waiting(self, number: int, out: list[bytes]) -> None:
+        for event in self._waiting.pop(number):
+            self._say(event, number, self._open, out)
 
     def _drop(self, name: str) -> None:
         if name not in self._dropped:

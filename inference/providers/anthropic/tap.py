@@ -147,7 +147,7 @@ class AnthropicTap:
     def _count(self, event: bytes) -> None:
         """One delta, and how much text it brings."""
         self.events += 1
-        kind = event.find(b'_delta"', len(_DELTA))
+        kind = event.rfind(b'_delta"')  # within a string the quote would be escaped
         start = event.find(_VALUE, kind + 7)
         if kind > 0 and start > 0 and not event.endswith(_SIGNATURE, 0, kind):
             self._text += event.rfind(b'"') - start - 3

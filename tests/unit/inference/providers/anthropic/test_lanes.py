@@ -1,0 +1,68 @@
+"""Requests of Anthropic's clients passed on: patched one level deep, nothing else touched."""
+
+import json
+from typing import Any
+
+import pytest
+
+from inference.ir.errors import UpstreamGarbled
+from inference.ir.usage import UsageSource
+from inference.providers.anthropic import WIRE
+from inference.providers.anthropic.lanes import CountLane, MessagesLane
+
+LANE = MessagesLane("/v1/messages")
+
+
+def patched(body: dict[str, Any], max_output: int | None = None) -> dict[str, Any]:
+    sent = json.dumps({"model": "m", "max_tokens": 9000, **body}).encode()
+    return json.loads(LANE.request(sent, asked="m", model="m", stream=False, max_output=max_output))
+
+
+def test_nothing_to_patch_nothing_touched() -> None:
+    body = b'{ "model":"m", "x": 1.50 }'
+    assert LANE.request(body, asked="m", model="m", stream=True) is body
+    assert LANE.request(body, asked="m", model="n", stream=True) == b'{"model":"n","x":1.50}'
+    assert (
+        LANE.request(b'{"model":"m","aspendos":{}}', asked="m", model="m", stream=False, hints=True)
+        == b'{"model":"m"}'
+    )
+
+
+@pytest.mark.parametrize(("limit", "budget"), [(8000, 4000), (4000, 3999), (1025, 1024)])
+def test_a_lower_maximum_lowers_the_budget_with_it(limit: int, budget: int) -> None:
+    body = patched({"thinking": {"type": "enabled", "budget_tokens": 4000, "display": "omitted"}}, limit)
+    assert body["max_tokens"] == limit
+    assert body["thinking"] == {"type": "enabled", "budget_tokens": budget, "display": "omitted"}
+
+
+def test_no_room_to_think() -> None:
+    assert "thinking" not in patched({"thinking": {"type": "enabled", "budget_tokens": 4000}}, 1000)
+    assert patched({"thinking": {"type": "adaptive"}}, 1000)["thinking"] == {"type": "adaptive"}
+
+
+def test_whole_answers() -> None:
+    body = b'{"content":[{"type":"text","text":"abcdefgh"}],"stop_reason":"end_turn"}'
+    completed = LANE.completion(body)
+    assert (completed.finish_reason, completed.text, completed.usage.source) == (
+        "end_turn",
+        8,
+        UsageSource.NONE,
+    )
+    with pytest.raises(UpstreamGarbled):
+        LANE.completion(b"<html>")
+
+
+def test_counts_cost_nothing() -> None:
+    completed = CountLane("/x").completion(b'{"input_tokens":671}')
+    assert completed.usage.input_tokens == 0
+    assert completed.usage.source is UsageSource.REPORTED
+    with pytest.raises(UpstreamGarbled):
+        CountLane("/x").completion(b"[]")
+
+
+def test_paths_and_key() -> None:
+    assert {route: lane.path("m", stream=True) for route, lane in WIRE.lanes.items()} == {
+        "messages": "/v1/messages",
+        "count_tokens": "/v1/messages/count_tokens",
+    }
+    assert WIRE.credential("k") == ("x-api-key", "k")
