@@ -165,7 +165,7 @@ def _response(body: dict[str, Any]) -> dict[str, Any]:
             }
         )
     else:
-        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
         output.append(
             {
                 "id": "msg_up1",
@@ -213,13 +213,13 @@ def _response_events(made: dict[str, Any], *, fail: bool) -> Iterator[str]:
         told = {"type": kind, "sequence_number": number - 1, **fields}
         return f"event: {kind}\ndata: {json.dumps(told)}\n\n"
 
-    begun = {**made, "status": "in_progress", "output": [], "usage": None}
+    begun: dict[str, Any] = {**made, "status": "in_progress", "output": [], "usage": None}
     yield event("response.created", response=begun)
     yield event("response.in_progress", response=begun)
     for index, item in enumerate(made["output"]):
         where = {"item_id": item["id"], "output_index": index}
         if item["type"] == "message":
-            opened = {**item, "status": "in_progress", "content": []}
+            opened: dict[str, Any] = {**item, "status": "in_progress", "content": []}
             yield event("response.output_item.added", output_index=index, item=opened)
             part, where = item["content"][0], where | {"content_index": 0}
             yield event("response.content_part.added", **where, part={**part, "text": ""})

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-import httpx
+import httpx2 as httpx
 import msgspec
 import pytest
 from openai import OpenAI

@@ -195,7 +195,11 @@ def _without_seals(given: Raw) -> Raw:
         items = _items.decode(given)
     except msgspec.DecodeError:
         return given
-    return raw([item for item in items if not (SEAL_MARK in item and b'"encrypted_content"' in item)])
+    return raw([item for item in items if not _sealed_by_others(bytes(item))])
+
+
+def _sealed_by_others(item: bytes) -> bool:
+    return SEAL_MARK in item and b'"encrypted_content"' in item
 
 
 def _including(given: Raw | None) -> Raw:
