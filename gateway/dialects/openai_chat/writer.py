@@ -228,6 +228,8 @@ class ChatWriter:
         out.append(self._piece(piece.choice, said))
 
     def _thought(self, piece: ReasoningDelta, out: list[bytes]) -> None:
+        if not piece.text:
+            return
         text = _encode(piece.text)
         said = b'"reasoning_content":' + text
         if self._signed:

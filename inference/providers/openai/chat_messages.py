@@ -39,7 +39,7 @@ class MessageWriter:
         self.dropped = dropped
         self.parts = self.part_writer()
         self._messages = asked.messages
-        self._functions = asked.functions
+        self._functions = asked.functions and self.own
         self._names = {
             part.id: part.name
             for message in asked.messages
