@@ -159,6 +159,8 @@ class ResponsesWriter:
 
     def _fail(self, event: Failed) -> bytes:
         self._failed = True
+        for item in self._open.values():
+            self._items[item.index] = item.item("incomplete")
         told = self._echo.object(
             "failed", output=self._items, usage=self._usage, tier=self._tier, error=event.error
         )
