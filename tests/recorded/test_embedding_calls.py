@@ -1,8 +1,12 @@
-"""Recorded embeddings of OpenAI, Azure and Mistral through our reader, held against OpenAI's SDK's own types."""
+"""Recorded embeddings of OpenAI, Azure, Mistral and Gemini through our readers, held against their SDKs' own types.
+
+Not spoken: the 2 of Vertex (`:predict` and `:embedContent`) and the 19 of models at Bedrock.
+"""
 
 import json
 
 import pytest
+from google.genai.types import EmbedContentResponse
 from msgspec import Raw
 from openai._models import construct_type
 from openai.types import CreateEmbeddingResponse
@@ -10,7 +14,10 @@ from openai.types import CreateEmbeddingResponse
 from gateway.dialects.dialect import Setting
 from gateway.dialects.embeddings import Embeddings
 from inference.codecs.vectors import packed, unpacked
+from inference.ir.cards import Kind
 from inference.ir.embedding import EmbeddingResult
+from inference.ir.usage import UsageSource
+from inference.providers.gemini import WIRE as GEMINI
 from inference.providers.openai.embeddings import OpenAIEmbeddings, read_embeddings
 from tests.recorded.calls import calls
 
@@ -67,3 +74,33 @@ def test_packed_and_unpacked_are_each_others_inverse() -> None:
                 continue  # a few asked for numbers
             numbers = json.dumps(unpacked(vector)).encode()
             assert packed(Raw(numbers)) == vector
+
+
+WORDS = {"RETRIEVAL_QUERY": "query", "RETRIEVAL_DOCUMENT": "document"}
+
+
+def test_gemini_is_asked_as_it_was_and_read_as_its_sdk_reads_it() -> None:
+    dialect, exchange = Embeddings(), GEMINI.exchanges[Kind.EMBEDDING]
+    recorded = list(calls("gemini", path_contains=":batchEmbedContents", status=200))
+    for call in recorded:
+        sent = json.loads(call.asked)
+        first = sent["requests"][0]
+        model = first["model"].removeprefix("models/")
+        body = {"model": model, "input": [each["content"]["parts"][0]["text"] for each in sent["requests"]]}
+        if "taskType" in first:
+            body["input_type"] = WORDS[first["taskType"]]
+        if "outputDimensionality" in first:
+            body["dimensions"] = first["outputDimensionality"]
+        asked = dialect.parse(json.dumps(body).encode())
+        out = exchange.request(asked, model=model, card=None)  # pyright: ignore[reportArgumentType]  # not looked at
+        assert json.loads(out.body) == sent
+        assert call.url.endswith(out.path)
+        assert out.dropped == ()
+        ours = exchange.answer(call.body, "")
+        theirs = EmbedContentResponse.model_validate({"embeddings": json.loads(call.body)["embeddings"]})
+        vectors = [json.loads(bytes(each)) for each in ours.vectors]
+        assert vectors == [each.values for each in theirs.embeddings or ()]
+        told = json.loads(call.body).get("usageMetadata")
+        assert ours.usage.input_tokens == (told["promptTokenCount"] if told else 0)
+        assert (ours.usage.source is UsageSource.REPORTED) is (told is not None)
+    assert len(recorded) == 10

@@ -10,6 +10,7 @@ from inference.providers.gemini.chat_completion import read_completion
 from inference.providers.gemini.chat_request import write_chat
 from inference.providers.gemini.chat_stream import GeminiParser
 from inference.providers.gemini.count_lane import CountLane
+from inference.providers.gemini.embeddings import GeminiEmbeddings
 from inference.providers.gemini.errors import read_error
 from inference.providers.gemini.lanes import GeminiLane
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing, Parser
@@ -51,7 +52,8 @@ class Gemini:
         lane = GeminiLane(head)
         self.lanes: Mapping[str, Lane] = {ROUTE: lane, COUNT_ROUTE: CountLane(head)}
         self.chat: ChatFormat | None = GeminiChat(lane, labels=labels)
-        self.exchanges: Mapping[Kind, Exchange] = {}
+        # Vertex embeds at other places and in other words.
+        self.exchanges: Mapping[Kind, Exchange] = {} if head else {Kind.EMBEDDING: GeminiEmbeddings(lane)}
 
     def credential(self, key: str) -> tuple[str, str]:
         """The header that carries a key, and its value."""
