@@ -1,0 +1,61 @@
+"""Pictures, recordings and documents: what bytes really are, whatever they were called. Pure; no pixel is decoded."""
+
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+from inference.ir.errors import InvalidField
+
+_IMAGES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "MPO": "image/jpeg",
+}
+MOST_PIXELS = 64_000_000
+"""Beyond this a picture is a bomb or a mistake: no model looks closer than a few million."""
+_MAGIC: tuple[tuple[bytes, int, str], ...] = (
+    (b"%PDF-", 0, "application/pdf"),
+    (b"WAVE", 8, "audio/wav"),
+    (b"ID3", 0, "audio/mpeg"),
+    (b"\xff\xfb", 0, "audio/mpeg"),
+    (b"\xff\xf3", 0, "audio/mpeg"),
+    (b"\xff\xf2", 0, "audio/mpeg"),
+    (b"fLaC", 0, "audio/flac"),
+    (b"OggS", 0, "audio/ogg"),
+    (b"ftyp", 4, "video/mp4"),
+    (b"\x1a\x45\xdf\xa3", 0, "video/webm"),
+)
+
+
+def image_type(data: bytes, *, param: str) -> str:
+    """The media type of a picture, by its own head. Raises InvalidField for what is none, or has too many pixels."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we count the pixels ourselves
+            with Image.open(io.BytesIO(data), formats=list(_IMAGES)) as picture:
+                found, (width, height) = _IMAGES[picture.format or ""], picture.size
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError):
+        raise InvalidField(
+            f"What `{param}` holds is no picture: PNG, JPEG, GIF and WebP are taken.",
+            param=param,
+            code="invalid_image",
+        ) from None
+    if width * height > MOST_PIXELS:
+        raise InvalidField(
+            f"The picture in `{param}` has {width} x {height} pixels; at most {MOST_PIXELS} in all are taken. "
+            "Send a smaller one.",
+            param=param,
+            code="image_too_large",
+        )
+    return found
+
+
+def media_type(data: bytes) -> str | None:
+    """The type of a document or recording by its first bytes; None where they say nothing."""
+    for magic, offset, found in _MAGIC:
+        if data[offset : offset + len(magic)] == magic:
+            return found
+    return None
