@@ -136,26 +136,26 @@ def test_the_choice_of_a_hosted_tool_stays_as_it_was() -> None:
     assert (choice.family, bytes(choice.raw)) == (Family.OPENAI_RESPONSES, b'{"type": "web_search"}')
 
 
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"input": 3}, "input"),
-        ({"instructions": 3}, "instructions"),
-        ({"tools": {}}, "tools"),
-        ({"tools": [{}]}, "tools[0].type"),
-        ({"tools": [{"type": "function", "name": "f", "parameters": 3}]}, "tools[0].parameters"),
-        ({"tool_choice": "sometimes"}, "tool_choice"),
-        ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema"),
-        ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name"),
-        ({"text": "short"}, "text"),
-        ({"reasoning": {"effort": 3}}, "reasoning.effort"),
-        ({"include": "everything"}, "include"),
-        ({"metadata": {"a": 1}}, "metadata"),
-        ({"parallel_tool_calls": "yes"}, "parallel_tool_calls"),
-        ({"temperature": "hot"}, "temperature"),
-        ({"max_output_tokens": 1.5}, "max_output_tokens"),
-    ],
-)
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"input": 3}, "input"),
+    ({"instructions": 3}, "instructions"),
+    ({"tools": {}}, "tools"),
+    ({"tools": [{}]}, "tools[0].type"),
+    ({"tools": [{"type": "function", "name": "f", "parameters": 3}]}, "tools[0].parameters"),
+    ({"tool_choice": "sometimes"}, "tool_choice"),
+    ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema"),
+    ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name"),
+    ({"text": "short"}, "text"),
+    ({"reasoning": {"effort": 3}}, "reasoning.effort"),
+    ({"include": "everything"}, "include"),
+    ({"metadata": {"a": 1}}, "metadata"),
+    ({"parallel_tool_calls": "yes"}, "parallel_tool_calls"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"max_output_tokens": 1.5}, "max_output_tokens"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), MISTAKES)
 def test_mistakes_are_named_by_their_path(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidField) as refused:
         read(**fields)

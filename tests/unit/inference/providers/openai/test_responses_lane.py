@@ -54,8 +54,12 @@ def test_only_models_that_reason_are_asked_for_their_reasoning() -> None:
 
 
 def test_what_others_sealed_does_not_go_to_openai() -> None:
-    mine = {"type": "reasoning", "encrypted_content": "gAAA", "summary": []}
-    theirs = {"type": "reasoning", "encrypted_content": 'aspendos:{"issuer":"anthropic"}', "summary": []}
+    mine: dict[str, Any] = {"type": "reasoning", "encrypted_content": "gAAA", "summary": []}
+    theirs: dict[str, Any] = {
+        "type": "reasoning",
+        "encrypted_content": 'aspendos:{"issuer":"anthropic"}',
+        "summary": [],
+    }
     text = {"role": "user", "content": "aspendos:{"}
     assert request({"input": [mine, theirs, text]})["input"] == [mine, text]
 
