@@ -28,6 +28,7 @@ from inference.catalog_file import (
 from inference.catalog_prices import Fault, cost_fault, dearer, price_fault, price_of
 from inference.catalog_tiers import TierResolver
 from inference.ir.cards import Catalog, Kind, Model, Price, Provider, Target, Timeouts
+from inference.providers.vertex import address as vertex_address
 from inference.yaml_source import (
     MAX_CHARACTERS,
     Problem,
@@ -152,6 +153,7 @@ class _Resolver:
         if entry.wire not in self._built:
             off.append(f"the wire format {quoted(entry.wire)} is not built yet")
         key = self._secret(entry.key.env, keyless) if entry.key else None
+        account = self._account(path, entry, keyless)
         if not entry.tls.verify:
             spot = self._reader.spots.get((*path, "tls"), Spot(1, 1))
             self._warn(spot, f"{render(path)} accepts any certificate: anyone on the way can read along")
@@ -170,6 +172,7 @@ class _Resolver:
             off="; ".join(dict.fromkeys([*off, *keyless])) or None,
             key_check=entry.key_check or None,
             also=entry.also,
+            service_account=account,
             lacks_key=not off and bool(keyless),
             account_headers=frozenset(
                 header.lower() for header, given in entry.headers.items() if isinstance(given, EnvRef)
@@ -185,6 +188,23 @@ class _Resolver:
         else:
             return value
         return None
+
+    def _account(self, path: Trail, entry: ProviderEntry, off: list[str]) -> str | None:
+        """A service account as the environment has it: text or a path, read when a token is needed."""
+        for name in ("service_account", "project"):
+            if entry.wire != "vertex" and getattr(entry, name):
+                self._wrong(
+                    (*path, name), found=f"it beside wire {quoted(entry.wire)}", expected="wire `vertex`"
+                )
+        if not entry.service_account:
+            return None
+        if entry.key:
+            self._wrong((*path, "service_account"), found="it beside `key`", expected="one or the other")
+        env = entry.service_account.env
+        value = self._environ.get(env, "").strip()
+        if not value:
+            off.append(f"{env} is not set")
+        return value or None
 
     def _timeouts(self, entry: ProviderEntry) -> Timeouts:
         given = entry.timeouts
@@ -225,6 +245,10 @@ class _Resolver:
         if fleet:
             return self._workers(path, entry)
         here = (*path, "base_url")
+        if entry.project and entry.wire == "vertex":
+            if entry.base_url:
+                self._wrong(here, found="it beside `project`", expected="one or the other")
+            return (vertex_address(entry.project, entry.location),)
         if isinstance(entry.base_url, EnvUrl):
             env = entry.base_url.env
             given = self._environ.get(env, "").strip() or entry.base_url.default

@@ -21,6 +21,7 @@ Wire = Literal[
     "vllm",
     "anthropic",
     "gemini",
+    "vertex",
     "bedrock",
     "cohere",
     "mistral",
@@ -191,6 +192,30 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             extra={"expected": "a mapping such as {env: OPENAI_API_KEY}", "secret": True},
         ),
     ] = UNSET
+    service_account: Annotated[
+        EnvRef | UnsetType,
+        Meta(
+            description="For wire `vertex`, instead of a key: a variable that holds the JSON of a Google service "
+            "account's key, or the path of such a file. The provider is off while it is not set.",
+            extra={"expected": "a mapping such as {env: GOOGLE_APPLICATION_CREDENTIALS}", "secret": True},
+        ),
+    ] = UNSET
+    project: Annotated[
+        str,
+        Meta(
+            pattern="^([a-z][a-z0-9.:-]{2,80})?$",
+            description="For wire `vertex`, with `location` and instead of base_url: the Google Cloud project.",
+            extra={"expected": "the id of a Google Cloud project"},
+        ),
+    ] = ""
+    location: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z][a-z0-9-]{1,40}$",
+            description="Where the project's models run, such as europe-west4.",
+            extra={"expected": "a location of Google Cloud's, such as `europe-west4` or `global`"},
+        ),
+    ] = "global"
     headers: Annotated[
         dict[
             HeaderName,

@@ -20,6 +20,7 @@ from inference.credentials import (
     unspoken,
 )
 from inference.fleet.load import Load, LoadTable
+from inference.google_tokens import GoogleTokens
 from inference.ir.cards import CacheScope, Provider, Target
 from inference.ir.errors import (
     AspendosError,
@@ -240,8 +241,10 @@ class Answer:
 class ModelClient:
     """Carries out attempts over one transport."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, tokens: GoogleTokens | None = None) -> None:
+        """`tokens` are for providers that have a service account instead of a key."""
         self._transport = transport
+        self._tokens = tokens
 
     async def attempt(self, deployment: Deployment, ask: Ask) -> Answer:
         """Ask one deployment. Raises an UpstreamError; a refusal's body has been read and mapped."""
@@ -262,8 +265,13 @@ class ModelClient:
         load = deployment.load
         load.in_flight += 1
         try:
+            account = deployment.provider.service_account if credential is None else None
+            if account is not None and self._tokens is not None:
+                head += await self._tokens.header(account)
             reply = await self._transport.send(deployment.origin, head, body, deployment.provider.timeouts)
             if reply.status != 200:
+                if reply.status == 401 and account is not None and self._tokens is not None:
+                    self._tokens.refused(account)
                 raise await self._refusal(deployment, reply)
             if ask.stream and not (reply.header(b"content-type") or b"").startswith(types):
                 reply.abort()

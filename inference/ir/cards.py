@@ -76,7 +76,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     `lacks_key`: it is off only because the operator has no key for it, so a tenant's own key opens it.
     `account_headers` names the headers that speak of the operator's account: not sent with a tenant's key.
     `key_check` is the path to ask whether a key is good, None: the wire format's own. `also` names lanes that not
-    every server of the format has, and this one has.
+    every server of the format has, and this one has. `service_account` is a Google key file's JSON, or its path:
+    calls carry tokens got with it.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     account_headers: frozenset[str] = frozenset()
     key_check: str | None = None
     also: tuple[str, ...] = ()
+    service_account: str | None = None
 
     def __repr__(self) -> str:
         """Without the key: a card that is logged must not leak it."""

@@ -449,3 +449,41 @@ def test_headers_from_the_environment_speak_of_the_operators_account() -> None:
     card = load(text, A_KEY="k", ORG="o").providers["a"]
     assert card.account_headers == {"x-org"}
     assert load(text, A_KEY="k").providers["a"].lacks_key
+
+
+VERTEX = """\
+version: 1
+providers:
+  v: {wire: vertex, project: my-project, location: europe-west4, service_account: {env: SA}}
+  g: {wire: vertex, project: my-project, key: {env: G_KEY}}
+models:
+  m: {kind: chat, free: true, targets: [{provider: v, model: gemini}, {provider: g, model: gemini}]}
+"""
+
+
+def test_a_service_account_opens_vertex_and_its_address_is_made_of_the_project() -> None:
+    def vertex(text: str, **environ: str) -> Catalog:
+        return load_catalog(text, source="c.yaml", environ=environ, built=frozenset({"vertex"}))
+
+    catalog = vertex(VERTEX, SA='{"private_key": "canary"}')
+    provider = catalog.providers["v"]
+    assert provider.off is None
+    assert provider.base_urls == (
+        "https://europe-west4-aiplatform.googleapis.com/v1/projects/my-project/locations/europe-west4",
+    )
+    assert provider.service_account == '{"private_key": "canary"}'
+    assert "canary" not in repr(provider)
+    other = catalog.providers["g"]
+    assert other.base_urls == ("https://aiplatform.googleapis.com/v1/projects/my-project/locations/global",)
+    assert (other.off, other.lacks_key) == ("G_KEY is not set", True)
+    assert vertex(VERTEX).providers["v"].off == "SA is not set"
+    with pytest.raises(CatalogError, match=r"v\.service_account: expected wire `vertex`"):
+        load_catalog(
+            VERTEX.replace(
+                "wire: vertex, project: my-project, location: europe-west4",
+                'wire: openai, base_url: "http://a"',
+            ),
+            source="c.yaml",
+            environ={},
+            built=frozenset({"openai", "vertex"}),
+        )
