@@ -254,10 +254,14 @@ class ChatWriter:
     def _seal(self, seal: Sealed, out: list[bytes]) -> None:
         written = self._written(seal.choice, out)
         call = written.calls.get(seal.block)
+        entry: dict[str, Any]
         if call is not None:
             signed = seal.signature is not None and seal.issuer is Family.GEMINI and not self._functions
-            extra = google(seal.signature or "")
-            delta = {"tool_calls": [{"index": call[0], "extra_content": extra}]} if signed else None
+            number, custom = call
+            # OpenAI's SDK insists on a piece of the call in each entry, be it empty.
+            inner = {"custom": {"input": ""}} if custom else {"function": {"arguments": ""}}
+            entry = {"index": number, **inner, "extra_content": google(seal.signature or "")}
+            delta = {"tool_calls": [entry]} if signed else None
             if signed or seal.signature is not None:
                 self._say(seal.choice, delta, "tool_calls.signature", out)
             return
@@ -268,7 +272,7 @@ class ChatWriter:
             self._say(seal.choice, {"extra_content": google(seal.signature)}, "extra_content", out)
             return
         index, first = self._place(seal.choice, seal.block, out)
-        entry: dict[str, Any] = {"index": index} | ({"format": format_of(seal.issuer)} if first else {})
+        entry = {"index": index} | ({"format": format_of(seal.issuer)} if first else {})
         if seal.id is not None:
             entry["id"] = seal.id
         if seal.redacted is not None or seal.issuer is Family.OPENAI_RESPONSES:
