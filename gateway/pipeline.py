@@ -16,6 +16,7 @@ from gateway.exchange import ExchangeTranslation
 from gateway.http.errors import respond_error
 from gateway.http.limits import headers_of
 from gateway.http.stream import Relay
+from gateway.media.inliner import Fetches
 from gateway.metrics import Metrics
 from gateway.responses.turn import Threads
 from gateway.routing.execute import execute
@@ -74,6 +75,7 @@ class Pipeline:
         new_id: Callable[[], str],
         salt: Callable[[Principal], str],
         max_response: int,
+        fetcher: Fetches,
         threads: Threads | None = None,
     ) -> None:
         self._admission = admission
@@ -85,6 +87,7 @@ class Pipeline:
         self._new_id = new_id
         self._salt = salt
         self._max_response = max_response
+        self._fetcher = fetcher
         self._threads = threads
 
     async def serve(self, edge: Edge, dialect: Dialect) -> None:
@@ -168,6 +171,8 @@ class Pipeline:
             if not attempts:
                 self._estimate(call, dialect.estimated(body))
                 return
+        if isinstance(translation, Translation):
+            await translation.fetch(attempts, self._fetcher)
         answer = await execute(self._client, attempts, ask, call)
         try:
             if request.stream:

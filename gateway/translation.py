@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.dialects.dialect import ChatDialect, Rendered, Setting, Writer
+from gateway.media.inliner import Fetches, Shown, addresses, check_pictures, inlined
 from inference.client import Deployment
 from inference.codecs.token_estimate import estimate_text
 from inference.ir.cards import Model
@@ -23,7 +24,7 @@ from inference.ir.events import (
     TextDelta,
 )
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-from inference.wire import ChatFormat, Completed, Outgoing, Parser
+from inference.wire import ChatFormat, Completed, Outgoing, Parser, TakesBytes
 
 
 class Translation:
@@ -35,6 +36,7 @@ class Translation:
         """Reads the whole request. Raises InvalidField. `strict`: nothing may be left out on the way."""
         self._dialect = dialect
         self._asked: ChatRequest = dialect.parse(body)
+        check_pictures(self._asked)
         self._setting = setting
         self._strict = strict
         self._card: Model | None = None
@@ -49,6 +51,19 @@ class Translation:
         self._card = card
         if max_output is not None:
             self._asked = msgspec.structs.replace(self._asked, max_output=max_output)
+
+    async def fetch(self, attempts: Sequence[Deployment], fetcher: Fetches) -> None:
+        """Bytes in place of addresses, where a target takes only those. Raises InvalidField."""
+        formats = [deployment.wire.chat for deployment in attempts]
+        takers = [each for each in formats if isinstance(each, TakesBytes)]
+        if not takers:
+            return
+
+        def wants(part: Shown) -> bool:
+            return any(taker.takes_bytes(part) for taker in takers)
+
+        if addresses(self._asked, wants):
+            self._asked = await inlined(self._asked, wants, fetcher)
 
     def outgoing(self, deployment: Deployment) -> Outgoing:
         """The request for one target. Raises InvalidField for what that target cannot be told."""

@@ -49,6 +49,7 @@ from gateway.drift_watch import DriftWatch
 from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
+from gateway.media.fetcher import Fetcher
 from gateway.metrics import Metrics
 from gateway.monthly_grants import MonthlyGrants
 from gateway.payments import Tenants, build_invoices, build_payments
@@ -282,6 +283,7 @@ class Gateway:
             new_id=self.new_id,
             salt=CacheSalt(pepper),
             max_response=settings.max_response,
+            fetcher=Fetcher(),
             threads=Threads(self.shelf, largest=settings.max_body),
         )
         self.readiness = Readiness(

@@ -14,6 +14,7 @@ from msgspec import Struct
 from inference.ir.cards import Kind, Model
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
+from inference.ir.content import Audio, File, Image, Video
 from inference.ir.errors import AspendosError
 from inference.ir.events import Event
 from inference.ir.usage import Usage
@@ -193,6 +194,15 @@ class ChatFormat(Protocol):
         ...
 
     def stream(self) -> Parser: ...
+
+
+@runtime_checkable
+class TakesBytes(Protocol):
+    """A chat format whose provider does not follow every address itself."""
+
+    def takes_bytes(self, part: Image | Audio | Video | File) -> bool:
+        """Whether a part given by its address has to be fetched for it."""
+        ...
 
 
 class Exchange(Protocol):

@@ -1,10 +1,12 @@
 """Gemini's wire format as Google AI Studio addresses it. Pure. (https://ai.google.dev/api)"""
 
+import re
 from collections.abc import Mapping
 
 from inference.ir.cards import Kind, Model
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
+from inference.ir.content import Audio, File, Image, Video
 from inference.ir.errors import AspendosError
 from inference.providers.gemini.chat_completion import read_completion
 from inference.providers.gemini.chat_request import write_chat
@@ -21,12 +23,22 @@ COUNT_ROUTE = "gemini_count"
 """What counting tokens is called there."""
 
 
+_OWN_ADDRESS = re.compile(
+    r"https://(generativelanguage\.googleapis\.com/|(www\.|m\.)?youtube\.com/|youtu\.be/|storage\.googleapis\.com/)"
+)
+
+
 class GeminiChat:
     """Conversations. `lane` knows the paths; `labels`: a request may carry metadata, as Vertex takes them."""
 
     def __init__(self, lane: GeminiLane, *, labels: bool = False) -> None:
         self._lane = lane
         self._labels = labels
+
+    def takes_bytes(self, part: Image | Audio | Video | File) -> bool:
+        """Google follows addresses of its own storage and of YouTube, and none of the web's."""
+        url = part.source.url if part.source is not None else None
+        return url is not None and url.startswith(("http://", "https://")) and not _OWN_ADDRESS.match(url)
 
     def request(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField."""

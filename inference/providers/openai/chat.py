@@ -6,6 +6,7 @@
 from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
+from inference.ir.content import Audio, File, Image, Video
 from inference.providers.openai.chat_completion import CompletionReader
 from inference.providers.openai.chat_request import write_request
 from inference.providers.openai.chat_stream import ChatParser
@@ -19,6 +20,11 @@ class OpenAIChat:
     def __init__(self, traits: ChatTraits) -> None:
         self._traits = traits
         self._reader = CompletionReader()
+
+    def takes_bytes(self, part: Image | Audio | Video | File) -> bool:
+        """Pictures are followed everywhere; recordings and documents only where the server says so."""
+        given = part.source is not None and part.source.url is not None
+        return given and isinstance(part, Audio | File) and not self._traits.by_address
 
     def request(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField for what the format cannot say at all."""

@@ -86,7 +86,7 @@ def _place(numbered: tuple[int, _Item]) -> int:
 
 
 def _vector(given: Raw) -> Raw | str:
-    return _string.decode(given) if memoryview(given)[:1] == b'"' else given.copy()
+    return _string.decode(given) if bytes(memoryview(given)[:1]) == b'"' else given.copy()
 
 
 def _usage(said: _Counts | None) -> Usage:
