@@ -206,16 +206,30 @@ def disabled(whom: str) -> TokenRefused:
     )
 
 
-def text_at(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
-    """The texts at a dotted path of claims (`realm_access.roles`): one, several in a list, or none.
+def found_at(claims: Mapping[str, Any], path: str) -> object:
+    """What is at a dotted path of claims (`realm_access.roles`); None where nothing is, or null.
 
-    A claim whose whole name holds dots, as namespaced ones do, is looked for first.
+    A claim whose whole name holds dots, as namespaced ones do, is looked for first. Raises ValueError where the
+    path leads through something that is no object.
     """
     found: Any = claims.get(path)
     if found is None and "." in path:
         found = claims
         for step in path.split("."):
-            found = cast("dict[str, Any]", found).get(step) if isinstance(found, dict) else None
+            if found is None:
+                return None
+            if not isinstance(found, Mapping):
+                raise ValueError(f"{path!r} leads through a claim that is no object")
+            found = cast("Mapping[str, Any]", found).get(step)
+    return found
+
+
+def text_at(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """The texts at a dotted path of claims: one, several in a list, or none, whatever else is there."""
+    try:
+        found = found_at(claims, path)
+    except ValueError:
+        return ()
     listed = cast("list[Any]", found) if isinstance(found, list) else [found]
     return tuple(item for item in listed if isinstance(item, str) and item)
 

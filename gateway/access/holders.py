@@ -2,7 +2,8 @@
 
 A login must not have ended, its user and organisation not be disabled. A user of a trusted issuer is known by the
 issuer's name for them, and made at first sight where the issuer's settings say so; what the token's claims say of
-team, tier and role holds for that token.
+team, tier and role holds for that token. A claim that is there and says nothing we know is refused: the issuer's
+defaults are for tokens that do not say, never for tokens that say something else.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,8 +28,9 @@ from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.sessions import Sessions
 from gateway.database.tables import ChangeCounterRow, MembershipRow, OrganisationRow, TeamRow, UserRow
+from gateway.database.users import refuse_last_owner
 from gateway.database.validity import stored_limits
-from inference.ir.errors import Forbidden, InvalidField
+from inference.ir.errors import Conflict, Forbidden, InvalidField
 from policies import tokens
 from policies.api_keys import Entropy, Principal
 from policies.caller import Caller
@@ -68,31 +70,31 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 def said(issuer: Issuer, claims: Mapping[str, Any]) -> Said:
-    """Read the claims as the issuer's settings tell. Raises Forbidden where no organisation is said.
+    """Read the claims as the issuer's settings tell. Raises Forbidden where no organisation is said, and for a
+    claim of organisation, team, tier or role that is there without saying anything we know.
 
     Of several roles the most powerful one that is translated counts.
     """
     names = issuer.claims
     subject = str(claims["sub"])
-    organisation = _one(claims, names.organisation, issuer.organisations) or issuer.organisation
+    organisation = _meant(claims, names.organisation, issuer.organisations, "organisation")
+    organisation = issuer.organisation if organisation is None else organisation
     if organisation is None:
         raise Forbidden(
             f"The bearer token does not say (in `{names.organisation}`) to which organisation its holder belongs.",
             code="no_organisation",
         )
-    role: Role | None = None
-    if names.role is not None:
-        given = {issuer.roles[word] for word in tokens.text_at(claims, names.role) if word in issuer.roles}
-        role = next((one for one in Role if one in given), issuer.default_role)
+    team = _meant(claims, names.team, issuer.teams, "team")
+    tier = _meant(claims, names.tier, issuer.tiers, "tier")
     email = _address(claims, issuer)
     return Said(
         subject=subject,
         organisation=organisation,
-        team=_one(claims, names.team, issuer.teams) or issuer.team,
-        tier=_one(claims, names.tier, issuer.tiers) or issuer.tier,
-        role=role,
+        team=issuer.team if team is None else team,
+        tier=issuer.tier if tier is None else tier,
+        role=_role(issuer, claims),
         email=email,
-        name=_printable(_one(claims, names.name, {}) or "") or email.partition("@")[0],
+        name=_printable(next(iter(tokens.text_at(claims, names.name)), "")) or email.partition("@")[0],
     )
 
 
@@ -188,6 +190,7 @@ class Holders:
                     session, actor, "user.create", "user", user.id, None, after, org_id=user.org_id
                 )
             elif told.role is not None and user.role != told.role.value:
+                await self._may_change(session, user, told.role)
                 before, user.role = user.role, told.role.value
                 await audit.record(
                     session,
@@ -217,6 +220,17 @@ class Holders:
                         org_id=user.org_id,
                     )
             await self._changes.record(session, "user", user.id)
+
+    async def _may_change(self, session: AsyncSession, user: UserRow, role: Role) -> None:
+        """Raises Forbidden for the last owner: an issuer that forgets its owners must not orphan an organisation."""
+        await session.get(OrganisationRow, user.org_id, with_for_update=True)
+        await session.refresh(user)
+        if user.role != Role.OWNER:
+            return
+        try:
+            await refuse_last_owner(session, user, f"made {role.value}, as the token says")
+        except Conflict as error:
+            raise Forbidden(error.message, code=error.code) from error
 
 
 def _new_user(
@@ -342,7 +356,7 @@ async def _team(session: AsyncSession, organisation: OrganisationRow, reference:
 def _address(claims: Mapping[str, Any], issuer: Issuer) -> str:
     """The e-mail address claimed; for one missing or no use, one made of the subject, which reaches nobody."""
     with suppress(InvalidField):
-        return validity.email(_one(claims, issuer.claims.email, {}) or "")
+        return validity.email(next(iter(tokens.text_at(claims, issuer.claims.email)), ""))
     host = urlsplit(issuer.issuer).hostname or "issuer"
     return f"sub-{hashlib.sha256(str(claims['sub']).encode()).hexdigest()[:16]}@{host}"[:254].lower()
 
@@ -351,11 +365,64 @@ def _printable(name: str) -> str:
     return "".join(letter for letter in name if letter.isprintable()).strip()[:64]
 
 
-def _one(claims: Mapping[str, Any], path: str | None, translated: Mapping[str, str]) -> str | None:
-    """The first word of a claim that is translated; without a translation table, the first word itself."""
-    if path is None:
+def _role(issuer: Issuer, claims: Mapping[str, Any]) -> Role | None:
+    """The most powerful role said; the default where none is, None where tokens have no say in it."""
+    name = issuer.claims.role
+    if name is None:
         return None
-    words = tokens.text_at(claims, path)
-    if translated:
-        return next((translated[word] for word in words if word in translated), None)
-    return words[0] if words else None
+    words = _words(claims, name, "role")
+    given = {issuer.roles[word] for word in words if word in issuer.roles}
+    if words and not given:
+        raise _unknown(name, words, "role")
+    return next((one for one in Role if one in given), issuer.default_role)
+
+
+def _meant(
+    claims: Mapping[str, Any], name: str | None, translated: Mapping[str, str], what: str
+) -> str | None:
+    """The first word of a claim that is translated; without a translation table, the first word itself.
+
+    None where the token does not say. Raises Forbidden where it says nothing known.
+    """
+    if name is None:
+        return None
+    words = _words(claims, name, what)
+    if not words or not translated:
+        return next(iter(words), None)
+    known = next((translated[word] for word in words if word in translated), None)
+    if known is None:
+        raise _unknown(name, words, what)
+    return known
+
+
+def _words(claims: Mapping[str, Any], name: str, what: str) -> tuple[str, ...]:
+    """The words of a claim; none where it is not there, is null or an empty list. Raises Forbidden for others."""
+    try:
+        found = tokens.found_at(claims, name)
+    except ValueError as error:
+        raise Forbidden(f"The bearer token's claim of the {what}: {error}.", code="claim_unusable") from error
+    if found is None:
+        return ()
+    words = cast("list[object]", found) if isinstance(found, list) else [found]
+    texts = tuple(word for word in words if isinstance(word, str) and word.strip())
+    if len(texts) < len(words):
+        raise Forbidden(
+            f"The bearer token's claim `{name}`, which says the {what}, is {_shown(words)}; a text, or a list of "
+            "texts, was expected.",
+            code="claim_unusable",
+        )
+    return texts
+
+
+def _unknown(name: str, words: tuple[str, ...], what: str) -> Forbidden:
+    said = ", ".join(_shown(word) for word in words[:5])
+    return Forbidden(
+        f"The bearer token's {what}, {said} (`{name}`), is not known "
+        f"here. The operator translates the word under `{what}s` in ASPENDOS_OIDC_FILE.",
+        code=f"{what}_unknown",
+    )
+
+
+def _shown(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 64 else text[:64] + "…"

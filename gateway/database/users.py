@@ -181,9 +181,9 @@ class UserService:
             if patch.role is not UNSET and patch.role is not Role(row.role):
                 _may_give(caller, patch.role)
                 if row.role == Role.OWNER:
-                    await _refuse_last_owner(session, row, "made another role")
+                    await refuse_last_owner(session, row, "made another role")
             if patch.disabled is True and not row.disabled and row.role == Role.OWNER:
-                await _refuse_last_owner(session, row, "disabled")
+                await refuse_last_owner(session, row, "disabled")
             if patch.disabled is True:
                 await self._end_sessions(session, row, "disabled")
             self._apply(row, patch)
@@ -201,7 +201,7 @@ class UserService:
         async with self._changes.writing() as session:
             row = await self._changeable(session, caller, reference)
             if row.role == Role.OWNER:
-                await _refuse_last_owner(session, row, "deleted")
+                await refuse_last_owner(session, row, "deleted")
             count = (await _keys(session, [row.id])).get(row.id, 0)
             if count and not with_keys:
                 raise Conflict(
@@ -311,7 +311,11 @@ def _may_give(caller: Caller, role: Role) -> None:
         )
 
 
-async def _refuse_last_owner(session: AsyncSession, row: UserRow, act: str) -> None:
+async def refuse_last_owner(session: AsyncSession, row: UserRow, act: str) -> None:
+    """Raises Conflict where nobody else in the organisation is an owner who is not disabled.
+
+    The caller holds the organisation's row locked, so that two owners cannot go at once.
+    """
     others = select(func.count()).where(
         UserRow.org_id == row.org_id,
         UserRow.role == Role.OWNER.value,

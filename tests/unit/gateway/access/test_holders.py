@@ -55,7 +55,7 @@ def test_claims_are_translated_into_our_words() -> None:
     )
     assert (told.organisation, told.team, told.tier, told.role) == ("acme", "research", "pro", Role.ADMIN)
     assert (told.email, told.name) == ("grace@example.com", "Grace Hopper")
-    plain = said(settings, {"sub": "s-1", "tenant": "other"})
+    plain = said(settings, {"sub": "s-1"})
     assert (plain.organisation, plain.team, plain.tier, plain.role) == ("default", None, None, Role.VIEWER)
     assert plain.email.startswith("sub-")
     assert plain.email.endswith("@id.example")
@@ -70,9 +70,63 @@ def test_an_unusable_address_is_replaced_by_one_of_the_subject(email: Any) -> No
     assert told.name == "linebreak and more"
 
 
-def test_a_role_word_that_is_not_translated_gives_no_power() -> None:
-    told = said(issuer(claims={"role": "roles"}), claims(roles=["owner", "admin"]))
-    assert told.role is Role.MEMBER
+SAYS = {
+    "organisation": "default",
+    "team": "ours",
+    "tier": "free",
+    "claims": {"organisation": "tenant", "team": "team", "tier": "plan", "role": "realm.roles"},
+    "organisations": {"t-1": "acme"},
+    "teams": {"ml": "research"},
+    "tiers": {"gold": "pro"},
+    "roles": {"boss": "admin"},
+}
+
+
+@pytest.mark.parametrize(
+    ("claim", "code"),
+    [
+        ({"tenant": "t-9"}, "organisation_unknown"),
+        ({"tenant": "acme"}, "organisation_unknown"),
+        ({"tenant": ["t-8", "t-9"]}, "organisation_unknown"),
+        ({"team": "research"}, "team_unknown"),
+        ({"plan": "platinum"}, "tier_unknown"),
+        ({"realm": {"roles": ["owner", "admin"]}}, "role_unknown"),
+        ({"tenant": 5}, "claim_unusable"),
+        ({"tenant": ""}, "claim_unusable"),
+        ({"tenant": " "}, "claim_unusable"),
+        ({"tenant": {"t-1": True}}, "claim_unusable"),
+        ({"tenant": ["t-1", 5]}, "claim_unusable"),
+        ({"team": False}, "claim_unusable"),
+        ({"plan": 0}, "claim_unusable"),
+        ({"realm": "boss"}, "claim_unusable"),
+        ({"realm": {"roles": {"boss": 1}}}, "claim_unusable"),
+    ],
+)
+def test_what_a_token_says_and_we_do_not_know_is_never_the_default(claim: dict[str, Any], code: str) -> None:
+    with pytest.raises(Forbidden) as caught:
+        said(issuer(**SAYS), claims(**claim))
+    assert caught.value.code == code
+    name, value = next(iter(claim.items()))
+    assert f"`{name}" in caught.value.message or f"'{name}" in caught.value.message
+    if code != "claim_unusable" and isinstance(value, str):
+        assert value in caught.value.message
+
+
+@pytest.mark.parametrize("nothing", [None, []])
+def test_a_claim_that_says_nothing_leaves_the_default(nothing: Any) -> None:
+    told = said(issuer(**SAYS), claims(tenant=nothing, team=nothing, plan=nothing, realm={"roles": nothing}))
+    assert (told.organisation, told.team, told.tier, told.role) == ("default", "ours", "free", Role.MEMBER)
+    assert said(issuer(**SAYS), claims(realm=nothing or {})) == told
+
+
+@pytest.mark.parametrize("found", [5, "", "nobody knows it", {"a": 1}])
+def test_without_a_table_the_tokens_words_are_taken_and_only_words(found: Any) -> None:
+    settings = issuer(claims={"organisation": "tenant"})
+    if found == "nobody knows it":
+        assert said(settings, claims(tenant=found)).organisation == found
+    else:
+        with pytest.raises(Forbidden):
+            said(settings, claims(tenant=found))
 
 
 def test_without_an_organisation_nobody_is_anybody() -> None:
@@ -110,6 +164,23 @@ async def test_the_issuers_role_and_team_are_followed(world: LoginWorld, holders
     entry = (await world.audited("user.update"))[0]
     assert (entry.before, entry.after) == ({"role": "member"}, {"role": "admin"})
     assert entry.actor == "issuer https://id.example"
+
+
+async def test_an_issuer_cannot_take_the_last_owner_from_an_organisation(
+    world: LoginWorld, holders: Holders
+) -> None:
+    organisations = OrganisationService(world.plane.database, world.plane.changes)
+    await organisations.create(OPERATOR, OrganisationCreate(name="acme", owner_email="o@acme.example"))
+    settings = issuer(organisation="acme", claims={"role": "roles"}, roles={"boss": "owner", "dev": "member"})
+    owner = await holders.of_issuer(settings, claims(roles=["boss"]))
+    await world.users.delete(OPERATOR, "o@acme.example")
+    for token in (claims(roles=["dev"]), claims()):
+        assert await refused(lambda said=token: holders.of_issuer(settings, said), Forbidden) == "last_owner"
+    assert (await world.users.get(OPERATOR, owner.user_id)).role is Role.OWNER
+    await world.users.create(
+        OPERATOR, UserCreate(email="n@acme.example", role=Role.OWNER, organisation="acme")
+    )
+    assert (await holders.of_issuer(settings, claims(roles=["dev"]))).caller.role is Role.MEMBER
 
 
 async def test_who_may_not_come_in_is_told_why(world: LoginWorld, holders: Holders) -> None:
