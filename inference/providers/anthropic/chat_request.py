@@ -148,7 +148,7 @@ def _add_tools(
         else:
             tools.append(answer_tool(form))
             if not named_choice(asked.tool_choice):
-                choice = answer_choice(tools, free=thought.on)
+                choice = answer_choice(tools, free=thought.on, parallel=asked.parallel_tools)
     if tools:
         body["tools"] = tools
     if choice is not None:

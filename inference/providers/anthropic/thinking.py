@@ -9,7 +9,7 @@ dialect asks for within these bounds is kept; where they cannot be kept, thinkin
 from msgspec import Struct
 
 from inference.ir.chat import ChatRequest, Role, Thinking, ToolMode
-from inference.ir.content import Family, Reasoning, ToolCall, ToolResult
+from inference.ir.content import Family, Reasoning, ToolResult
 
 LEAST_BUDGET = 1024
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 24576, "xhigh": 32768, "max": 65536}
@@ -92,13 +92,12 @@ def _forced(asked: ChatRequest) -> bool:
 
 def _broken_off(asked: ChatRequest) -> bool:
     """Whether the turn to go on with called tools without a signed thought of Anthropic's before."""
+    answered = False
     for message in reversed(asked.messages):
-        if message.role is Role.TOOL or any(isinstance(part, ToolResult) for part in message.parts):
-            continue
         if message.role is not Role.ASSISTANT:
-            return False
-        signed = any(
+            answered = answered or any(isinstance(part, ToolResult) for part in message.parts)
+            continue
+        return answered and not any(
             isinstance(part, Reasoning) and part.issuer is Family.ANTHROPIC for part in message.parts
         )
-        return not signed and any(isinstance(part, ToolCall) for part in message.parts)
     return False

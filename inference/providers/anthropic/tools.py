@@ -95,13 +95,14 @@ def answer_tool(form: Format) -> dict[str, object]:
     }
 
 
-def answer_choice(tools: Sequence[object], *, free: bool) -> dict[str, object]:
+def answer_choice(tools: Sequence[object], *, free: bool, parallel: bool | None) -> dict[str, object]:
     """How the model is made to call it; `free`: it cannot be made to, for it thinks first."""
-    if free:
-        return {"type": "auto"}
-    if len(tools) > 1:
-        return {"type": "any"}
-    return {"type": "tool", "name": ANSWER_TOOL}
+    choice: dict[str, object] = {"type": "tool", "name": ANSWER_TOOL}
+    if free or len(tools) > 1:
+        choice = {"type": "auto" if free else "any"}
+    if parallel is False:
+        choice["disable_parallel_tool_use"] = True
+    return choice
 
 
 def native_format(form: Format, capabilities: frozenset[str]) -> dict[str, object] | None:

@@ -18,6 +18,7 @@ from inference.ir.errors import (
     UpstreamRefused,
 )
 from inference.transport import Transport
+from inference.wire import Outgoing
 from tests.own_key import OWN_SECRET, OwnKey
 from tests.scripted_peer import Peer, Talk
 
@@ -166,3 +167,29 @@ async def test_a_key_that_cannot_be_read_is_not_sent(transport: Transport) -> No
             await ask(transport, target)
         assert target.load.in_flight == 0
     assert server.asked == []
+
+
+# what a wire format wants said on every call
+
+
+def versioned(*headers: tuple[str, str], wire: str = "anthropic") -> Deployment:
+    provider = Provider(name="p", wire=wire, base_urls=("http://127.0.0.1:1",), headers=headers)
+    return Deployment(Target(provider=provider, model="real"), "http://127.0.0.1:1", Load())
+
+
+def test_each_such_header_goes_once() -> None:
+    """The operator's word goes before the client's, and that before the format's own."""
+    own, theirs, beta = (
+        b"anthropic-version: 2023-06-01\r\n",
+        b"anthropic-version: 2026\r\n",
+        b"anthropic-beta: b\r\n",
+    )
+    plain, pinned = versioned(), versioned(("Anthropic-Version", "2024"))
+    assert plain.beside(b"") == own
+    assert plain.beside(beta) == beta + own
+    assert plain.beside(theirs + beta) == theirs + beta
+    assert pinned.beside(theirs + beta) == beta
+    assert versioned(wire="openai").beside(theirs) == theirs
+    assert pinned.head_to(Outgoing(path="/v1/messages", body=b"")).count(b"anthropic-version") == 1
+    assert b"anthropic-version: 2024" in pinned.head_to(Outgoing(path="/v1/messages", body=b""))
+    assert plain.head_to(Outgoing(path="/v1/messages", body=b"")).endswith(own)

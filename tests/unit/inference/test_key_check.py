@@ -72,6 +72,14 @@ async def test_a_good_key_is_proven_by_a_real_call(check: KeyCheck, wire: str) -
         assert asked.header("x-version") == "1"
 
 
+async def test_a_version_the_format_wants_is_said_here_too(check: KeyCheck) -> None:
+    server = Judge(said(200), said(200))
+    async with Peer(server) as peer:
+        await check.ask(provider(f"http://127.0.0.1:{peer.port}", wire="anthropic"), OWN_SECRET)
+    assert b"anthropic-version: 2023-06-01\r\n" in server.asked[0].raw
+    assert f"x-api-key: {OWN_SECRET}\r\n".encode() in server.asked[0].raw
+
+
 async def test_the_catalogue_may_say_what_to_ask(check: KeyCheck) -> None:
     judge = Judge(said(200))
     async with Peer(judge) as peer:

@@ -1,0 +1,69 @@
+"""Blocks of Anthropic's that only it has a word for stay whole, beside those all have."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from inference.codecs.anthropic.reading import read_content
+from inference.codecs.anthropic.writing import BlockWriter
+from inference.codecs.fields import Misshapen
+from inference.ir.content import Opaque, Text, ToolCall, ToolResult
+
+
+def read(*blocks: dict[str, Any]) -> Any:
+    return read_content(Raw(msgspec.json.encode(blocks)), "c")
+
+
+BLOCKS: list[dict[str, Any]] = [
+    {"type": "text", "text": "x", "citations": [{"type": "page_location", "cited_text": "c", "document_index": 0}]},
+    {"type": "image", "source": {"type": "file", "file_id": "f"}, "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+    {"type": "image", "source": {"type": "new", "x": 1}},
+    {"type": "document", "source": {"type": "url", "url": "https://x"}, "context": "C", "citations": {"enabled": True}},
+    {"type": "search_result", "source": "s", "title": "t", "content": []},
+    {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}, "caller": {"type": "direct"}},
+    {"type": "tool_result", "tool_use_id": "1", "content": [{"type": "tool_reference", "tool_name": "t"}]},
+    {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block["type"])
+def test_each_comes_back_as_it_was(block: dict[str, Any]) -> None:
+    dropped: list[str] = []
+    written = BlockWriter(own=True, answer=False, dropped=dropped).blocks(read(block), "c")
+    assert json.loads(msgspec.json.encode(written)) == [block]
+    assert dropped == []
+
+
+def test_what_others_can_be_told_of_them() -> None:
+    text, _, image, _, search, call, result, _ = read(*BLOCKS)
+    assert isinstance(text, Text)
+    assert text.citations[0].cited == "c"
+    assert isinstance(image, Opaque)
+    assert isinstance(search, Opaque)
+    assert isinstance(call, ToolCall)
+    assert call.rest.keys() == {"caller"}
+    assert isinstance(result, ToolResult)
+    dropped: list[str] = []
+    BlockWriter(own=False, answer=True, dropped=dropped).blocks([call], "content")
+    assert dropped == ["content[0].caller"]
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        (b"7", "c"),
+        (b"[7]", "c.0"),
+        (b'[{"type":"text"}]', "c.0.text"),
+        (
+            b'[{"type":"tool_result","tool_use_id":"1","content":[{"type":"thinking","thinking":"x"}]}]',
+            "c.0.content.0.type",
+        ),
+    ],
+)
+def test_mistakes(content: bytes, path: str) -> None:
+    with pytest.raises(Misshapen) as wrong:
+        read_content(Raw(content), "c")
+    assert wrong.value.path == path
