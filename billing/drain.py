@@ -101,6 +101,7 @@ class Drain:
         self._last_error: str | None = None
         self._pending_bytes = 0
         self._as_of: int | None = None
+        self._complete_at: float | None = None
 
     @property
     def state(self) -> DrainState:
@@ -114,6 +115,10 @@ class Drain:
             pending_bytes=self._pending_bytes,
             as_of=self._as_of,
         )
+
+    def complete_for(self) -> float | None:
+        """How many seconds ago the database had all that the journal held, whatever wall clocks say; None: not yet."""
+        return None if self._complete_at is None else time.monotonic() - self._complete_at
 
     async def run(self) -> None:
         """Drain until cancelled; after a failure wait twice as long each time, up to 30 s."""
@@ -175,7 +180,7 @@ class Drain:
 
     async def _pass(self) -> bool:
         """Drain every segment up to the size it has now. False: there is more, in no segment yet."""
-        started = self._clock()
+        started, began = self._clock(), time.monotonic()
         complete = not await asyncio.to_thread(some_unwritten, self._dir)
         segments = await asyncio.to_thread(survey, self._dir)
         names = [segment.name for segment in segments]
@@ -189,7 +194,7 @@ class Drain:
                 await self._drain_segment(segment, offset, damaged)
         self._count_pending(segments)
         if complete:
-            self._as_of = started
+            self._as_of, self._complete_at = started, began
         return complete
 
     async def _places(self, names: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -7,13 +7,14 @@ Where the ledger itself does not add up, it alarms and touches nothing.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import msgspec
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing.ledger.hot import Hot, moved_since, read_hot, settled_costs, some_after, still_open
@@ -29,6 +30,8 @@ _TOGETHER = 50
 _OTHERS_A_PASS = 200
 _RECLAIMED_A_TIME = 100
 _NS = 1_000_000_000
+_PLACE_SECONDS = 0.5
+"""How often this machine says how far its journal is in the ledger: well within what others wait (`quiet`)."""
 
 _SWEEP_SECONDS = 5.0
 """How soon expired credit cannot be spent any more, and abandoned holds are looked for."""
@@ -81,6 +84,14 @@ class SharedStore(HotStore, Protocol):
         """Settle one of them at `amount`; False: its owner lives, or did it."""
         ...
 
+    async def journal_place(self, journal: str, age: float | None) -> None:
+        """All of this machine's journal was in the ledger `age` seconds ago."""
+        ...
+
+    async def behind(self, journal: str, *, within: float, lost: float) -> int:
+        """How many other machines may have settled what the ledger lacks."""
+        ...
+
 
 class Finding(Struct, frozen=True, kw_only=True):
     """How an account's hot balance compares with the ledger, nano-USD.
@@ -124,7 +135,8 @@ class Reconciler:
 
     `quiet`: for so many seconds an account must not have moved for a comparison to count; where machines share
     the store, longer than their drains take. `lost`: after so many seconds a hold is given back although no
-    journal says that its process died, since its machine may be gone for good.
+    journal says that its process died, since its machine may be gone for good. `journal` names this machine's, and
+    `place` says how many seconds ago all of it was in the ledger.
     """
 
     def __init__(
@@ -137,6 +149,8 @@ class Reconciler:
         interval: float = 60.0,
         quiet: float = 0.0,
         lost: float = 60.0,
+        journal: str = "",
+        place: Callable[[], float | None] = lambda: None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._credit = credit
@@ -148,6 +162,8 @@ class Reconciler:
         self._interval = interval
         self._quiet = quiet
         self._lost = lost
+        self._journal = journal
+        self._place_of_journal = place
         self._clock = clock
         self._suspects: dict[str, int] = {}
         self._since = 0
@@ -169,6 +185,23 @@ class Reconciler:
                 _log.warning("not reconciled", reason=error.message)
             except SQLAlchemyError as error:
                 _log.error("not reconciled", exc_info=error)
+
+    async def tell_place(self) -> None:
+        """Tell other machines how far this one's journal is, for ever. Run it as one task."""
+        while self._shared is not None:
+            age = self._place_of_journal()
+            if age is not None:
+                with contextlib.suppress(
+                    Unavailable
+                ):  # told anew in a moment; the store says that it is away
+                    await self._shared.journal_place(self._journal, age)
+            await asyncio.sleep(_PLACE_SECONDS)
+
+    async def leave(self) -> None:
+        """All of this machine's journal is in the ledger, and nothing more comes: nobody need wait for it."""
+        if self._shared is not None:
+            with contextlib.suppress(Unavailable):
+                await self._shared.journal_place(self._journal, None)
 
     async def sweep(self) -> int:
         """Post what expired to breakage and tell the store; how many grants that were."""
@@ -274,7 +307,7 @@ class Reconciler:
             ledger_nano=finding.ledger_nano,
             once=once,
         )
-        return msgspec.structs.replace(finding, repaired=True)
+        return replace(finding, repaired=True)
 
     async def compare(self, accounts: Sequence[str]) -> list[Finding]:
         """These accounts, nothing changed. Raises Unavailable when store or database is away."""
@@ -304,7 +337,19 @@ class Reconciler:
                     hot = await read_hot(connection, name)
                     faults = tuple(fault.what for fault in await glance(connection, name))
                     found[name] = _finding(name, hot, faults, before[name], await self._sample(name))
+        if any(each.difference_nano for each in found.values()) and await self._others_behind():
+            # Another machine's journal is not in the ledger (its database is away, its disk is full): what it has
+            # settled is missing there, not here.
+            found = {
+                name: replace(each, difference_nano=None, busy=True) if each.difference_nano else each
+                for name, each in found.items()
+            }
         return [found[name] for name in names]
+
+    async def _others_behind(self) -> bool:
+        if self._shared is None or not self._quiet:
+            return False
+        return await self._shared.behind(self._journal, within=self._quiet, lost=self._lost) > 0
 
     async def _sample(self, account: str) -> _Sample | None:
         """Both figures of one moment; None where the store does not know the account or it moved meanwhile."""

@@ -16,6 +16,7 @@ import structlog
 
 from billing.drain import Drain
 from billing.journal import Fsync, Journal, unique_writer_id
+from billing.journal_name import journal_name
 from billing.ledger.ledger import Ledger
 from billing.meter import Meter
 from billing.reports import UsageReports
@@ -246,6 +247,8 @@ class Gateway:
             ),
             shared=shared,
             quiet=_QUIET_SECONDS if shared is not None else 0.0,
+            journal=journal_name(journal_dir),
+            place=self.drain.complete_for,
         )
         self.monthly_grants = MonthlyGrants(
             self.database, changes, self.ledger, self.credit, lambda: self.catalogue.catalog.tiers
@@ -337,6 +340,7 @@ class Gateway:
             self._tasks.append(spawn(self.store.run(), name="store"))
         self._tasks.append(spawn(self.credit.run(), name="credit"))
         self._tasks.append(spawn(self.reconciler.run(), name="reconciler"))
+        self._tasks.append(spawn(self.reconciler.tell_place(), name="journal place"))
         self._tasks.append(spawn(self.treasury.run(), name="treasury"))
         self._tasks.append(spawn(self.monthly_grants.run(), name="monthly-grants"))
         self._tasks.append(spawn(self.metrics.hand_on_for_ever(), name="metrics"))
@@ -355,6 +359,8 @@ class Gateway:
         self._stopping = True
         if isinstance(self.store, FallbackStore):
             await self.store.redis.flush(_REDIS_SECONDS)
+            if await self.drain.flush(timeout=_REDIS_SECONDS):
+                await self.reconciler.leave()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

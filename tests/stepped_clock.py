@@ -1,7 +1,7 @@
 """A wall clock that a test sets, for whole processes: what the C library says the time is, not what Python makes of it.
 
-Only the wall clock is set; monotonic clocks run on, as when an operator or NTP steps it. A library of a few lines is put
-before the C library's. Needs a C compiler and Linux; skips visibly without.
+Only the wall clock is set; monotonic clocks run on, as when an operator or NTP steps it. A library of a few lines is
+put before the C library's. Needs a C compiler and Linux; skips visibly without.
 """
 
 import mmap

@@ -227,6 +227,17 @@ class RedisStore:
         words = (request_id.encode(), number(amount), b"%d" % _DAY_MS, self._drained)
         return (await self.link.ask(scripts.RECLAIM, (), *words))[0] == b"ok"
 
+    async def journal_place(self, journal: str, age: float | None) -> None:
+        """Say that all of a machine's journal was in the ledger `age` seconds ago; None: it has ended like that."""
+        await self.link.ask(scripts.PLACE, (), journal.encode(), b"" if age is None else _us(age))
+
+    async def behind(self, journal: str, *, within: float, lost: float) -> int:
+        """How many machines but this one settled here what the ledger may lack, since not all of it was there `within`
+        seconds ago. One that has been silent for `lost` seconds is given up.
+        """
+        reply = await self.link.ask(scripts.BEHIND, (), journal.encode(), _us(within), _us(lost))
+        return int(reply[1])
+
     # What the link asks for
 
     async def renew(self) -> None:

@@ -478,3 +478,26 @@ async def test_a_password_and_a_database_are_used(server: RedisServer) -> None:
     with pytest.raises(Unavailable, match="NOAUTH"):
         await refused.link.ready(0.5)
     running.cancel()
+
+
+async def test_machines_know_whose_journal_is_behind(server: RedisServer) -> None:
+    async with joined(server.url) as one, joined(server.url) as two:
+
+        async def behind(store: RedisStore, journal: str, lost: float = 60) -> int:
+            return await store.behind(journal, within=3, lost=lost)
+
+        await one.journal_place("one", 0.1)
+        assert await behind(two, "two") == 0
+        await two.journal_place("two", 100)
+        assert (await behind(one, "one"), await behind(two, "two")) == (1, 0)
+        await one.journal_place("two", 0)  # another process on that machine drained it
+        await two.journal_place("two", 100)
+        assert await behind(one, "one") == 0
+        await two.journal_place("three", 100)
+        assert await behind(one, "one") == 1
+        await two.journal_place("three", None)
+        assert await behind(one, "one") == 0
+        await two.journal_place("three", 100)
+        await asyncio.sleep(0.05)
+        assert await behind(one, "one", lost=0.01) == 0  # silent for so long: given up, for good
+        assert await behind(one, "one") == 0

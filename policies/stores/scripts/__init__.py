@@ -11,6 +11,7 @@ Keys, all behind one prefix with one hash tag, so that on a Redis Cluster they l
     t:...            a request: O open (held, tokens, at, generation, rules), R reclaimed, S settled, C taken back
     leases           sorted set, request id -> end of its lease
     c:...            a credit told
+    journals         sorted set, machine -> when the ledger last had all of its journal; journals:seen, when it said so
 
 An account or quota of another generation counts as unknown. Amounts past 2^53 nano-USD (nine million dollars),
 where Lua's numbers are not exact, are changed by HINCRBY, which is over 64 bits; near a floor of such a size or a
@@ -20,17 +21,19 @@ leaves nothing half done.
 
 from policies.stores.scripts.admission import ADMIT, EXTEND, GREET
 from policies.stores.scripts.balances import CREDIT, FORGET, LOAD, LOAD_QUOTA, READ
+from policies.stores.scripts.journals import BEHIND, PLACE
 from policies.stores.scripts.lua import Script
 from policies.stores.scripts.settlement import BOOK, EXPIRED, RECLAIM, RENEW, RESTORE, SETTLE
 
 ALL = (
     *(GREET, ADMIT, EXTEND, SETTLE, BOOK, RESTORE, RENEW, EXPIRED),
-    *(RECLAIM, LOAD, LOAD_QUOTA, CREDIT, READ, FORGET),
+    *(RECLAIM, LOAD, LOAD_QUOTA, CREDIT, READ, FORGET, PLACE, BEHIND),
 )
 
 __all__ = [
     "ADMIT",
     "ALL",
+    "BEHIND",
     "BOOK",
     "CREDIT",
     "EXPIRED",
@@ -39,6 +42,7 @@ __all__ = [
     "GREET",
     "LOAD",
     "LOAD_QUOTA",
+    "PLACE",
     "READ",
     "RECLAIM",
     "RENEW",
