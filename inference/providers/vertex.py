@@ -5,7 +5,9 @@ The base URL holds project and location; an API key goes in a header, a service 
 not. (https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference)
 """
 
+from inference.ir.cards import Kind
 from inference.providers.gemini import Gemini
+from inference.providers.gemini.vertex_embeddings import VertexEmbeddings
 
 
 def address(project: str, location: str) -> str:
@@ -21,6 +23,7 @@ class Vertex(Gemini):
 
     def __init__(self) -> None:
         super().__init__(head="/publishers/google", labels=True)
+        self.exchanges = {Kind.EMBEDDING: VertexEmbeddings("/publishers/google")}
 
 
 WIRE = Vertex()

@@ -121,7 +121,7 @@ def test_events_carry_no_comments(gateway: GatewayProcess, key: VirtualKey) -> N
 
 
 def test_what_cannot_be_carried_is_named_or_refused(gateway: GatewayProcess, key: VirtualKey) -> None:
-    body = {
+    body: dict[str, Any] = {
         **ASKED,
         "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
         "tools": [{"googleSearch": {}}],

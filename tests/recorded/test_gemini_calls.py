@@ -21,12 +21,14 @@ from inference.codecs.gemini.spelling import camel
 from inference.ir.cards import Kind, Model, Price
 from inference.ir.completion import Completion, Finish
 from inference.ir.content import Audio, File, Image, Opaque, Reasoning, Text, ToolCall
+from inference.ir.embedding import EmbeddingRequest, InputType
 from inference.ir.errors import AspendosError, UpstreamAuth, UpstreamRefused
 from inference.ir.folding import fold
 from inference.ir.usage import Usage, UsageSource
 from inference.providers.gemini import WIRE
 from inference.providers.gemini.chat_completion import read_completion
 from inference.providers.gemini.chat_stream import GeminiParser
+from inference.providers.vertex import WIRE as VERTEX
 from tests.recorded.calls import Recorded, calls, crlf, cuts
 
 PROVIDERS = ("gemini", "vertex")
@@ -335,3 +337,17 @@ def test_a_stream_that_breaks_off_is_told_from_one_that_ended() -> None:
         tap.feed(stream[:last])
         tap.finish()
         assert not tap.done and tap.finish_reason is None
+
+
+def test_vectors_of_vertex_are_asked_for_and_read_as_recorded() -> None:
+    call = next(recorded("predict"))
+    exchange = VERTEX.exchanges[Kind.EMBEDDING]
+    result = exchange.answer(call.body, "application/json")
+    said = json.loads(call.body)["predictions"]
+    assert [json.loads(bytes(v)) for v in result.vectors] == [each["embeddings"]["values"] for each in said]
+    assert result.usage.input_tokens == 4
+    asked = EmbeddingRequest(model="m", inputs=("Hello, world!",), input_type=InputType.QUERY)
+    out = exchange.request(asked, model="gemini-embedding-001", card=CARD)
+    assert json.loads(out.body) == json.loads(call.asked)
+    assert call.url.endswith(out.path)
+    assert out.dropped == ()

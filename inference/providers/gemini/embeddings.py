@@ -18,7 +18,7 @@ from inference.providers.openai.embeddings import lost_fields, only
 from inference.wire import Outgoing
 
 _encode = msgspec.json.Encoder().encode
-_TASKS = {
+TASKS = {
     InputType.QUERY: "RETRIEVAL_QUERY",
     InputType.DOCUMENT: "RETRIEVAL_DOCUMENT",
     InputType.CLASSIFICATION: "CLASSIFICATION",
@@ -58,7 +58,7 @@ class GeminiEmbeddings:
         place = self._lane.place(model)
         entry: dict[str, Any] = {"model": place.lstrip("/")}
         if asked.input_type is not None:
-            entry["taskType"] = _TASKS[asked.input_type]
+            entry["taskType"] = TASKS[asked.input_type]
         if asked.dimensions is not None:
             entry["outputDimensionality"] = asked.dimensions
         parts = [
