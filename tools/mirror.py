@@ -21,6 +21,11 @@ TESTED: dict[str, str] = {
     "gateway/database/budget_subjects.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",
     "gateway/database/budgets.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",
     "gateway/edge/reader.py": "the receiving half of connection.py: tests/integration/test_raw_sockets.py",
+    "gateway/dialects/openai_responses/open_items.py": "through their writer: "
+    "tests/unit/gateway/dialects/openai_responses/test_writer.py",
+    "gateway/dialects/openai_responses/output.py": "beside the writer's events: "
+    "tests/unit/gateway/dialects/openai_responses/test_writer.py",
+    "gateway/http/responses.py": "by the official SDK: tests/contract/test_openai_responses.py",
     "gateway/http/models.py": "through a socket: tests/integration/test_models_route.py",
     "gateway/http/openapi.py": "against what is served: tests/integration/test_openapi.py",
     "gateway/pipeline.py": "whole, through sockets: tests/integration/test_lane_*.py and test_errors.py",
