@@ -156,7 +156,10 @@ def test_the_gateways_own_ends() -> None:
 SIGNED = (
     Reasoning(text="hm", signature="S", issuer=Family.ANTHROPIC),
     Reasoning(redacted="D", issuer=Family.ANTHROPIC),
-    Text(text="so", citations=(Citation(url="https://x", title="X", start=0, end=2),)),
+    Text(
+        text="so",
+        citations=tuple(Citation(url=url, title="X", start=0, end=2) for url in ("https://x", "https://y")),
+    ),
     ToolCall(id="a", name="f", arguments="{}", signature="G", issuer=Family.GEMINI),
 )
 
