@@ -18,12 +18,14 @@ from gateway.dialects.dialect import Request
 from gateway.http.limits import limited, refused_headers, unpaid
 from gateway.routing.table import KeyFor, Route, RoutingTable
 from gateway.rule_book import RuleBook
+from gateway.settlement import journal_full
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind, Model, Price
 from inference.ir.errors import AspendosError, Forbidden, Internal, MissingKey, ModelNotFound, Unavailable
 from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal
+from policies.capability import incapable, lacking
 from policies.ceiling import Ask, Ceiling, ceiling
 from policies.degrade import Proceed, Refuse, Shorten, Switch, decide
 from policies.stores.step import Cold, Quota, Refused, Rules, Store, Ticket, Unit
@@ -108,7 +110,9 @@ class Admission:
         budgets: BudgetCaps,
         own_keys: OwnKeys,
         clock: Callable[[], float],
+        full: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`full`: what a request costs could not be recorded now."""
         self._keyring = keyring
         self._tokens = tokens
         self._rule_book = rule_book
@@ -117,6 +121,7 @@ class Admission:
         self._budgets = budgets
         self._own_keys = own_keys
         self._clock = clock
+        self._full = full
 
     async def principal(self, authorization: bytes | None) -> Principal:
         """The caller. Raises MissingKey, UnknownKey, ExpiredKey, DisabledKey, TokenRefused, Forbidden for a token
@@ -147,6 +152,22 @@ class Admission:
                 status=400,
             )
         return route
+
+    def require_capabilities(
+        self, table: RoutingTable, principal: Principal, request: Request, route: Route
+    ) -> None:
+        """Raises InvalidField for what the model does not take, naming models of the caller's that do."""
+        model = route.model
+        capability = lacking(model, tools=request.tools, pictures=request.pictures > 0, audio=request.audio)
+        if capability is not None:
+            others = (
+                other.model
+                for other in table.routes.values()
+                if other.model.kind is model.kind
+                and other.model.targets
+                and allowed(principal, other.model.name)
+            )
+            raise incapable(model, request.model, capability, others)
 
     async def admit(
         self, call: Call, table: RoutingTable, principal: Principal, request: Request, route: Route
@@ -182,6 +203,8 @@ class Admission:
         if not own_key and not route.model.targets:
             raise switched_off(request.model)
         pays = not own_key and not route.model.free
+        if pays and self._full():
+            raise journal_full()
         if pays and tier is not None and tier.credits_per_month and principal.account is None:
             raise Unavailable(
                 "The account that this tier's credits go to is being opened; try again in a moment.",

@@ -34,6 +34,7 @@ class Call:
         "attempts",
         "deployment",
         "drain",
+        "dropped",
         "edge",
         "failures",
         "feature",
@@ -76,6 +77,7 @@ class Call:
         self.turn: Turn | None = None
         self.gone = False
         self.drain = False
+        self.dropped: tuple[str, ...] = ()
         self.settled = False
         self._began_ns = time.perf_counter_ns()
         self._waited_ns = 0

@@ -20,11 +20,12 @@ from gateway.media.inliner import Fetches
 from gateway.metrics import Metrics
 from gateway.responses.turn import Threads
 from gateway.routing.execute import execute
-from gateway.routing.table import RoutingTable
+from gateway.routing.table import Route, RoutingTable
 from gateway.settlement import Settlement
 from gateway.tags import read_tags
 from gateway.translation import Translation
 from inference.client import Answer, Ask, Deployment, ModelClient
+from inference.codecs.body import decode_fields, encode_fields
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.ir.cards import PromptCache
 from inference.ir.errors import (
@@ -120,20 +121,8 @@ class Pipeline:
         call.waiting()
         body = await edge.body()
         call.working()
-        request = dialect.decode(body)
-        call.stream, call.prompt = request.stream, request.prompt
-        tags = edge.header(b"x-aspendos-tags")
-        if tags is not None:
-            call.tags = read_tags(tags)
         table = self._catalogue.table
-        route = self._admission.route(table, principal, request, dialect.kind, call)
-        if request.thread is not None and self._threads is not None:
-            call.waiting()
-            call.turn, body = await self._threads.begin(call.id, principal, body, request.thread)
-            call.working()
-            if request.thread.previous is not None:
-                request = dialect.decode(body)
-                call.prompt = request.prompt
+        body, request, route = await self._understood(edge, dialect, body, table, call)
         translation = None
         if not route.speaks(dialect.route):
             translation = self._translation(edge, dialect, body, request, call)
@@ -183,6 +172,34 @@ class Pipeline:
         finally:
             answer.release()
 
+    async def _understood(
+        self, edge: Edge, dialect: Dialect, body: bytes, table: RoutingTable, call: Call
+    ) -> tuple[bytes, Request, Route]:
+        """What is asked, of which model, and the body as it stands then: what it goes on from is put before it, what
+        the model is never to see is taken out."""
+        principal = call.principal
+        assert principal is not None
+        request = dialect.decode(body)
+        call.stream, call.prompt = request.stream, request.prompt
+        tags = edge.header(b"x-aspendos-tags")
+        if tags is not None:
+            call.tags = read_tags(tags)
+        route = self._admission.route(table, principal, request, dialect.kind, call)
+        if request.thread is not None and self._threads is not None:
+            call.waiting()
+            call.turn, body = await self._threads.begin(call.id, principal, body, request.thread)
+            call.working()
+            if request.thread.previous is not None:
+                request = dialect.decode(body)
+                call.prompt = request.prompt
+        if route.model.drop:
+            body, call.dropped = _without(body, route.model.drop, strict=_strict(edge))
+            if call.dropped:
+                request = dialect.decode(body)
+        if request.tools or request.pictures or request.audio:
+            self._admission.require_capabilities(table, principal, request, route)
+        return body, request, route
+
     def _estimate(self, call: Call, body: bytes) -> None:
         """An answer of the gateway's own, which costs nothing."""
         call.working()
@@ -221,7 +238,7 @@ class Pipeline:
         cost = self._settlement.settle(call, usage, finish_reason=completed.finish_reason)
         headers = self._headers(call, cost)
         headers.append((b"content-type", kind or _JSON))
-        headers += _dropped(answer, dropped)
+        headers += _dropped(call, answer, dropped)
         headers.append((b"x-aspendos-cost", usd(cost).encode()))
         call.edge.respond(200, headers, body)
 
@@ -251,7 +268,7 @@ class Pipeline:
             settlement=self._settlement,
             purse=self._settlement.purse(call, endless=endless),
         )
-        call.edge.start(200, [*_EVENT_STREAM, *self._headers(call), *_dropped(answer)])
+        call.edge.start(200, [*_EVENT_STREAM, *self._headers(call), *_dropped(call, answer)])
         call.waiting()
         relay.start()
         try:
@@ -283,8 +300,7 @@ class Pipeline:
             created=call.arrived_ns // 1_000_000_000,
             include_usage=options is not None and bool(options.include_usage),
         )
-        header = edge.header(b"x-aspendos-strict")
-        strict = header is not None and header not in _NO
+        strict = _strict(edge)
         if dialect.chat is not None:
             return Translation(dialect.chat, body, setting, strict=strict)
         assert dialect.exchange is not None
@@ -361,9 +377,31 @@ def _whole(
     return _translated(translation).whole(deployment, body)
 
 
-def _dropped(answer: Answer, more: Sequence[str] = ()) -> list[Header]:
-    """The header that names what a translation could not carry; nothing where it carried all."""
-    names = (*(answer.outgoing.dropped if answer.outgoing is not None else ()), *more)
+def _without(body: bytes, unseen: frozenset[str], *, strict: bool) -> tuple[bytes, tuple[str, ...]]:
+    """The body less the fields a model is never to see, and their names. Raises InvalidField where it is `strict`."""
+    fields = decode_fields(body)
+    gone = tuple(sorted(unseen & fields.keys()))
+    if gone and strict:
+        raise InvalidField(
+            f"The model is set to leave out {', '.join(gone)}, and `x-aspendos-strict` allows nothing to be left out. "
+            "Leave those out yourself, or ask without it.",
+            param=gone[0],
+            code="not_translatable",
+        )
+    if not gone:
+        return body, ()
+    return encode_fields({name: value for name, value in fields.items() if name not in gone}), gone
+
+
+def _strict(edge: Edge) -> bool:
+    """Whether the client wants nothing left out on the way to a model."""
+    header = edge.header(b"x-aspendos-strict")
+    return header is not None and header not in _NO
+
+
+def _dropped(call: Call, answer: Answer, more: Sequence[str] = ()) -> list[Header]:
+    """The header that names what was not carried to the model or back; nothing where all was."""
+    names = (*call.dropped, *(answer.outgoing.dropped if answer.outgoing is not None else ()), *more)
     if not names:
         return []
     return [(b"x-aspendos-dropped", ", ".join(dict.fromkeys(names)).encode("ascii", "replace"))]

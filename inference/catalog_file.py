@@ -107,6 +107,13 @@ Flag = Annotated[
     str,
     Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", extra={"expected": "a word: small letters, digits, `_ . -`"}),
 ]
+FieldName = Annotated[
+    str,
+    Meta(
+        pattern="^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+        extra={"expected": "the name of a field of a request, such as `logit_bias`"},
+    ),
+]
 Words = Annotated[str, Meta(max_length=2000)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 _LATER = {"later": True}
@@ -325,7 +332,20 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         UNSET
     )
     max_output: Annotated[Count | UnsetType, Meta(description="Tokens in one answer.")] = UNSET
-    capabilities: tuple[Capability, ...] = ()
+    capabilities: Annotated[
+        tuple[Capability, ...] | UnsetType,
+        Meta(
+            description="What the model can do. Where it is given, requests with tools, pictures or audio that the "
+            "model cannot take are refused; left out, its provider decides."
+        ),
+    ] = UNSET
+    drop: Annotated[
+        tuple[FieldName, ...],
+        Meta(
+            description="Fields of requests that are taken out before a target sees them, and named in "
+            "`x-aspendos-dropped`: [logit_bias, seed]."
+        ),
+    ] = ()
     price: PriceEntry | UnsetType = UNSET
     free: Annotated[bool, Meta(description="Said aloud: this model costs nothing.")] = False
     priced_at: Annotated[date | UnsetType, Meta(description="The day the price was taken; for people.")] = (
@@ -349,9 +369,9 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cache_scope: Annotated[
         CacheScope | UnsetType,
         Meta(
-            description="Whose prompts may meet in a server's cache: `tenant` keeps organisations "
-            "apart, and the teams of the default one, by vLLM's `cache_salt` and OpenAI's `prompt_cache_key`; `shared` does not. Left out: `tenant` for "
-            "wire `vllm`, else `shared`."
+            description="Whose prompts may meet in a server's cache: `tenant` keeps organisations apart, and the "
+            "teams of the default one, by vLLM's `cache_salt` and OpenAI's `prompt_cache_key`; `shared` does not. "
+            "Left out: `tenant` for wire `vllm`, else `shared`."
         ),
     ] = UNSET
     fallbacks: LaterNames = UNSET

@@ -44,6 +44,7 @@ class Request(Struct, frozen=True, kw_only=True):
     answers: int = 1
     pictures: int = 0
     audio: bool = False
+    tools: bool = False
     images: int = 0
     characters: int = 0
     audio_bytes: int = 0

@@ -1,6 +1,6 @@
 """Hints: what a request says to the gateway itself, under `aspendos`, and limits as clients write them. Pure."""
 
-from msgspec import Struct, UnsetType
+from msgspec import Raw, Struct, UnsetType
 
 from gateway.tags import check_tags, split_tags
 
@@ -22,3 +22,8 @@ def tags_of(hints: Hints | UnsetType | None) -> dict[str, str] | None:
     if not isinstance(hints, Hints) or not hints.tags:
         return None
     return check_tags(hints.tags) if isinstance(hints.tags, dict) else split_tags(hints.tags)
+
+
+def listed(field: Raw | UnsetType) -> bool:
+    """Whether a raw field is there and holds something: neither null nor an empty array."""
+    return not isinstance(field, UnsetType) and bytes(field)[1:-1].strip() not in (b"", b"ul")

@@ -131,6 +131,8 @@ class Model(Struct, frozen=True, kw_only=True):
 
     `locked_targets` can be used only with a tenant's own key: their providers lack the operator's.
     `disconnect` None: the tier of whoever asks decides, and without a tier a request is aborted.
+    `declares`: the catalogue says what it can, so a request that needs more is refused. `drop` names fields of
+    requests that are taken out before a target sees them.
     """
 
     name: str
@@ -141,6 +143,8 @@ class Model(Struct, frozen=True, kw_only=True):
     locked_targets: tuple[Target, ...] = ()
     aliases: tuple[str, ...] = ()
     capabilities: frozenset[str] = frozenset()
+    declares: bool = False
+    drop: frozenset[str] = frozenset()
     context_window: int | None = None
     max_output: int | None = None
     description: str | None = None

@@ -16,7 +16,7 @@ from gateway.dialects.anthropic_messages.frames import ending, frame
 from gateway.dialects.anthropic_messages.parse import parse
 from gateway.dialects.anthropic_messages.writer import MessageWriter
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
-from gateway.dialects.hints import Hints, tags_of
+from gateway.dialects.hints import Hints, listed, tags_of
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.body import check_text, explain
 from inference.ir.cards import Kind
@@ -92,6 +92,7 @@ class Messages:
             prompt=prompt_of(messages, asked.system, asked.tools),
             max_output=asked.max_tokens,
             pictures=len(_PICTURE.findall(messages)) if b'"image"' in messages else 0,
+            tools=listed(asked.tools),
             tags=tags_of(asked.aspendos),
         )
 

@@ -15,7 +15,7 @@ from gateway.dialects.gemini.answer import answer
 from gateway.dialects.gemini.errors import error_body
 from gateway.dialects.gemini.parse import parse
 from gateway.dialects.gemini.writer import GeminiVoice, GeminiWriter
-from gateway.dialects.hints import Hints, least, tags_of
+from gateway.dialects.hints import Hints, least, listed, tags_of
 from inference.codecs.body import check_text, explain
 from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest
@@ -110,6 +110,7 @@ class Gemini:
             answers=config.candidateCount or config.candidate_count or 1,
             pictures=contents.count(b'"image/'),
             audio=b'"audio/' in contents,
+            tools=listed(asked.tools),
             tags=tags_of(asked.aspendos),
         )
 

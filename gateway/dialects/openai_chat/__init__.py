@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
-from gateway.dialects.hints import Hints, least, tags_of
+from gateway.dialects.hints import Hints, least, listed, tags_of
 from gateway.dialects.openai_chat.answer import answer
 from gateway.dialects.openai_chat.parse import parse
 from gateway.dialects.openai_chat.writer import ChatWriter
@@ -92,6 +92,7 @@ class Chat:
             answers=asked.n or 1,
             pictures=_pictures(messages),
             audio=b'"input_audio"' in messages,
+            tools=listed(asked.tools),
             tags=tags_of(asked.aspendos),
         )
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Request, Thread
-from gateway.dialects.hints import Hints, least, tags_of
+from gateway.dialects.hints import Hints, least, listed, tags_of
 from gateway.dialects.openai_errors import error_body
 from gateway.dialects.openai_responses.conversation import Responses as Conversation
 from gateway.dialects.openai_responses.voice import ResponsesVoice
@@ -69,6 +69,7 @@ class Responses:
             max_output=least(asked.max_output_tokens),
             pictures=given.count(b'"input_image"'),
             audio=b'"input_audio"' in given,
+            tools=listed(asked.tools),
             tags=tags_of(asked.aspendos),
             thread=Thread(previous=asked.previous_response_id, keep=asked.store is not False),
         )
