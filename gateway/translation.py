@@ -140,8 +140,11 @@ class TranslatingTap:
         """A half-received event is never passed on, so there is nothing to forget."""
 
     def usage(self) -> Usage:
-        """The last usage the stream reported."""
-        return self._usage
+        """The last usage the stream reported; where that is of the prompt alone, with the answer estimated."""
+        usage = self._usage
+        if usage.source is not UsageSource.COUNTED:
+            return usage
+        return msgspec.structs.replace(usage, output_tokens=max(usage.output_tokens, self.estimate() or 0))
 
     def estimate(self) -> int | None:
         """Tokens delivered so far, by their text."""

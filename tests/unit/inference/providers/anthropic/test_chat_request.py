@@ -95,9 +95,9 @@ def test_system_prompts_and_turns() -> None:
 
 def test_a_system_turn_amid_an_anthropic_conversation_stays_where_it_is() -> None:
     middle = turn(Role.SYSTEM, Text(text="S"))
-    body, _ = sent(family=Family.ANTHROPIC, messages=(HELLO, middle, HELLO))
+    body, _ = sent(family=Family.ANTHROPIC, messages=(HELLO, HELLO, middle, HELLO))
     assert "system" not in body
-    assert [each["role"] for each in body["messages"]] == ["user", "system", "user"]
+    assert [each["role"] for each in body["messages"]] == ["user", "user", "system", "user"]
 
 
 def test_nothing_to_answer() -> None:
