@@ -26,6 +26,7 @@ from inference.ir.errors import (
     AspendosError,
     InvalidField,
     ProviderKeyRefused,
+    UpstreamAuth,
     UpstreamError,
     UpstreamGarbled,
 )
@@ -309,7 +310,11 @@ class ModelClient:
         body = unspoken(provider, body, own)
         if credential is not None and reply.status in KEY_REFUSALS:
             return key_refused(provider.name, deployment.wire, reply.status, retry_after, body)
-        return deployment.wire.error(reply.status, retry_after, body)
+        error = deployment.wire.error(reply.status, retry_after, body)
+        if credential is not None and isinstance(error, UpstreamAuth):
+            # Google refuses a key with status 400, and only its code says that it is the key.
+            return key_refused(provider.name, deployment.wire, 401, retry_after, body)
+        return error
 
 
 def _patched(lane: Lane, deployment: Deployment, ask: Ask) -> bytes:

@@ -112,7 +112,7 @@ def key_refused(
 
 def refusal_reason(wire: "Wire", body: bytes) -> str:
     """The provider's own words on a refusal, one short line of them."""
-    # Read as a refused request, for only there the words are kept as they are.
-    message = wire.error(400, None, body).message
+    # Read as a refused request, for only there the words are kept as they are; not as 400, which may be of a key.
+    message = wire.error(422, None, body).message
     line = " ".join(message.split())
     return line if len(line) <= _REASON_LIMIT else line[:_REASON_LIMIT] + "…"

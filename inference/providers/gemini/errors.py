@@ -79,7 +79,7 @@ def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosE
         delay = _SECONDS.fullmatch(detail.retry_delay or "")
         if retry_after is None and delay is not None:
             retry_after = float(delay[1])
-    keyless = any(detail.reason in _KEY_REASONS for detail in details)
+    keyless = status == 400 and any(detail.reason in _KEY_REASONS for detail in details)
     if status in (401, 402, 403) or keyless:
         return UpstreamAuth(
             "The upstream refused this gateway's own credentials; your key is fine. "
@@ -111,11 +111,6 @@ def read_fault(body: bytes) -> AspendosError:
     code = fault.code
     status = code if isinstance(code, int) else _STATUSES.get(fault.status or "", 502)
     return read_error(status if 400 <= status < 600 else 502, None, body)
-
-
-def names_the_key(body: bytes) -> bool:
-    """Whether a refusal is of the key and not of the request, whatever its status."""
-    return any(detail.reason in _KEY_REASONS for detail in _told(body).details or ())
 
 
 def _told(body: bytes) -> _Fault:

@@ -193,3 +193,19 @@ def test_each_such_header_goes_once() -> None:
     assert pinned.head_to(Outgoing(path="/v1/messages", body=b"")).count(b"anthropic-version") == 1
     assert b"anthropic-version: 2024" in pinned.head_to(Outgoing(path="/v1/messages", body=b""))
     assert plain.head_to(Outgoing(path="/v1/messages", body=b"")).endswith(own)
+
+
+async def test_a_key_that_google_refuses_with_400_is_still_the_tenants(transport: Transport) -> None:
+    details = b'[{"reason":"API_KEY_INVALID"}]'
+    body = b'{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":%b}}'
+    async with Peer(Server(refusal(400, body % details))) as peer:
+        url = f"http://127.0.0.1:{peer.port}/v1beta"
+        provider = Provider(name="theirs", wire="gemini", base_urls=(url,), key=OPERATORS)
+        target = Deployment(Target(provider=provider, model="m"), url, Load())
+        asked = Ask(
+            route="gemini", body=b"{}", model="m", stream=False, hints=False, options=None, request_id="req-1"
+        )
+        with pytest.raises(ProviderKeyRefused, match="API key not valid"):
+            await ModelClient(transport).attempt(target.keyed(OwnKey("theirs")), asked)
+        with pytest.raises(UpstreamAuth):
+            await ModelClient(transport).attempt(target, asked)
