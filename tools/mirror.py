@@ -25,6 +25,25 @@ TESTED: dict[str, str] = {
     "tests/unit/gateway/dialects/openai_responses/test_writer.py",
     "gateway/dialects/openai_responses/output.py": "beside the writer's events: "
     "tests/unit/gateway/dialects/openai_responses/test_writer.py",
+    "gateway/dialects/openai_chat/content.py": "through the whole request: "
+    "tests/unit/gateway/dialects/openai_chat/test_parse.py",
+    "gateway/dialects/openai_chat/messages.py": "through the whole request: "
+    "tests/unit/gateway/dialects/openai_chat/test_parse.py",
+    "gateway/dialects/openai_chat/tools.py": "through the whole request: "
+    "tests/unit/gateway/dialects/openai_chat/test_parse.py",
+    "inference/providers/mistral/answers.py": "on recorded answers: tests/recorded/test_openai_chat_calls.py",
+    "inference/providers/mistral/messages.py": "through the whole request: "
+    "tests/unit/inference/providers/mistral/test_request.py",
+    "inference/providers/openai/chat_answer.py": "through whole answers: "
+    "tests/unit/inference/providers/openai/test_chat_completion.py",
+    "inference/providers/openai/chat_chunk.py": "through streams: "
+    "tests/unit/inference/providers/openai/test_chat_stream.py",
+    "inference/providers/openai/chat_messages.py": "through the whole request: "
+    "tests/unit/inference/providers/openai/test_chat_request.py",
+    "inference/providers/openai/chat_parts.py": "through the whole request: "
+    "tests/unit/inference/providers/openai/test_chat_request.py",
+    "inference/providers/openai/chat_tools.py": "through the whole request: "
+    "tests/unit/inference/providers/openai/test_chat_request.py",
     "gateway/http/responses.py": "by the official SDK: tests/contract/test_openai_responses.py",
     "gateway/http/models.py": "through a socket: tests/integration/test_models_route.py",
     "gateway/http/openapi.py": "against what is served: tests/integration/test_openapi.py",
