@@ -1,0 +1,136 @@
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from inference.ir.chat import (
+    ChatRequest,
+    Format,
+    FormatKind,
+    Message,
+    Role,
+    Thinking,
+    Tool,
+    ToolChoice,
+    ToolKind,
+    ToolMode,
+)
+from inference.ir.content import Family, Text
+from inference.providers.gemini.chat_request import write_chat
+
+USER = (Message(role=Role.USER, parts=(Text(text="x"),)),)
+
+
+def write(model: str = "gemini-2.5-flash", **fields: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    asked = ChatRequest(model="m", messages=USER, family=Family.OPENAI_CHAT, **fields)
+    body, dropped = write_chat(asked, model=model, labels=False)
+    return json.loads(body), dropped
+
+
+def test_every_limit_has_its_place() -> None:
+    body, dropped = write(
+        temperature=0.5,
+        top_p=0.9,
+        top_k=4,
+        max_output=9,
+        seed=7,
+        stop=("a",),
+        answers=2,
+        frequency_penalty=0.1,
+        presence_penalty=0.2,
+        logprobs=True,
+        top_logprobs=3,
+    )
+    assert body["generationConfig"] == {
+        "temperature": 0.5,
+        "topP": 0.9,
+        "topK": 4,
+        "maxOutputTokens": 9,
+        "seed": 7,
+        "stopSequences": ["a"],
+        "candidateCount": 2,
+        "frequencyPenalty": 0.1,
+        "presencePenalty": 0.2,
+        "responseLogprobs": True,
+        "logprobs": 3,
+    }
+    assert dropped == ()
+
+
+def test_what_gemini_has_no_word_for_is_named_in_the_clients() -> None:
+    _, dropped = write(
+        logit_bias={"1": 2.0},
+        user="u",
+        cache_key="k",
+        parallel_tools=False,
+        metadata={"a": "b"},
+        tools=(Tool(name="grammar", kind=ToolKind.CUSTOM), Tool(name="f", rest={"x": Raw(b"1")})),
+        format=Format(kind=FormatKind.SCHEMA, schema=Raw(b"{}"), description="d"),
+        rest={"store": Raw(b"true")},
+    )
+    assert set(dropped) == {
+        "logit_bias",
+        "user",
+        "prompt_cache_key",
+        "parallel_tool_calls",
+        "metadata",
+        "tools[0]",
+        "tools[1].x",
+        "response_format.json_schema.description",
+        "store",
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "expected"),
+    [
+        ("gemini-2.5-flash", Thinking(effort="low"), {"thinkingBudget": 1024}),
+        ("gemini-2.5-flash", Thinking(effort="high"), {"thinkingBudget": 24576}),
+        ("gemini-2.5-flash", Thinking(enabled=False), {"thinkingBudget": 0}),
+        ("gemini-3-pro-preview", Thinking(effort="medium"), {"thinkingLevel": "medium"}),
+        ("gemini-3-pro-preview", Thinking(effort="xhigh"), {"thinkingLevel": "high"}),
+        ("gemini-3-pro-preview", Thinking(enabled=False), {"thinkingLevel": "minimal"}),
+        (
+            "gemini-2.5-pro",
+            Thinking(enabled=True, budget=2000, show=True),
+            {"thinkingBudget": 2000, "includeThoughts": True},
+        ),
+        ("gemini-2.5-pro", Thinking(enabled=True, adaptive=True), {"thinkingBudget": -1}),
+    ],
+)
+def test_how_much_to_think(model: str, thinking: Thinking, expected: dict[str, Any]) -> None:
+    assert write(model, thinking=thinking)[0]["generationConfig"]["thinkingConfig"] == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (ToolChoice(mode=ToolMode.AUTO), {"mode": "AUTO"}),
+        (ToolChoice(mode=ToolMode.NONE), {"mode": "NONE"}),
+        (ToolChoice(mode=ToolMode.REQUIRED), {"mode": "ANY"}),
+        (ToolChoice(mode=ToolMode.NAMED, names=("f",)), {"mode": "ANY", "allowedFunctionNames": ["f"]}),
+        (ToolChoice(names=("f", "g")), {"mode": "VALIDATED", "allowedFunctionNames": ["f", "g"]}),
+    ],
+)
+def test_which_tools_may_be_called(choice: ToolChoice, expected: dict[str, Any]) -> None:
+    assert write(tool_choice=choice)[0]["toolConfig"]["functionCallingConfig"] == expected
+
+
+def test_schemas_go_as_json_schema() -> None:
+    schema = Raw(b'{"type":"object","$defs":{}}')
+    body, _ = write(
+        tools=(Tool(name="f", description="d", parameters=schema),),
+        format=Format(kind=FormatKind.SCHEMA, schema=schema, name="answer", strict=True),
+    )
+    assert body["tools"] == [
+        {
+            "functionDeclarations": [
+                {"name": "f", "description": "d", "parametersJsonSchema": {"type": "object", "$defs": {}}}
+            ]
+        }
+    ]
+    assert body["generationConfig"] == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": {"type": "object", "$defs": {}},
+    }
