@@ -263,7 +263,7 @@ def test_another_tenants_response_is_not_there(client: OpenAI, gateway: GatewayP
         (
             {"input": [{"type": "function_call_output", "call_id": "call_x", "output": "1"}]},
             "input[0].call_id",
-            "invalid_value",
+            "tool_call_not_found",
         ),
         ({"text": {"format": {"type": "xml"}}}, "text.format.type", "invalid_value"),
     ],

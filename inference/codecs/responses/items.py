@@ -109,6 +109,7 @@ class ItemReader:
                 f"No tool call found for the output with call_id {call_id}: the call it answers has to come before "
                 "it, in `input` or in the response that `previous_response_id` names.",
                 param=fields.path("call_id"),
+                code="tool_call_not_found",
             )
         content = tuple(
             part
