@@ -4,6 +4,9 @@ One `write` to the page cache survives kill -9 of the process; `fsync` adds surv
 open segment is held with `flock`, so whoever drains can tell a live writer from a dead one. Refuses to
 raise into a request: what cannot be written waits in memory, bounded, and the state says so; whoever drains
 sees that too, for as long as the process lives, by a lock on a file that every writer of the folder shares.
+
+Some of the disk is set aside beforehand, in a file without a name, for records that somebody owes money by. When the
+disk is full they take it, `full` says so, and nothing that costs is to be begun until it is set aside again.
 """
 
 import errno
@@ -22,10 +25,14 @@ from billing.frames import frame
 
 SEGMENT_SUFFIX = ".log"
 OPENING_SUFFIX = ".new"
+_RESERVE_SUFFIX = ".reserve"
 UNWRITTEN_LOCK = "unwritten.lock"
 """Locked, shared, by every writer of whose records some wait in memory: what the files hold is not all there is."""
 
 _FLUSH_BYTES = 1 << 16
+_RESERVE_PIECE = 1 << 16
+"""What is taken of the reserve at a time: what is given back to a full disk, others may take too."""
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OPEN_ATTEMPTS = 5
 _FRUITLESS_SEGMENTS = 2
@@ -50,6 +57,8 @@ class JournalState(Struct, frozen=True, kw_only=True):
     backlog_bytes: int
     lost: int
     last_error: str | None
+    reserved: int = 0
+    """Bytes of the disk still set aside for what is owed."""
 
 
 def unique_writer_id() -> str:
@@ -63,7 +72,8 @@ class Journal:
     Open it after forking: a child that inherits it would share its lock. `writer_id` must be unique for
     ever, since a drain remembers segments by name. A segment is closed past `segment_bytes`. Up to
     `backlog_bytes` of frames are kept in memory while the disk refuses them, retried every `interval`
-    seconds, which is also the fsync interval. Safe to call from several threads.
+    seconds, which is also the fsync interval. `reserve_bytes` are set aside for what is owed: some thousand requests
+    that had begun when the disk filled up. Safe to call from several threads.
 
     Raises OSError when the first segment cannot be opened, ValueError for a `writer_id` unfit as a name.
     """
@@ -77,6 +87,7 @@ class Journal:
         interval: float = 1.0,
         segment_bytes: int = 16 << 20,
         backlog_bytes: int = 64 << 20,
+        reserve_bytes: int = 1 << 20,
     ) -> None:
         if not writer_id or not writer_id.replace("-", "").replace("_", "").isalnum():
             raise ValueError(f"a writer id holds letters, digits, - and _ only, not {writer_id!r}")
@@ -96,7 +107,8 @@ class Journal:
         self._new_name = False
         self._fruitless = 0
         self._retired: list[int] = []
-        self._backlog: deque[bytes] = deque()
+        self._backlog: deque[tuple[bytes, bool]] = deque()
+        self._owed_waiting = 0
         self._backlog_bytes = 0
         self._appended = 0
         self._failed_writes = 0
@@ -104,6 +116,10 @@ class Journal:
         self._last_error: str | None = None
         self._open_segment()
         self._unwritten = os.open(directory / UNWRITTEN_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._reserve_bytes = reserve_bytes
+        self._reserved = 0
+        self._reserve = self._open_reserve()
+        self._set_aside()
         self._tender = threading.Thread(target=self._tend, name=f"journal-{writer_id}", daemon=True)
         self._tender.start()
 
@@ -118,26 +134,42 @@ class Journal:
                 backlog_bytes=self._backlog_bytes,
                 lost=self._lost,
                 last_error=self._last_error,
+                reserved=self._reserved,
             )
 
-    def append(self, payload: bytes) -> None:
-        """Write one record; when this returns it survives kill -9 of this process.
+    @property
+    def full(self) -> bool:
+        """Whether nothing that costs may be begun: records wait in memory, or the reserve is not whole."""
+        return bool(self._backlog) or self._reserved < self._reserve_bytes
 
-        Unless the disk refuses: then it waits in memory and `state.backlog` says so. Raises ValueError
-        for a payload with a newline, and nothing else. After `close` a new segment is opened, so that a
+    def append(self, payload: bytes, *, owed: bool = False) -> bool:
+        """Write one record; when this returns True it survives kill -9 of this process.
+
+        False: the disk refuses, it waits in memory, and `state.backlog` says so. What is `owed` (a hold, a usage
+        record that ends one or costs something) may take of the reserve, and passes what is not and waits. Raises
+        ValueError for a payload with a newline, and nothing else. After `close` a new segment is opened, so that a
         straggler is kept too.
         """
         line = frame(payload)
         with self._lock:
-            if self._backlog or not self._write(line):
-                self._keep(line)
-            else:
-                self._appended += 1
+            # Among themselves those owed keep their order: a hold is never behind the record that ends it.
+            # What is not owed does not take the space that the reserve gave back for what is.
+            waits = self._owed_waiting if owed else self.full
+            if waits or not (self._write(line) or (owed and self._write_on_reserve(line))):
+                self._keep(line, owed)
+                return False
+            self._appended += 1
+            return True
 
     def close(self) -> None:
         """Write what waits, force it to disk (unless `never`), and let go of the segment."""
         self._stop.set()
         self._tender.join()
+        with self._lock:
+            self._reserve_bytes = self._reserved = 0
+            if self._reserve >= 0:
+                os.close(self._reserve)
+                self._reserve = -1
         self._tick()
         with self._lock:
             if self._fd >= 0:
@@ -147,7 +179,8 @@ class Journal:
             left = len(self._backlog)
             unwritten = tuple(self._backlog)
         for (
-            line
+            line,
+            _,
         ) in unwritten:  # the log may be on another disk: what was not written can be brought in from it
             _log.error("usage record unwritten", record=line.decode().rstrip())
         with self._lock:
@@ -210,7 +243,45 @@ class Journal:
         if self._failed_writes & (self._failed_writes - 1) == 0:  # 1, 2, 4, ...: a full disk must not flood
             _log.error("journal write failed", error=str(error), failures=self._failed_writes)
 
-    def _keep(self, line: bytes) -> None:
+    def _open_reserve(self) -> int:
+        """A file that is gone with this process, however that ends; -1 where none can be made."""
+        path = self._directory / f"{self._writer_id}{_RESERVE_SUFFIX}"
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            path.unlink()
+        except OSError as error:
+            self._fault(error)
+            return -1
+        return fd
+
+    def _set_aside(self) -> None:
+        """Make the reserve whole again, if the disk allows it."""
+        if self._reserved >= self._reserve_bytes:
+            return
+        if self._reserve < 0:
+            self._reserve = self._open_reserve()
+        if self._reserve < 0:
+            return
+        try:
+            os.posix_fallocate(self._reserve, 0, self._reserve_bytes)
+        except OSError as error:
+            self._fault(error)
+            os.ftruncate(self._reserve, self._reserved)  # some file systems keep what they got so far
+            if error.errno not in _FULL:  # this one cannot set anything aside
+                self._reserve_bytes = self._reserved
+            return
+        self._reserved = self._reserve_bytes
+
+    def _write_on_reserve(self, data: bytes) -> bool:
+        """Give the disk back what was set aside, piece by piece, until `data` fits."""
+        while self._reserved:
+            self._reserved = max(0, self._reserved - max(_RESERVE_PIECE, len(data)))
+            os.ftruncate(self._reserve, self._reserved)
+            if self._write(data):
+                return True
+        return False
+
+    def _keep(self, line: bytes, owed: bool) -> None:
         if self._backlog_bytes + len(line) > self._backlog_limit:
             self._lost += 1
             if self._lost & (self._lost - 1) == 0:
@@ -218,7 +289,8 @@ class Journal:
             return
         if not self._backlog and self._unwritten >= 0:
             fcntl.flock(self._unwritten, fcntl.LOCK_SH)  # only ever waits for a look, a system call or two
-        self._backlog.append(line)
+        self._backlog.append((line, owed))
+        self._owed_waiting += owed
         self._backlog_bytes += len(line)
 
     def _rotate(self) -> None:
@@ -294,18 +366,22 @@ class Journal:
         What does not fit as a whole is tried by halves, so that a nearly full disk is used to its end.
         """
         with self._lock:
-            batch: list[bytes] = []
+            self._set_aside()
+            if self._reserved < self._reserve_bytes and not self._owed_waiting:
+                return False
+            batch: list[tuple[bytes, bool]] = []
             size = 0
-            for line in self._backlog:
-                batch.append(line)
+            for line, owed in self._backlog:
+                batch.append((line, owed))
                 size += len(line)
                 if size >= _FLUSH_BYTES:
                     break
-            while batch and not self._write(b"".join(batch)):
+            while batch and not self._write(b"".join(line for line, _ in batch)):
                 batch = batch[: len(batch) // 2]
-            for line in batch:
+            for line, owed in batch:
                 self._backlog.popleft()
                 self._backlog_bytes -= len(line)
+                self._owed_waiting -= owed
             self._appended += len(batch)
             if batch and not self._backlog and self._unwritten >= 0:
                 fcntl.flock(self._unwritten, fcntl.LOCK_UN)

@@ -14,7 +14,9 @@ _log = structlog.stdlib.get_logger("meter")
 class Appender(Protocol):
     """Where records go: a Journal."""
 
-    def append(self, payload: bytes) -> None: ...
+    def append(self, payload: bytes, *, owed: bool = False) -> bool:
+        """Write; False where it only waits in memory. `owed`: somebody owes money by it."""
+        ...
 
 
 class Meter:
@@ -33,20 +35,22 @@ class Meter:
         self.duplicates = 0
         """How many records were refused because their id had been recorded."""
 
-    def hold(self, request_id: str, account: str, held_nano: int, at: int) -> None:
+    def hold(self, request_id: str, account: str, held_nano: int, at: int) -> bool:
         """Journal that `held_nano` is held in all, as of `at` (unix ns): before a provider is asked, and when it grows.
 
-        The request's usage record ends the hold. A hold of nothing is not worth a line.
+        The request's usage record ends the hold. A hold of nothing is not worth a line. False: the disk refuses it,
+        and should this process be killed the hold, and what the request cost, would be forgotten.
         """
-        if held_nano > 0:
-            self._journal.append(
-                self._encoder.encode(HoldRecord(hold=request_id, account=account, held_nano=held_nano, at=at))
-            )
+        if held_nano <= 0:
+            return True
+        line = self._encoder.encode(HoldRecord(hold=request_id, account=account, held_nano=held_nano, at=at))
+        return self._journal.append(line, owed=True)
 
-    def record(self, record: UsageRecord) -> bytes:
+    def record(self, record: UsageRecord, *, keep: bool = True) -> bytes:
         """Append one record to the journal; a repeat of an id is dropped, counted and logged.
 
-        Returns the record as JSON, one object on one line, for whoever wants to log it too.
+        Returns the record as JSON, one object on one line, for whoever wants to log it too. Without `keep` that is
+        all that is done.
         """
         recent = self._recent
         if record.id in recent:
@@ -60,7 +64,9 @@ class Meter:
             payload = self._encoder.encode(record)
         except UnicodeEncodeError:
             payload = self._encoder.encode(_encodable(record))
-        self._journal.append(payload)
+        if keep:
+            owed = record.cost_nano > 0 or record.held_nano > 0 or record.provider_cost_nano > 0
+            self._journal.append(payload, owed=owed)
         return payload
 
 

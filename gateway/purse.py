@@ -9,6 +9,7 @@ import msgspec
 
 from billing.meter import Meter
 from billing.usage import UsageRecord
+from gateway.settlement import journal_full
 from policies.stores.step import Cold, Rules, Store, Ticket
 
 _ATTEMPTS = 3
@@ -41,7 +42,7 @@ class StorePurse:
         self._tickets: dict[str, Ticket] = {}
 
     async def hold(self, name: str, amount_nano: int) -> bool:
-        """As the protocol says. Raises Unavailable where neither store nor ledger can tell."""
+        """As the protocol says. Raises Unavailable where neither store nor ledger can tell, or the disk is full."""
         for _ in range(_ATTEMPTS):
             came = await self._store.admit(name, self._rules, tokens=0, amount=amount_nano)
             if isinstance(came, Cold):
@@ -50,8 +51,10 @@ class StorePurse:
             if not isinstance(came, Ticket):
                 return False
             self._tickets[name] = came
-            if self._rules.account is not None:
-                self._meter.hold(name, self._rules.account, amount_nano, self._clock())
+            account = self._rules.account
+            if account is not None and not self._meter.hold(name, account, amount_nano, self._clock()):
+                self.settle(name, 0, 0)
+                raise journal_full()
             return True
         return False
 

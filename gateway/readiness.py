@@ -72,6 +72,8 @@ class Readiness:
                 State.DEGRADED,
                 f"{state.backlog} records wait in memory after {state.failed_writes} failed writes",
             )
+        if self._journal.full:
+            return State.DEGRADED, "the disk is full: requests that cost something are refused"
         return State.OK, "ok"
 
     def _catalogue_state(self) -> tuple[State, str]:

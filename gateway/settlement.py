@@ -12,13 +12,17 @@ from gateway.call import Call
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from inference.ir.cards import Price
-from inference.ir.errors import AspendosError, ClientGone
+from inference.ir.errors import AspendosError, ClientGone, Unavailable
 from inference.ir.usage import NO_USAGE, Usage, uncommon
 from policies.ceiling import output_cost
 from policies.stores.step import Store, Ticket
 
 _STRIDE = 1024
 """Tokens of output a hold is extended by."""
+
+
+JOURNAL_FULL = "journal_full"
+_FULL_RETRY_SECONDS = 5.0
 
 
 class Purse:
@@ -59,6 +63,16 @@ class Purse:
         return True
 
 
+def journal_full() -> Unavailable:
+    """For a request that costs something, while what it cost might not survive this process."""
+    return Unavailable(
+        "The gateway's disk is full, so what this request costs could not be recorded; try again in a moment. Free "
+        "models, and provider keys of one's own, can be used.",
+        code=JOURNAL_FULL,
+        retry_after=_FULL_RETRY_SECONDS,
+    )
+
+
 class Settlement:
     """Closes calls. Synchronous, so that nothing can come between the record and the last byte."""
 
@@ -78,10 +92,15 @@ class Settlement:
         self._clock_ns = clock_ns
 
     def hold(self, call: Call) -> None:
-        """Journal what is held for a call, before anything is asked of a provider."""
+        """Journal what is held for a call, before anything is asked of a provider.
+
+        Raises Unavailable where the disk refuses it: nothing is begun that could not be billed.
+        """
         ticket = call.ticket
-        if ticket is not None and ticket.rules.account is not None and ticket.held:
-            self._meter.hold(ticket.id, ticket.rules.account, ticket.held, self._clock_ns())
+        if ticket is None or ticket.rules.account is None or not ticket.held:
+            return
+        if not self._meter.hold(ticket.id, ticket.rules.account, ticket.held, self._clock_ns()):
+            raise journal_full()
 
     def purse(self, call: Call, *, endless: bool) -> Purse | None:
         """The purse by which a stream is metered as it goes; None for one that pays nothing."""
@@ -162,7 +181,11 @@ class Settlement:
                 attempts=call.attempts,
                 finish_reason=finish_reason,
             )
-            line = self._meter.record(record if more is None else replace(record, **more))
+            # Refused because the journal is full, and held nothing: its record would only fill the memory too.
+            keep = code != JOURNAL_FULL or bool(ticket is not None and ticket.held)
+            if not keep:
+                self._metrics.rejected.labels(JOURNAL_FULL).inc()
+            line = self._meter.record(record if more is None else replace(record, **more), keep=keep)
             if ticket is not None:
                 tokens = usage.input_tokens + usage.output_tokens
                 self._store.settle(ticket, tokens=tokens, amount=cost)

@@ -264,6 +264,7 @@ class Gateway:
             budgets=self.budgets.book,
             own_keys=self.own_keys,
             clock=time.time,
+            full=lambda: self.journal.full,
         )
         self.shelf = Shelf(
             self.database,

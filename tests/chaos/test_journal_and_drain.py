@@ -177,8 +177,9 @@ class JournalAndDrain(RuleBasedStateMachine):
 class _Paper:
     written = b""
 
-    def append(self, payload: bytes) -> None:
+    def append(self, payload: bytes, *, owed: bool = False) -> bool:
         self.written = payload
+        return True
 
 
 TestJournalAndDrain = JournalAndDrain.TestCase

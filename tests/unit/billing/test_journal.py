@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from billing.frames import frame, scan
 from billing.journal import Fsync, Journal, unique_writer_id
+from tests.small_disk import SmallDisk
 
 
 def _records(directory: Path) -> list[bytes]:
@@ -268,3 +270,54 @@ def test_a_full_disk_keeps_records_and_recovers(tmp_path: Path) -> None:
     if done.returncode != 0 and ("not permitted" in done.stderr or done.returncode == 77):
         pytest.skip("a private tmpfs needs the right to mount")
     assert done.stdout.splitlines()[-1].split() == ["True", "True", "0", "[]", "True"], done.stderr
+
+
+def test_what_is_owed_is_written_on_a_full_disk(tmp_path: Path) -> None:
+    """What is not waits; what is goes past it, onto what was set aside, until that is used up; then it waits too."""
+    with SmallDisk(tmp_path / "disk", size=1 << 20) as disk:
+        journal = Journal(disk.folder, writer_id="w", interval=60, reserve_bytes=100_000)
+        assert not journal.full
+        disk.fill()
+        free = 0
+        while journal.append(b"f" * 1000):
+            free += 1
+        assert journal.full
+        assert free <= 4, "what nobody owes took of the reserve"
+        owed = 0
+        while journal.append(b"%04d" % owed + b"o" * 996, owed=True):
+            owed += 1
+        assert 90 <= owed <= 105
+        assert journal.state.reserved == 0
+        assert not journal.append(b"last", owed=True)
+        assert len(_records(disk.folder)) == free + owed
+        assert journal.state.backlog == 3
+        disk.free()
+        journal.close()
+        assert _records(disk.folder)[-3:] == [b"f" * 1000, b"%04d" % owed + b"o" * 996, b"last"]
+
+
+def test_the_reserve_is_set_aside_again_when_there_is_space(tmp_path: Path) -> None:
+    with SmallDisk(tmp_path / "disk", size=1 << 20) as disk:
+        journal = Journal(disk.folder, writer_id="w", interval=0.02, reserve_bytes=100_000)
+        disk.fill()
+        for _ in range(10):
+            assert journal.append(b"o" * 1000, owed=True)
+        assert (journal.full, journal.state.backlog) == (True, 0)
+        time.sleep(0.1)
+        assert journal.full, "there is no space to set aside"
+        disk.free()
+        _wait(lambda: not journal.full)
+        assert journal.state.reserved == 100_000
+        assert [path.name for path in disk.folder.iterdir() if "reserve" in path.name] == []
+        journal.close()
+
+
+def test_a_disk_full_from_the_start_is_full(tmp_path: Path) -> None:
+    with SmallDisk(tmp_path / "disk", size=1 << 20) as disk:
+        disk.fill(but=50_000)
+        journal = Journal(disk.folder, writer_id="w", interval=60, reserve_bytes=100_000)
+        assert journal.full
+        assert journal.append(b"owed", owed=True), "there is a little space"
+        assert not journal.append(b"not owed")
+        journal.close()
+        assert _records(disk.folder) == [b"owed", b"not owed"]

@@ -15,8 +15,9 @@ class _Paper:
     def __init__(self) -> None:
         self.written: list[bytes] = []
 
-    def append(self, payload: bytes) -> None:
+    def append(self, payload: bytes, *, owed: bool = False) -> bool:
         self.written.append(payload)
+        return True
 
 
 def _record(name: str, model: str | None = "m") -> UsageRecord:

@@ -81,6 +81,7 @@ class Counting:
         self.version = 1
         self.keys: dict[str, Own] = {}
         self.calls = 0
+        self.full = False
         self.admission = Admission(
             cast(Keyring, None),  # the keyring has tests of its own
             rule_book=RuleBook(self, self, clock=lambda: self.now),
@@ -89,6 +90,7 @@ class Counting:
             budgets=self,
             own_keys=self,
             clock=lambda: self.now,
+            full=lambda: self.full,
         )
 
     def caps(self, holder: Holder) -> tuple[Cap, ...]:
@@ -417,3 +419,18 @@ async def test_rules_are_made_once_and_anew_when_something_changes(table: Routin
     third, _ = await counting.ask(who, "dear")
     assert third.ticket is not None
     assert third.ticket.rules is not first.ticket.rules
+
+
+async def test_while_the_journal_is_full_nothing_that_costs_is_begun(table: RoutingTable) -> None:
+    counting = Counting(table, balance=10**12)
+    counting.full = True
+    with pytest.raises(Unavailable) as caught:
+        await counting.ask(principal(), "dear")
+    assert (caught.value.code, caught.value.http_status) == ("journal_full", 503)
+    await counting.ask(principal(), "chat-one")
+    counting.keys = {"p": Own()}
+    call, _ = await counting.ask(principal(), "dear")
+    assert call.ticket is not None
+    assert call.ticket.held == 0
+    counting.keys, counting.full = {}, False
+    await counting.ask(principal(), "dear")

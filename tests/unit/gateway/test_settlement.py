@@ -3,6 +3,7 @@
 import time
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from billing.meter import Meter
@@ -10,12 +11,13 @@ from billing.usage import UsageRecord
 from gateway.call import Call, request_ids
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
-from gateway.settlement import Settlement
+from gateway.settlement import Settlement, journal_full
 from inference.ir.cards import Price
-from inference.ir.errors import MissingKey, UpstreamFailed
+from inference.ir.errors import MissingKey, Unavailable, UpstreamFailed
 from inference.ir.usage import Usage, UsageSource
 from policies.api_keys import Principal
 from policies.stores.memory import MemoryStore
+from policies.stores.step import Rules, Ticket
 from tests.fake_answer import deployment, model
 from tests.fake_edge import FakeEdge
 
@@ -23,9 +25,14 @@ from tests.fake_edge import FakeEdge
 class Journal:
     def __init__(self) -> None:
         self.records: list[UsageRecord] = []
+        self.room = True
 
-    def append(self, payload: bytes) -> None:
+    def append(self, payload: bytes, *, owed: bool = False) -> bool:
+        if payload.startswith(b'{"hold"'):
+            return self.room
         self.records.append(msgspec.json.decode(payload, type=UsageRecord))
+        assert owed is any(record.held_nano or record.provider_cost_nano for record in self.records[-1:])
+        return self.room
 
 
 def call() -> Call:
@@ -77,6 +84,33 @@ async def test_what_is_not_text_is_charged_recorded_and_counted() -> None:
     assert (other.cost_nano, other.provider_cost_nano, other.images) == (0, 80_150_000, 2)
     assert b'"images":2' in lines[0]
     assert 'aspendos_units_total{kind="images",model="m",provider="fake"} 4.0' in metrics.expose().decode()
+
+
+async def test_a_request_refused_because_the_journal_is_full_does_not_fill_it_more() -> None:
+    journal, metrics = Journal(), Metrics()
+    lines: list[bytes] = []
+    settlement = Settlement(Meter(journal), metrics, RequestLog(lines.append), MemoryStore(time.time))
+    settlement.settle(call(), status=503, error=journal_full())
+    assert journal.records == []
+    assert b"journal_full" in lines[0]
+    text = metrics.expose().decode()
+    assert 'aspendos_requests_rejected_total{code="journal_full"} 1.0' in text
+    assert 'status="503"} 1.0' in text
+
+
+async def test_nothing_is_begun_whose_hold_the_disk_refuses() -> None:
+    journal = Journal()
+    settlement = Settlement(
+        Meter(journal), Metrics(), RequestLog(list[bytes]().append), MemoryStore(time.time)
+    )
+    held = call()
+    held.ticket = Ticket(id=held.id, rules=Rules(account="acct"), tokens=0, held=5, at=0.0)
+    journal.room = False
+    with pytest.raises(Unavailable) as caught:
+        settlement.hold(held)
+    assert (caught.value.code, caught.value.retry_after) == ("journal_full", 5.0)
+    settlement.settle(held, status=503, error=caught.value)
+    assert [record.held_nano for record in journal.records] == [5], "what ends the hold is recorded"
 
 
 async def test_a_caller_nobody_knows_is_counted_but_writes_no_record() -> None:

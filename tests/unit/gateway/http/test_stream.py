@@ -38,12 +38,13 @@ class Journal:
         self.holds: list[HoldRecord] = []
         self.seen: list[bytes] = []
 
-    def append(self, payload: bytes) -> None:
+    def append(self, payload: bytes, *, owed: bool = False) -> bool:
         if payload.startswith(b'{"hold"'):
             self.holds.append(msgspec.json.decode(payload, type=HoldRecord))
-            return
+            return True
         self.records.append(msgspec.json.decode(payload, type=UsageRecord))
         self.seen.append(self.edge.text)
+        return True
 
 
 class Stage:
