@@ -110,7 +110,9 @@ def camel(body: bytes) -> bytes:
 
     Raises msgspec.DecodeError for what is no JSON, RecursionError for what is nested without end.
     """
-    return bytes(_walked(Raw(body))) if _MARK.search(body) is not None else body
+    if b"_" not in body or _MARK.search(body) is None:
+        return body
+    return bytes(_walked(Raw(body)))
 
 
 def _walked(value: Raw) -> Raw:
