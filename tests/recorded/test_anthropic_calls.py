@@ -151,40 +151,50 @@ def test_every_recording_is_accounted_for() -> None:
 def test_whole_answers() -> None:
     read = 0
     for call in messages(stream=False):
-        message = sdk_reads(call.body, stream=False)
-        completion = CHAT.completion(call.body)
-        agree(completion, message, call.label)
-        written = Messages.chat.answer(completion, ASKED, SETTING) if Messages.chat else None
-        assert written is not None
-        assert written.dropped == (), call.label
-        again = sdk_reads(written.body, stream=False)
-        assert blocks_of(again) == blocks_of(message), call.label
-        assert (again.stop_reason, again.stop_sequence) == (message.stop_reason, message.stop_sequence)
-        agree(CHAT.completion(written.body), message, call.label)
-        passed = LANE.completion(call.body)
-        assert passed.usage == completion.usage, call.label
-        assert passed.finish_reason == message.stop_reason, call.label
+        whole_agrees(call)
         read += 1
     assert read == 370
+
+
+def whole_agrees(call: Recorded) -> None:
+    """Read, written again and passed on, it is what the SDK reads."""
+    message = sdk_reads(call.body, stream=False)
+    completion = CHAT.completion(call.body)
+    agree(completion, message, call.label)
+    written = Messages.chat.answer(completion, ASKED, SETTING) if Messages.chat else None
+    assert written is not None
+    assert written.dropped == (), call.label
+    again = sdk_reads(written.body, stream=False)
+    assert blocks_of(again) == blocks_of(message), call.label
+    assert (again.stop_reason, again.stop_sequence) == (message.stop_reason, message.stop_sequence)
+    agree(CHAT.completion(written.body), message, call.label)
+    passed = LANE.completion(call.body)
+    assert passed.usage == completion.usage, call.label
+    assert passed.finish_reason == message.stop_reason, call.label
 
 
 def test_streams() -> None:
     read = 0
     for call in messages(stream=True):
-        message = sdk_reads(call.body, stream=True)
-        events = parsed([call.body])
-        agree(fold(events), message, call.label)
-        assert parsed([crlf(call.body)]) == events, call.label
-        assert Messages.chat is not None
-        writer = Messages.chat.writer(ASKED, SETTING)
-        written = b"".join([writer.write([event]) for event in events]) + writer.finish()
-        assert list(writer.dropped) == [], call.label
-        again = sdk_reads(written, stream=True)
-        assert blocks_of(again) == blocks_of(message), call.label
-        agree(fold(parsed([written])), again, call.label)
-        counts_agree(fold(events), again, call.label)
+        stream_agrees(call)
         read += 1
     assert read == 148
+
+
+def stream_agrees(call: Recorded) -> None:
+    """Read and written again, it is what the SDK reads."""
+    message = sdk_reads(call.body, stream=True)
+    events = parsed([call.body])
+    agree(fold(events), message, call.label)
+    assert parsed([crlf(call.body)]) == events, call.label
+    assert Messages.chat is not None
+    writer = Messages.chat.writer(ASKED, SETTING)
+    written = b"".join([writer.write([event]) for event in events]) + writer.finish()
+    assert list(writer.dropped) == [], call.label
+    again = sdk_reads(written, stream=True)
+    assert blocks_of(again) == blocks_of(message), call.label
+    agree(fold(parsed([written])), again, call.label)
+    counts_agree(fold(events), again, call.label)
 
 
 def test_streams_cut_anywhere() -> None:
@@ -238,10 +248,14 @@ def test_a_broken_stream_is_counted_by_its_text() -> None:
 def test_requests_come_back_as_they_were() -> None:
     """Anthropic's dialect into neutral words and out again to Anthropic loses nothing."""
     for call in messages(status=None):
-        asked = parse(call.asked)
-        written = CHAT.request(asked, model=asked.model, card=CARD)
-        assert written.dropped == (), call.label
-        assert canonical(json.loads(written.body)) == canonical(json.loads(call.asked)), call.label
+        request_returns(call)
+
+
+def request_returns(call: Recorded) -> None:
+    asked = parse(call.asked)
+    written = CHAT.request(asked, model=asked.model, card=CARD)
+    assert written.dropped == (), call.label
+    assert canonical(json.loads(written.body)) == canonical(json.loads(call.asked)), call.label
 
 
 def canonical(value: Any, name: str = "") -> Any:

@@ -130,10 +130,14 @@ def streams() -> list[Recorded]:
 def test_streams_whole_and_with_crlf() -> None:
     recorded = streams()
     for call in recorded:
-        theirs = Said.streamed(call.body)
-        compare(read([call.body]), theirs)
-        compare(read([crlf(call.body)]), theirs)
+        stream_agrees(call)
     assert len(recorded) == 6
+
+
+def stream_agrees(call: Recorded) -> None:
+    theirs = Said.streamed(call.body)
+    compare(read([call.body]), theirs)
+    compare(read([crlf(call.body)]), theirs)
 
 
 @pytest.mark.parametrize("number", range(6))
@@ -147,28 +151,34 @@ def test_streams_cut_anywhere(number: int) -> None:
 
 
 def test_embeddings() -> None:
-    exchange = WIRE.exchanges[Kind.EMBEDDING]
     recorded = list(calls("cohere", path_contains="/v2/embed", status=200))
     for call in recorded:
-        ours: EmbeddingResult = exchange.answer(call.body, "application/json")
-        theirs = constructed(types.EmbedByTypeResponse, json.loads(call.body))
-        vectors = [msgspec.json.decode(each, type=list[float]) for each in ours.vectors]
-        assert vectors == theirs.embeddings.float_
-        assert ours.id == theirs.id
-        assert ours.usage.input_tokens == theirs.meta.billed_units.input_tokens
+        embeddings_agree(call)
     assert len(recorded) == 5
 
 
+def embeddings_agree(call: Recorded) -> None:
+    ours: EmbeddingResult = WIRE.exchanges[Kind.EMBEDDING].answer(call.body, "application/json")
+    theirs = constructed(types.EmbedByTypeResponse, json.loads(call.body))
+    vectors = [msgspec.json.decode(each, type=list[float]) for each in ours.vectors]
+    assert vectors == theirs.embeddings.float_
+    assert ours.id == theirs.id
+    assert ours.usage.input_tokens == theirs.meta.billed_units.input_tokens
+
+
 def test_rankings() -> None:
-    exchange = WIRE.exchanges[Kind.RERANK]
     recorded = list(calls("cohere", path_contains="/v2/rerank", status=200))
     for call in recorded:
-        ours: RerankResult = exchange.answer(call.body, "application/json")
-        theirs = constructed(V2RerankResponse, json.loads(call.body))
-        expected = [(each.index, each.relevance_score) for each in theirs.results]
-        assert [(each.index, each.score) for each in ours.results] == expected
-        assert ours.usage.searches == theirs.meta.billed_units.search_units == 1
+        ranking_agrees(call)
     assert len(recorded) == 3
+
+
+def ranking_agrees(call: Recorded) -> None:
+    ours: RerankResult = WIRE.exchanges[Kind.RERANK].answer(call.body, "application/json")
+    theirs = constructed(V2RerankResponse, json.loads(call.body))
+    expected = [(each.index, each.relevance_score) for each in theirs.results]
+    assert [(each.index, each.score) for each in ours.results] == expected
+    assert ours.usage.searches == theirs.meta.billed_units.search_units == 1
 
 
 def test_a_refusal_keeps_its_message() -> None:
@@ -182,13 +192,17 @@ def test_a_refusal_keeps_its_message() -> None:
 def test_recorded_requests_are_written_as_they_were_sent() -> None:
     """A recorded request read as neutral words by hand is what OpenAI's dialect would make of the same fields."""
     for call in calls("cohere", path_contains="/v2/chat", status=200):
-        sent = json.loads(call.asked)
-        asked = neutral(sent)
-        out = CHAT.request(asked, model=sent["model"], card=None)  # pyright: ignore[reportArgumentType]  # not looked at
-        wrote = json.loads(out.body)
-        assert wrote.pop("stream", False) is sent.pop("stream")
-        assert wrote == cleaned(sent)
-        assert out.dropped == ()
+        request_returns(call)
+
+
+def request_returns(call: Recorded) -> None:
+    sent = json.loads(call.asked)
+    asked = neutral(sent)
+    out = CHAT.request(asked, model=sent["model"], card=None)  # pyright: ignore[reportArgumentType]  # not looked at
+    wrote = json.loads(out.body)
+    assert wrote.pop("stream", False) is sent.pop("stream")
+    assert wrote == cleaned(sent)
+    assert out.dropped == ()
 
 
 def cleaned(sent: dict[str, Any]) -> dict[str, Any]:

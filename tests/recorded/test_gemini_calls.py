@@ -159,14 +159,18 @@ def check(completion: Completion, payloads: list[bytes]) -> None:
 def test_whole_answers_are_read_as_the_sdk_reads_them() -> None:
     seen = 0
     for call in whole():
-        completion = WIRE.chat.completion(call.body) if WIRE.chat else None
-        assert completion is not None
-        check(completion, [call.body])
-        measured = WIRE.lanes["gemini"].completion(call.body)
-        assert measured.usage == completion.usage, call.label
-        assert measured.finish_reason == str(completion.choices[0].finish), call.label
+        whole_agrees(call)
         seen += 1
     assert seen > 300
+
+
+def whole_agrees(call: Recorded) -> None:
+    completion = WIRE.chat.completion(call.body) if WIRE.chat else None
+    assert completion is not None
+    check(completion, [call.body])
+    measured = WIRE.lanes["gemini"].completion(call.body)
+    assert measured.usage == completion.usage, call.label
+    assert measured.finish_reason == str(completion.choices[0].finish), call.label
 
 
 def test_a_refused_prompt_says_why() -> None:
@@ -195,13 +199,18 @@ def test_streams_are_read_as_the_sdk_reads_them_however_they_are_cut() -> None:
     found = sorted(streams(), key=len)
     assert len(found) > 50
     for number, stream in enumerate(found):
-        expected = through([stream])
-        check(expected, events_of(stream))
-        assert through([crlf(stream)]) == expected
-        assert through([stream.replace(b"\r\n", b"\n")]) == expected
+        expected = stream_agrees(stream)
         sets = 30 if len(stream) < 20_000 else 6
         for pieces in cuts(stream, every_byte=number < 3, sets=sets):
             assert through(pieces) == expected
+
+
+def stream_agrees(stream: bytes) -> Completion:
+    expected = through([stream])
+    check(expected, events_of(stream))
+    assert through([crlf(stream)]) == expected
+    assert through([stream.replace(b"\r\n", b"\n")]) == expected
+    return expected
 
 
 def test_streams_pass_the_lane_unharmed_and_their_end_is_kept_back() -> None:
@@ -254,47 +263,59 @@ def same(given: Any) -> Any:
 def test_requests_through_our_words_and_back_lose_nothing() -> None:
     seen = 0
     for call in (*recorded("generateContent"), *recorded("streamGenerateContent")):
-        asked = Gemini("m", stream=False).chat
-        assert asked is not None and WIRE.chat is not None
-        outgoing = WIRE.chat.request(asked.parse(call.asked), model="m", card=CARD)
-        assert outgoing.dropped == (), call.label
-        assert same(json.loads(outgoing.body)) == same(json.loads(camel(call.asked))), call.label
+        request_returns(call)
         seen += 1
     assert seen > 400
+
+
+def request_returns(call: Recorded) -> None:
+    asked = Gemini("m", stream=False).chat
+    assert asked is not None and WIRE.chat is not None
+    outgoing = WIRE.chat.request(asked.parse(call.asked), model="m", card=CARD)
+    assert outgoing.dropped == (), call.label
+    assert same(json.loads(outgoing.body)) == same(json.loads(camel(call.asked))), call.label
 
 
 def test_answers_go_out_again_as_they_came() -> None:
     """From our words back to Gemini's JSON: what the SDK reads of it is what it read of the original."""
     for call in whole():
-        dialect = Gemini("m", stream=False)
-        assert dialect.chat is not None
-        completion = read_completion(call.body)
-        if completion.id is None:
-            completion = msgspec.structs.replace(completion, id=SETTING.id)
-        asked = dialect.chat.parse(b'{"contents":[{"parts":[{"text":"x"}]}]}')
-        rendered = dialect.chat.answer(completion, asked, SETTING)
-        assert rendered.dropped == (), call.label
-        check(completion, [rendered.body])
+        written_again(call)
+
+
+def written_again(call: Recorded) -> None:
+    dialect = Gemini("m", stream=False)
+    assert dialect.chat is not None
+    completion = read_completion(call.body)
+    if completion.id is None:
+        completion = msgspec.structs.replace(completion, id=SETTING.id)
+    asked = dialect.chat.parse(b'{"contents":[{"parts":[{"text":"x"}]}]}')
+    rendered = dialect.chat.answer(completion, asked, SETTING)
+    assert rendered.dropped == (), call.label
+    check(completion, [rendered.body])
 
 
 def test_streams_go_out_again_as_they_came() -> None:
     chance = random.Random(3)
     for stream in streams():
-        dialect = Gemini("m", stream=True)
-        assert dialect.chat is not None
-        asked = dialect.chat.parse(b'{"contents":[{"parts":[{"text":"x"}]}]}')
-        writer, parser = dialect.chat.writer(asked, SETTING), GeminiParser()
-        at = sorted(chance.sample(range(1, len(stream)), 5))
-        out = b""
-        for start, end in itertools.pairwise([0, *at, len(stream)]):
-            out += writer.write(parser.feed(stream[start:end]))
-        out += writer.write(parser.finish())
-        assert b'"finishReason"' not in out
-        out += writer.finish()
-        assert not writer.dropped
-        assert words(through([out])) == words(through([stream]))
-        for payload in events_of(out):
-            parsed(payload)
+        streamed_again(stream, chance)
+
+
+def streamed_again(stream: bytes, chance: random.Random) -> None:
+    dialect = Gemini("m", stream=True)
+    assert dialect.chat is not None
+    asked = dialect.chat.parse(b'{"contents":[{"parts":[{"text":"x"}]}]}')
+    writer, parser = dialect.chat.writer(asked, SETTING), GeminiParser()
+    at = sorted(chance.sample(range(1, len(stream)), 5))
+    out = b""
+    for start, end in itertools.pairwise([0, *at, len(stream)]):
+        out += writer.write(parser.feed(stream[start:end]))
+    out += writer.write(parser.finish())
+    assert b'"finishReason"' not in out
+    out += writer.finish()
+    assert not writer.dropped
+    assert words(through([out])) == words(through([stream]))
+    for payload in events_of(out):
+        parsed(payload)
 
 
 def words(completion: Completion) -> object:
@@ -340,7 +361,10 @@ def test_a_stream_that_breaks_off_is_told_from_one_that_ended() -> None:
 
 
 def test_vectors_of_vertex_are_asked_for_and_read_as_recorded() -> None:
-    call = next(recorded("predict"))
+    vertex_agrees(next(recorded("predict")))
+
+
+def vertex_agrees(call: Recorded) -> None:
     exchange = VERTEX.exchanges[Kind.EMBEDDING]
     result = exchange.answer(call.body, "application/json")
     said = json.loads(call.body)["predictions"]

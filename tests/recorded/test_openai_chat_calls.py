@@ -120,21 +120,26 @@ def request_of(call: Recorded) -> bytes:
 def test_whole_answers_say_what_the_sdk_reads(provider: str) -> None:
     seen = 0
     for call in answered(provider, stream=False):
-        body, request = call.body, request_of(call)
-        if b'"error"' in body and json.loads(body).get("error"):
-            with pytest.raises(UpstreamError):
-                format_of(provider).completion(body)
-            continue
-        completion = format_of(provider).completion(body)
-        expected = facts(sdk_whole(body))
-        same(ours(completion), expected, call.label)
-        again = said_again(completion, request)
-        if "functions" in json.loads(request):
-            assert nameless(again) == nameless(expected), call.label
-        else:
-            same(again, expected, call.label)
-        seen += 1
+        seen += whole_agrees(call, format_of(provider))
     assert seen >= 1 or provider == "deepseek"
+
+
+def whole_agrees(call: Recorded, format: ChatFormat) -> bool:
+    """Whether it was an answer; else an error told with status 200, and read as one."""
+    body, request = call.body, request_of(call)
+    if b'"error"' in body and json.loads(body).get("error"):
+        with pytest.raises(UpstreamError):
+            format.completion(body)
+        return False
+    completion = format.completion(body)
+    expected = facts(sdk_whole(body))
+    same(ours(completion), expected, call.label)
+    again = said_again(completion, request)
+    if "functions" in json.loads(request):
+        assert nameless(again) == nameless(expected), call.label
+    else:
+        same(again, expected, call.label)
+    return True
 
 
 @pytest.mark.parametrize(
@@ -143,18 +148,23 @@ def test_whole_answers_say_what_the_sdk_reads(provider: str) -> None:
 def test_streams_say_what_the_sdk_reads(provider: str) -> None:
     seen = 0
     for call in answered(provider, stream=True):
-        body = call.body
-        try:
-            expected = facts(gathered(with_indexes(sdk_stream(body))))
-        except openai.APIError as error:
-            with pytest.raises(UpstreamRefused, match=error.message):
-                fold(parsed(format_of(provider), [body]))
-            continue
-        events = parsed(format_of(provider), [body])
-        same(ours(fold(events)), expected, call.label)
-        same(streamed_again(events, request_of(call)), expected, call.label)
-        seen += 1
+        seen += stream_agrees(call, format_of(provider))
     assert seen
+
+
+def stream_agrees(call: Recorded, format: ChatFormat) -> bool:
+    """Whether it was an answer; else an error inside a stream, and read as one."""
+    body = call.body
+    try:
+        expected = facts(gathered(with_indexes(sdk_stream(body))))
+    except openai.APIError as error:
+        with pytest.raises(UpstreamRefused, match=error.message):
+            fold(parsed(format, [body]))
+        return False
+    events = parsed(format, [body])
+    same(ours(fold(events)), expected, call.label)
+    same(streamed_again(events, request_of(call)), expected, call.label)
+    return True
 
 
 def with_indexes(chunks: Sequence[Any]) -> Sequence[Any]:
@@ -172,26 +182,29 @@ def with_indexes(chunks: Sequence[Any]) -> Sequence[Any]:
 
 
 def test_mistral_says_what_its_own_sdk_reads() -> None:
-    models = pytest.importorskip("mistralai.client.models")
     seen = 0
-    for call in answered("mistral", stream=False):
+    for call in (*answered("mistral", stream=False), *answered("mistral", stream=True)):
+        mistral_agrees(call)
+        seen += 1
+    assert seen >= LEAST["mistral"]
+
+
+def mistral_agrees(call: Recorded) -> None:
+    models = pytest.importorskip("mistralai.client.models")
+    format, request = format_of("mistral"), request_of(call)
+    if not call.stream:
         read = models.ChatCompletionResponse.model_validate_json(call.body)
-        completion = format_of("mistral").completion(call.body)
+        completion = format.completion(call.body)
         expected = mistral_facts(
             [(choice.index, choice.message, choice.finish_reason) for choice in read.choices], read
         )
         same(ours(completion), expected, call.label)
-        same(said_again(completion, request_of(call)), expected, call.label)
-        seen += 1
-    for call in answered("mistral", stream=True):
-        lines = [line[6:] for line in call.body.split(b"\n") if line.startswith(b"data: {")]
-        chunks = [models.CompletionChunk.model_validate_json(line) for line in lines]
-        expected = mistral_streamed(chunks)
-        events = parsed(format_of("mistral"), [call.body])
-        same(ours(fold(events)), expected, call.label)
-        same(streamed_again(events, request_of(call)), expected, call.label)
-        seen += 1
-    assert seen >= LEAST["mistral"]
+        return same(said_again(completion, request), expected, call.label)
+    lines = [line[6:] for line in call.body.split(b"\n") if line.startswith(b"data: {")]
+    expected = mistral_streamed([models.CompletionChunk.model_validate_json(line) for line in lines])
+    events = parsed(format, [call.body])
+    same(ours(fold(events)), expected, call.label)
+    return same(streamed_again(events, request), expected, call.label)
 
 
 def mistral_text(content: Any, kind: str) -> str:
@@ -301,14 +314,16 @@ def test_requests_come_back_as_they_were(provider: str) -> None:
     for call in calls(provider, path_contains="chat/completions"):
         if call.request is None:
             continue
-        asked = DIALECT.parse(call.asked)
-        written = OPENAI.chat
-        assert written is not None
-        outgoing = written.request(asked, model=asked.model, card=CARD)
-        assert outgoing.dropped == ()
-        assert plain(json.loads(outgoing.body)) == plain(as_sent(json.loads(call.asked))), call.label
+        request_returns(call)
         seen += 1
     assert seen
+
+
+def request_returns(call: Recorded) -> None:
+    asked = DIALECT.parse(call.asked)
+    outgoing = format_of("openai").request(asked, model=asked.model, card=CARD)
+    assert outgoing.dropped == ()
+    assert plain(json.loads(outgoing.body)) == plain(as_sent(json.loads(call.asked))), call.label
 
 
 def as_sent(request: dict[str, Any]) -> dict[str, Any]:
@@ -350,26 +365,29 @@ def plain(value: Any, inside: str = "") -> Any:
 
 def test_mistral_is_told_all_that_its_own_clients_say() -> None:
     """Recorded bodies were made for Mistral; what the dialect reads of them and Mistral's words say is the same."""
-    models = pytest.importorskip("mistralai.client.models")
-    seen = 0
-    for call in calls("mistral", path_contains="chat/completions"):
-        if call.request is None:
-            continue
-        sent = json.loads(call.asked)
-        if any(isinstance(message["content"], list) for message in sent["messages"]):
-            continue  # Mistral's own parts, which no client of OpenAI's dialect sends
-        asked = DIALECT.parse(call.asked)
-        outgoing = format_of("mistral").request(asked, model=asked.model, card=CARD)
-        written = json.loads(outgoing.body)
-        models.ChatCompletionRequest.model_validate(written)
-        assert set(outgoing.dropped) <= {"reasoning_effort"}, call.label
-        kept = {
-            name: each for name, each in sent.items() if each not in (None, False) or name == "safe_prompt"
-        }
-        kept.pop("reasoning_effort", None)
-        if "tools" not in kept:
-            kept.pop("tool_choice", None)
-        kept["messages"] = [{k: v for k, v in each.items() if k != "prefix"} for each in sent["messages"]]
-        assert plain(written) == plain(kept), call.label
-        seen += 1
+    seen = sum(
+        told_mistral(call)
+        for call in calls("mistral", path_contains="chat/completions")
+        if call.request is not None
+    )
     assert seen >= 30
+
+
+def told_mistral(call: Recorded) -> bool:
+    """Whether it is one that a client of OpenAI's dialect could send: without parts that only Mistral has."""
+    models = pytest.importorskip("mistralai.client.models")
+    sent = json.loads(call.asked)
+    if any(isinstance(message["content"], list) for message in sent["messages"]):
+        return False
+    asked = DIALECT.parse(call.asked)
+    outgoing = format_of("mistral").request(asked, model=asked.model, card=CARD)
+    written = json.loads(outgoing.body)
+    models.ChatCompletionRequest.model_validate(written)
+    assert set(outgoing.dropped) <= {"reasoning_effort"}, call.label
+    kept = {name: each for name, each in sent.items() if each not in (None, False) or name == "safe_prompt"}
+    kept.pop("reasoning_effort", None)
+    if "tools" not in kept:
+        kept.pop("tool_choice", None)
+    kept["messages"] = [{k: v for k, v in each.items() if k != "prefix"} for each in sent["messages"]]
+    assert plain(written) == plain(kept), call.label
+    return True

@@ -89,9 +89,13 @@ def test_answers_say_what_the_sdk_hears(provider: str) -> None:
     found = recorded(provider)
     assert found
     for call in found:
-        ours, theirs = completion_of(call), as_the_sdk_reads_it(call)
-        assert (ours.id, ours.model) == (theirs.id, theirs.model), call.label
-        assert facts(ours, whole=not call.stream) == sdk_facts(theirs, whole=not call.stream), call.label
+        answer_agrees(call)
+
+
+def answer_agrees(call: Recorded) -> None:
+    ours, theirs = completion_of(call), as_the_sdk_reads_it(call)
+    assert (ours.id, ours.model) == (theirs.id, theirs.model), call.label
+    assert facts(ours, whole=not call.stream) == sdk_facts(theirs, whole=not call.stream), call.label
 
 
 def facts(completion: Completion, *, whole: bool) -> dict[str, Any]:
@@ -224,10 +228,14 @@ def few(stream: bytes, sets: int) -> Iterator[list[bytes]]:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_requests_go_out_as_they_came_in(provider: str) -> None:
     for call in recorded(provider, status=None):
-        asked = read(call)
-        written = write_request(asked, model=asked.model, card=CARD)
-        assert written.dropped == (), call.label
-        assert canonical(written.body) == canonical(call.asked), call.label
+        request_returns(call)
+
+
+def request_returns(call: Recorded) -> None:
+    asked = read(call)
+    written = write_request(asked, model=asked.model, card=CARD)
+    assert written.dropped == (), call.label
+    assert canonical(written.body) == canonical(call.asked), call.label
 
 
 def read(call: Recorded) -> ChatRequest:
@@ -287,25 +295,29 @@ def _without_nothing(value: object) -> object:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_answers_are_written_as_the_sdk_wants_them_and_read_back_the_same(provider: str) -> None:
-    assert CHAT is not None
     for number, call in enumerate(recorded(provider)):
-        asked, completion = read(call), completion_of(call)
-        setting = Setting(id=f"req-0011223344556677{number:08x}", model=asked.model, created=1_700_000_000)
-        rendered = CHAT.answer(completion, asked, setting)
-        assert rendered.dropped == (), call.label
-        told = json.loads(rendered.body)
-        if unknown_to_the_sdk(told):
-            continue
-        Response.model_validate(told)
-        assert said(read_completion(rendered.body)) == said(completion), call.label
-        writer = CHAT.writer(asked, setting)
-        stream = writer.write(list(unfold(completion))) + writer.finish()
-        events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith(b"data: ")]
-        assert [event["sequence_number"] for event in events] == list(range(len(events)))
-        for event in events:
-            EVENTS.validate_python(event)
-        assert said(fold(parsed([stream]))) == said(completion), call.label
-        assert without_phase(events[-1]["response"]) == without_phase(told), call.label
+        written_again(call, number)
+
+
+def written_again(call: Recorded, number: int = 0) -> None:
+    assert CHAT is not None
+    asked, completion = read(call), completion_of(call)
+    setting = Setting(id=f"req-0011223344556677{number:08x}", model=asked.model, created=1_700_000_000)
+    rendered = CHAT.answer(completion, asked, setting)
+    assert rendered.dropped == (), call.label
+    told = json.loads(rendered.body)
+    if unknown_to_the_sdk(told):
+        return
+    Response.model_validate(told)
+    assert said(read_completion(rendered.body)) == said(completion), call.label
+    writer = CHAT.writer(asked, setting)
+    stream = writer.write(list(unfold(completion))) + writer.finish()
+    events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith(b"data: ")]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    for event in events:
+        EVENTS.validate_python(event)
+    assert said(fold(parsed([stream]))) == said(completion), call.label
+    assert without_phase(events[-1]["response"]) == without_phase(told), call.label
 
 
 def unknown_to_the_sdk(told: dict[str, Any]) -> bool:

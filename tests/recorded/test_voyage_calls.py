@@ -12,7 +12,7 @@ from inference.codecs.vectors import unpacked
 from inference.ir.cards import Kind
 from inference.ir.errors import UpstreamRefused
 from inference.providers.voyage import WIRE
-from tests.recorded.calls import calls
+from tests.recorded.calls import Recorded, calls
 
 SETTING = Setting(id="req-1", model="asked", created=0)
 CARD = None
@@ -20,17 +20,20 @@ FIELDS = {"output_dimension": "dimensions"}
 
 
 def test_embeddings() -> None:
-    exchange = WIRE.exchanges[Kind.EMBEDDING]
     recorded = list(calls("voyage", path_contains="/embeddings", status=200))
     for call in recorded:
-        ours = exchange.answer(call.body, "application/json")
-        theirs = CreateEmbeddingResponse.construct(**json.loads(call.body))
-        told = json.loads(call.body)
-        assert list(ours.vectors) == [each["embedding"] for each in told["data"]]
-        assert ours.model == theirs.model
-        assert ours.usage.input_tokens == told["usage"]["total_tokens"]
-        assert all(len(unpacked(each)) in (512, 1024) for each in ours.vectors)
+        embeddings_agree(call)
     assert len(recorded) == 5
+
+
+def embeddings_agree(call: Recorded) -> None:
+    ours = WIRE.exchanges[Kind.EMBEDDING].answer(call.body, "application/json")
+    theirs = CreateEmbeddingResponse.construct(**json.loads(call.body))
+    told = json.loads(call.body)
+    assert list(ours.vectors) == [each["embedding"] for each in told["data"]]
+    assert ours.model == theirs.model
+    assert ours.usage.input_tokens == told["usage"]["total_tokens"]
+    assert all(len(unpacked(each)) in (512, 1024) for each in ours.vectors)
 
 
 def test_what_a_client_gets_of_them() -> None:
@@ -57,24 +60,28 @@ def test_what_a_client_gets_of_them() -> None:
 
 
 def test_rankings() -> None:
-    dialect, exchange = Rerank(), WIRE.exchanges[Kind.RERANK]
     recorded = list(calls("voyage", path_contains="/rerank", status=200))
     for call in recorded:
-        sent, told = json.loads(call.asked), json.loads(call.body)
-        asked = dialect.parse(json.dumps({**sent, "return_documents": True}).encode())
-        out = exchange.request(asked, model=sent["model"], card=CARD)  # pyright: ignore[reportArgumentType]  # not looked at
-        assert json.loads(out.body) == sent
-        assert out.dropped == ("truncation",) or out.dropped == ()
-        result = exchange.answer(call.body, "")
-        assert result.usage.input_tokens == told["usage"]["total_tokens"]
-        answer = json.loads(dialect.answer(result, asked, SETTING).body)
-        assert [(each["index"], each["relevance_score"]) for each in answer["results"]] == [
-            (each["index"], each["relevance_score"]) for each in told["data"]
-        ]
-        assert [each["document"]["text"] for each in answer["results"]] == [
-            sent["documents"][each["index"]] for each in told["data"]
-        ]
+        ranking_agrees(call)
     assert len(recorded) == 2
+
+
+def ranking_agrees(call: Recorded) -> None:
+    dialect, exchange = Rerank(), WIRE.exchanges[Kind.RERANK]
+    sent, told = json.loads(call.asked), json.loads(call.body)
+    asked = dialect.parse(json.dumps({**sent, "return_documents": True}).encode())
+    out = exchange.request(asked, model=sent["model"], card=CARD)  # pyright: ignore[reportArgumentType]  # not looked at
+    assert json.loads(out.body) == sent
+    assert out.dropped == ("truncation",) or out.dropped == ()
+    result = exchange.answer(call.body, "")
+    assert result.usage.input_tokens == told["usage"]["total_tokens"]
+    answer = json.loads(dialect.answer(result, asked, SETTING).body)
+    assert [(each["index"], each["relevance_score"]) for each in answer["results"]] == [
+        (each["index"], each["relevance_score"]) for each in told["data"]
+    ]
+    assert [each["document"]["text"] for each in answer["results"]] == [
+        sent["documents"][each["index"]] for each in told["data"]
+    ]
 
 
 def test_a_refusal_keeps_its_message() -> None:
