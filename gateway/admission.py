@@ -183,7 +183,8 @@ class Admission:
             route.model.kind, images=request.pictures > 0, audio=request.audio
         )
         if principal.tags or request.tags or call.tags:
-            call.tags = {**principal.tags, **call.tags, **(request.tags or {})}
+            # What is on the key, or on whom it belongs to, is the operator's word: a budget may hang on it.
+            call.tags = {**call.tags, **(request.tags or {}), **principal.tags}
         if tier is not None or principal.features:
             require_model(tier, route.model, request.model, catalog.tiers)
             require_feature(tier, feature, catalog.tiers, granted=principal.features)

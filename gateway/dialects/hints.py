@@ -6,7 +6,11 @@ from gateway.tags import check_tags, split_tags
 
 
 class Hints(Struct, frozen=True):
-    """What a request says to the gateway itself, under `aspendos`; it is not forwarded."""
+    """What a request says to the gateway itself, under `aspendos`; it is not forwarded.
+
+    `tags`: `{"project": "atlas"}` or `["project=atlas"]`. They win over those of the header `x-aspendos-tags`; those of
+    the key, its user, team and organisation win over both.
+    """
 
     tags: dict[str, str] | list[str] | None = None
 

@@ -17,6 +17,7 @@ from gateway.dialects.openai_chat import ChatBody
 from gateway.dialects.openai_completions import CompletionBody
 from gateway.dialects.openai_responses import ResponseBody
 from gateway.dialects.rerank import RerankBody
+from gateway.dialects.translate import TranslateBody
 from gateway.http.auth import permissions
 from gateway.http.count_tokens import CountTokensBody
 from inference.ir.errors import AspendosError
@@ -57,6 +58,7 @@ _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
     "/v1/rerank": ("rerank", "Documents in the order in which they answer a question", RerankBody, False),
     "/v2/rerank": ("rerankV2", "The same, where Cohere's SDK looks for it", RerankBody, False),
     "/v1/moderations": ("createModeration", "Text and pictures judged", ModerationBody, False),
+    "/v1/translate": ("translate", "Texts into another language", TranslateBody, False),
 }
 _OUR_HEADERS = {
     "x-request-id": "This request, in logs and usage records.",
@@ -170,6 +172,7 @@ def _operation(operation: str, summary: str, body: type[msgspec.Struct], streams
         "summary": summary,
         "description": (body.__doc__ or "").strip(),
         "tags": ["OpenAI"],
+        "parameters": [_TAGS],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"$ref": _REF.format(name=body.__name__)}}},
@@ -217,6 +220,14 @@ _MODEL: dict[str, Any] = {
     "required": True,
     "description": "The model's name or an alias; a `/` in it may be written as %2F.",
     "schema": {"type": "string", "minLength": 1},
+}
+_TAGS: dict[str, Any] = {
+    "name": "x-aspendos-tags",
+    "in": "header",
+    "required": False,
+    "description": "Tags of this request, `project=atlas, environment=prod`: at most 16, compared exactly. A body's "
+    "`aspendos.tags` win over them; those of the key, its user, team and organisation win over both.",
+    "schema": {"type": "string"},
 }
 _NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 _ERROR: dict[str, Any] = {

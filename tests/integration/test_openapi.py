@@ -58,6 +58,14 @@ def test_every_operation_answers_and_every_other_method_is_refused(
                 assert answer.status_code == 405, f"{method} {path} is served and not described"
 
 
+def test_every_route_of_models_takes_tags(document: dict[str, Any]) -> None:
+    for path in HOT:
+        taken = {one["name"]: one for one in document["paths"][path]["post"]["parameters"]}
+        assert taken["x-aspendos-tags"]["in"] == "header"
+        assert taken["x-aspendos-tags"]["required"] is False
+    assert "tags" in document["components"]["schemas"]["Hints"]["properties"]
+
+
 def test_every_status_an_error_can_have_is_promised(document: dict[str, Any]) -> None:
     statuses = {
         str(error.status)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from billing.budgets.budget import Action, Budget, Cap, Holder, Subject, SubjectKind, cap_of
 from billing.budgets.period import Period
@@ -82,6 +83,7 @@ class Counting:
         self.keys: dict[str, Own] = {}
         self.calls = 0
         self.full = False
+        self.header: dict[str, str] = {}
         self.admission = Admission(
             cast(Keyring, None),  # the keyring has tests of its own
             rule_book=RuleBook(self, self, clock=lambda: self.now),
@@ -122,6 +124,7 @@ class Counting:
         """One request, from its route to its ticket."""
         self.calls += 1
         call = Call(f"r{self.calls}", "chat", FakeEdge())
+        call.tags = dict(self.header)
         wanted: dict[str, Any] = {
             "stream": False,
             "options": None,
@@ -136,6 +139,13 @@ class Counting:
     def settle(self, call: Call, *, tokens: int = 0, amount: int = 0) -> None:
         assert call.ticket is not None
         self.store.settle(call.ticket, tokens=tokens, amount=amount)
+
+
+class Tagged(Counting):
+    """Its budgets count the tag `project=atlas`."""
+
+    def caps(self, holder: Holder) -> tuple[Cap, ...]:
+        return self.caps_of_all if ("project", "atlas") in holder.tags else ()
 
 
 async def admit(table: RoutingTable, who: Principal, model: str, kind: Kind = Kind.CHAT) -> str:
@@ -434,3 +444,30 @@ async def test_while_the_journal_is_full_nothing_that_costs_is_begun(table: Rout
     assert call.ticket.held == 0
     counting.keys, counting.full = {}, False
     await counting.ask(principal(), "dear")
+
+
+async def test_a_caller_cannot_replace_the_tags_of_the_key(table: RoutingTable) -> None:
+    """Nor dodge a hard budget on them: what a request says of itself only comes beside them, the body's word first."""
+    budget = Budget(
+        id="b1",
+        org_id="o",
+        name="atlas",
+        subject=Subject(kind=SubjectKind.TAG, id="project=atlas"),
+        period=Period.MONTH,
+        time_zone="UTC",
+        amount_nano=1,
+    )
+    counting = Tagged(table, caps=(cap_of(budget, 1_000_000.0),))
+    tagged = replace(principal(), org_id="o", tags={"project": "atlas"})
+    for header, body in (
+        ({}, None),
+        ({"project": "other"}, None),
+        ({}, {"project": "other"}),
+        ({"project": "Atlas", "Project": "other"}, {"project": "true"}),
+    ):
+        counting.header = header
+        with pytest.raises(PaymentRequired):
+            await counting.ask(tagged, "dear", tags=body)
+    counting.header = {"project": "other", "a": "header", "b": "header"}
+    call, _ = await counting.ask(tagged, "chat-one", tags={"project": "mine", "b": "body"})
+    assert call.tags == {"project": "atlas", "a": "header", "b": "body"}
