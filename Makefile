@@ -4,6 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin
 NODE_TESTS := tests/contract/node
 UPGRADE ?=
+JOBS ?= auto
 PEERS ?=
 BENCH ?=
 # The environment's own tools come first: its node serves the npm tests where the machine has none.
@@ -22,10 +23,10 @@ serve: ## start the gateway on 127.0.0.1:8080 and the embedded model worker; Ctr
 	@$(PYTHON) tools/setup.py serve
 	@exec $(RUN)/aspendos serve --embedded
 
-test: ## every test: unit, golden, contract, integration, chaos and real vLLM (K=expression: only those)
+test: ## every test: unit, golden, contract, integration, chaos and real vLLM (K=expression: only those; JOBS=1: one after another)
 	@$(PYTHON) tools/setup.py test
 	@if [ -f $(NODE_TESTS)/package-lock.json ]; then $(PYTHON) tools/npm.py $(NODE_TESTS); fi
-	@$(RUN)/python -m pytest $(if $(K),-k "$(K)") tests
+	@$(RUN)/python -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(if $(K),-k "$(K)") tests
 
 check: ## style, types, imports, generated files, tests mirror sources
 	@$(PYTHON) tools/setup.py test

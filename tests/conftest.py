@@ -21,6 +21,16 @@ from tests.control_plane import Plane
 pytest_plugins = ["tests.harness", "tests.payments_world"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file stay together where several processes share the work; those of real vLLM, whose servers take
+    minutes to start, all together and first."""
+    vllm = Path(__file__).parent / "vllm"
+    for item in items:
+        together = "vllm" if item.path.is_relative_to(vllm) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
+    items.sort(key=lambda item: not item.path.is_relative_to(vllm))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A PostgreSQL server's own URL; stopped at the end of the session. Works as root too."""
