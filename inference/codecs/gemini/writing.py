@@ -28,6 +28,7 @@ Drop = Callable[[str], None]
 
 Written = dict[str, object]
 _EMPTY = Raw(b"{}")
+_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
 
 class NotAnObject(Exception):
@@ -93,7 +94,7 @@ def _call(part: ToolCall, drop: Drop, *, own: bool) -> Written:
 
 
 def write_arguments(part: ToolCall) -> Raw:
-    """The arguments as an object, as the model wrote them. Raises NotAnObject."""
+    """The arguments as an object, as the model wrote them but on one line. Raises NotAnObject."""
     text = part.arguments
     if part.custom:
         return Raw(msgspec.json.encode({"input": text}))
@@ -101,7 +102,12 @@ def write_arguments(part: ToolCall) -> Raw:
         return _EMPTY
     if not is_object(text):
         raise NotAnObject(text)
-    return Raw(text.encode())
+    return Raw(_one_line(text))
+
+
+def _one_line(text: str) -> bytes:
+    """JSON in which a line's end can only be space between two values: it would end an event of a stream."""
+    return text.encode().translate(_LINE_ENDS)
 
 
 def _result(part: ToolResult, drop: Drop, *, own: bool, names: Mapping[str, str]) -> Written:

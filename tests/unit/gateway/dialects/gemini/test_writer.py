@@ -106,3 +106,14 @@ def test_errors_and_cuts() -> None:
     (cut,) = read(GeminiWriter(SETTING).cut(USAGE))
     assert cut["candidates"][0]["finishReason"] == "MAX_TOKENS"
     assert cut["usageMetadata"]["totalTokenCount"] == 12
+
+
+def test_arguments_written_over_several_lines_are_one_event() -> None:
+    """A line's end inside an event would end it; inside a string there can be none."""
+    arguments = '{\r\n  "city": "a\\nb"\n}'
+    said, _ = written(
+        CallBegan(id="a", name="f", block=0), CallDelta(arguments, 0), Ended(finish=Finish.TOOL_CALLS)
+    )
+    assert [part["functionCall"]["args"] for part in parts(said) if "functionCall" in part] == [
+        {"city": "a\nb"}
+    ]
