@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw
 
-from gateway.dialects.fields import Fields
 from gateway.dialects.gemini.tools import read_choice, read_tools
 from inference.codecs.body import explain
+from inference.codecs.fields import Fields
 from inference.codecs.gemini.reading import CallIds, read_part
 from inference.codecs.gemini.schema import json_schema
 from inference.codecs.gemini.spelling import camel
@@ -53,12 +53,12 @@ def parse(body: bytes, *, model: str, stream: bool) -> ChatRequest:
         frequency_penalty=config.number("frequencyPenalty"),
         presence_penalty=config.number("presencePenalty"),
         seed=config.integer("seed"),
-        stop=config.texts("stopSequences"),
+        stop=config.one_or_more("stopSequences"),
         answers=config.integer("candidateCount"),
         logprobs=logprobs,
         top_logprobs=top_logprobs,
-        modalities=tuple(word.lower() for word in config.texts("responseModalities")),
-        metadata=fields.words("labels"),
+        modalities=tuple(word.lower() for word in config.one_or_more("responseModalities")),
+        metadata=fields.words_if("labels"),
         service_tier=fields.text("serviceTier"),
         stream=stream,
     )
@@ -88,13 +88,13 @@ def _contents(fields: Fields) -> Iterator[Message]:
         word = content.text("role") or "user"
         role = _ROLES.get(word)
         if role is None:
-            raise content.wrong("role", f"`{word[:40]}` is neither `user` nor `model`.")
+            raise content.wrong("role", f"`{word[:40]}` is neither `user` nor `model`")
         parts = _parts(content, ids)
         if role is Role.USER and parts and all(isinstance(part, ToolResult) for part in parts):
             role = Role.TOOL
         yield Message(role=role, parts=parts, rest=content.rest())
     if not count:
-        raise fields.wrong("contents", "expected at least one turn.")
+        raise fields.wrong("contents", "expected at least one turn")
 
 
 def _parts(content: Fields, ids: CallIds) -> tuple[Part, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw
 
-from gateway.dialects.fields import Fields
+from inference.codecs.fields import Fields
 from inference.codecs.gemini.schema import json_schema
 from inference.ir.chat import Tool, ToolChoice, ToolKind, ToolMode
 from inference.ir.content import NO_REST, Family, Rest
@@ -67,8 +67,8 @@ def read_choice(config: Fields | None) -> tuple[ToolChoice | None, Rest]:
     word = (calling.text("mode") or "AUTO").upper()
     mode = _MODES.get(word)
     if mode is None:
-        raise calling.wrong("mode", f"`{word[:40]}` is none of {', '.join(_MODES)}.")
-    names = calling.texts("allowedFunctionNames")
+        raise calling.wrong("mode", f"`{word[:40]}` is none of {', '.join(_MODES)}")
+    names = calling.one_or_more("allowedFunctionNames")
     if mode is ToolMode.REQUIRED and len(names) == 1:
         mode = ToolMode.NAMED
     if word == "VALIDATED":

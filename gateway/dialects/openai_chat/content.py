@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from msgspec import Raw
 
-from gateway.dialects.fields import Fields
 from inference.codecs.data_url import read_url
+from inference.codecs.fields import Fields
 from inference.ir.content import (
     Audio,
     CacheHint,

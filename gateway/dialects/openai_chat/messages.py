@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from gateway.dialects.fields import Fields
 from gateway.dialects.openai_chat.content import read_content, read_part
+from inference.codecs.fields import Fields
 from inference.codecs.reasoning_details import Detail, read_details
 from inference.codecs.url_citations import read_annotation
 from inference.ir.chat import Message, Role
@@ -53,7 +53,7 @@ class _Reader:
         said = message.needed("role")
         role = _ROLES.get(said)
         if role is None:
-            raise message.wrong("role", f"{said!r} is none of {', '.join(sorted(_ROLES))}.")
+            raise message.wrong("role", f"{said!r} is none of {', '.join(sorted(_ROLES))}")
         name = message.text("name")
         if role is Role.TOOL:
             parts: tuple[Part, ...] = (self._result(message, name, older=said == "function"),)
@@ -68,13 +68,13 @@ class _Reader:
         if older:
             call_id = self._functions.get(name or "")
             if call_id is None:
-                raise message.wrong("name", "no function of this name was called before.")
+                raise message.wrong("name", "no function of this name was called before")
         else:
             call_id = message.needed("tool_call_id")
             if call_id not in self._calls:
                 raise message.wrong(
                     "tool_call_id",
-                    f"no assistant message before it has a tool call with the id {call_id!r}.",
+                    f"no assistant message before it has a tool call with the id {call_id!r}",
                     code="tool_call_not_found",
                 )
         return ToolResult(
@@ -124,7 +124,7 @@ class _Reader:
     def _call(self, call: Fields) -> ToolCall:
         call_id, kind = call.needed("id"), call.text("type") or "function"
         if kind not in ("function", "custom"):
-            raise call.wrong("type", f"{kind!r} is neither function nor custom.")
+            raise call.wrong("type", f"{kind!r} is neither function nor custom")
         inner = call.inner(kind)
         if inner is None:
             raise call.missing(kind)

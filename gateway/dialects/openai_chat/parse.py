@@ -6,11 +6,11 @@
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.dialects.fields import Fields
 from gateway.dialects.hints import least
 from gateway.dialects.openai_chat.messages import read_messages
 from gateway.dialects.openai_chat.tools import read_choice, read_functions, read_tools
 from inference.codecs.body import check_text, decode_fields, explain
+from inference.codecs.fields import Fields
 from inference.ir.chat import ChatRequest, Format, FormatKind, Thinking
 from inference.ir.content import NO_REST, Family, Rest
 
@@ -61,7 +61,7 @@ def parse(body: bytes) -> ChatRequest:
         modalities=tuple(plain.modalities or ()),
         verbosity=plain.verbosity,
         user=plain.user,
-        metadata=fields.words("metadata"),
+        metadata=fields.words_if("metadata"),
         service_tier=plain.service_tier,
         cache_key=plain.prompt_cache_key,
         stream=bool(plain.stream),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from msgspec import Raw
 
-from gateway.dialects.fields import Fields
 from gateway.dialects.openai_chat.content import read_cache
+from inference.codecs.fields import Fields
 from inference.ir.chat import Tool, ToolChoice, ToolKind, ToolMode
 from inference.ir.content import NO_REST, CacheHint, Family, Rest
 from inference.ir.errors import InvalidField
@@ -64,13 +64,10 @@ def _tool(raw: Raw, path: str) -> Tool:
 
 
 def _function(function: Fields, beside: Rest, cache: CacheHint | None = None) -> Tool:
-    parameters = function.raw("parameters")
-    if parameters is not None and not bytes(parameters).startswith(b"{"):
-        raise function.wrong("parameters", "expected a JSON schema, which is an object.")
     return Tool(
         name=function.needed("name"),
         description=function.text("description"),
-        parameters=parameters,
+        parameters=function.schema("parameters"),
         strict=function.flag("strict"),
         cache=cache,
         rest={**beside, **function.rest("function.")},
@@ -119,5 +116,5 @@ def _allowed(choice: Fields, raw: Raw, known: set[str]) -> ToolChoice:
 def _known(fields: Fields, known: set[str]) -> str:
     name = fields.needed("name")
     if name not in known:
-        raise fields.wrong("name", f"there is no tool {name!r} in this request.")
+        raise fields.wrong("name", f"there is no tool {name!r} in this request")
     return name

@@ -6,9 +6,9 @@ A model that talks answers a prompt rather than going on with it; that is the ne
 
 from msgspec import Raw
 
-from gateway.dialects.fields import Fields
 from gateway.dialects.hints import least
 from inference.codecs.body import check_text, decode_fields
+from inference.codecs.fields import Fields
 from inference.ir.chat import ChatRequest, Message, Role
 from inference.ir.content import Family, Text
 from inference.ir.errors import InvalidField
@@ -41,7 +41,7 @@ def parse(body: bytes) -> ChatRequest:
         frequency_penalty=fields.number("frequency_penalty"),
         presence_penalty=fields.number("presence_penalty"),
         seed=fields.integer("seed"),
-        stop=fields.texts("stop"),
+        stop=fields.one_or_more("stop"),
         answers=fields.integer("n"),
         logit_bias=fields.numbers("logit_bias"),
         user=fields.text("user"),

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Raw
 
-from inference.codecs.responses.fields import Fields
+from inference.codecs.fields import Fields
 from inference.codecs.responses.items import ItemReader
 from inference.codecs.responses.parts import OWN
 from inference.codecs.responses.words import INSTRUCTIONS, LOGGED, SEALED
@@ -28,12 +28,11 @@ _DEFAULTS = {"truncation": b'"disabled"', "include": b"[]"}
 _MODES = {"auto": ToolMode.AUTO, "none": ToolMode.NONE, "required": ToolMode.REQUIRED}
 
 _encode = msgspec.json.Encoder().encode
-_words = msgspec.json.Decoder(list[str])
 
 
 def parse(body: bytes) -> ChatRequest:
     """Raises InvalidField with the field's path."""
-    fields = Fields(body, "")
+    fields = Fields.of(body, "")
     taken = [name for name in _GATEWAYS if fields.raw(name) is not None]
     continued = "previous_response_id" in taken or "conversation" in taken
     more: Rest = {}
@@ -41,25 +40,25 @@ def parse(body: bytes) -> ChatRequest:
     choice = fields.raw("tool_choice")
     form, verbosity = _text(fields, more)
     return ChatRequest(
-        model=fields.need("model"),
+        model=fields.needed("model"),
         family=OWN,
         messages=_messages(fields, continued=continued),
-        tools=tuple(_tool(raw, f"tools[{n}]") for n, raw in enumerate(fields.list("tools") or ())),
+        tools=tuple(_tool(raw, f"tools[{n}]") for n, raw in enumerate(fields.items("tools"))),
         tool_choice=None if choice is None else _choice(choice),
-        parallel_tools=fields.truth("parallel_tool_calls"),
+        parallel_tools=fields.flag("parallel_tool_calls"),
         format=form,
         verbosity=verbosity,
         thinking=_thinking(fields, more),
-        max_output=fields.whole("max_output_tokens"),
+        max_output=fields.integer("max_output_tokens"),
         temperature=fields.number("temperature"),
         top_p=fields.number("top_p"),
         logprobs=logprobs,
-        top_logprobs=fields.whole("top_logprobs"),
+        top_logprobs=fields.integer("top_logprobs"),
         user=fields.text("user"),
         metadata=fields.words("metadata"),
         service_tier=fields.text("service_tier"),
         cache_key=fields.text("prompt_cache_key"),
-        stream=bool(fields.truth("stream")),
+        stream=bool(fields.flag("stream")),
         rest=_without_defaults(fields.rest() | more),
     )
 
@@ -71,36 +70,33 @@ def _messages(fields: Fields, *, continued: bool) -> tuple[Message, ...]:
         if bytes(instructions).startswith(b"["):
             turns = ItemReader("instructions").read(msgspec.json.decode(instructions, type=list[Raw]))
         elif bytes(instructions).startswith(b'"'):
-            said = Text(text=msgspec.json.decode(instructions, type=str))
+            said = Text(text=Fields.string(instructions, "instructions"))
             turns = (Message(role=Role.SYSTEM, parts=(said,), id=INSTRUCTIONS),)
         else:
-            fields.wrong("instructions", "a string or an array of items")
+            raise fields.wrong("instructions", "expected a string or an array of items")
     given = fields.raw("input")
     if given is None:
         return turns
     if bytes(given).startswith(b'"'):
-        said = Text(text=msgspec.json.decode(given, type=str))
+        said = Text(text=Fields.string(given, "input"))
         return (*turns, Message(role=Role.USER, parts=(said,)))
     if not bytes(given).startswith(b"["):
-        fields.wrong("input", "a string or an array of items")
+        raise fields.wrong("input", "expected a string or an array of items")
     reader = ItemReader("input", continued=continued)
     return turns + reader.read(msgspec.json.decode(given, type=list[Raw]))
 
 
 def _tool(raw: Raw, at: str) -> Tool:
-    fields = Fields(raw, at)
-    kind = fields.need("type")
+    fields = Fields.of(raw, at)
+    kind = fields.needed("type")
     if kind not in (ToolKind.FUNCTION.value, ToolKind.CUSTOM.value):
         return Tool(name=kind, kind=ToolKind.HOSTED, family=OWN, raw=raw)
-    parameters = fields.raw("parameters")
-    if parameters is not None and not bytes(parameters).startswith(b"{"):
-        fields.wrong("parameters", "a JSON schema, which is an object")
     return Tool(
-        name=fields.need("name"),
+        name=fields.needed("name"),
         kind=ToolKind(kind),
         description=fields.text("description"),
-        parameters=parameters,
-        strict=fields.truth("strict"),
+        parameters=fields.schema("parameters"),
+        strict=fields.flag("strict"),
         rest=fields.rest() or NO_REST,
     )
 
@@ -114,25 +110,25 @@ def _choice(raw: Raw) -> ToolChoice:
                 param="tool_choice",
             )
         return ToolChoice(mode=mode)
-    fields = Fields(raw, "tool_choice")
-    kind = fields.need("type")
+    fields = Fields.of(raw, "tool_choice")
+    kind = fields.needed("type")
     if kind in (ToolKind.FUNCTION.value, ToolKind.CUSTOM.value):
-        return ToolChoice(mode=ToolMode.NAMED, names=(fields.need("name"),))
+        return ToolChoice(mode=ToolMode.NAMED, names=(fields.needed("name"),))
     if kind == "allowed_tools":
-        mode = _MODES.get(fields.need("mode"))
-        tools = [Fields(each, "tool_choice.tools") for each in fields.list("tools") or ()]
+        mode = _MODES.get(fields.needed("mode"))
+        tools = [Fields.of(each, "tool_choice.tools") for each in fields.items("tools")]
         plain = all(tool.text("type") in (ToolKind.FUNCTION.value, ToolKind.CUSTOM.value) for tool in tools)
         if mode is not None and plain:
-            return ToolChoice(mode=mode, names=tuple(tool.need("name") for tool in tools))
+            return ToolChoice(mode=mode, names=tuple(tool.needed("name") for tool in tools))
     return ToolChoice(mode=ToolMode.REQUIRED, raw=raw, family=OWN)
 
 
 def _text(fields: Fields, more: Rest) -> tuple[Format | None, str | None]:
     """The shape of the answer, and how wordy it shall be."""
-    text = fields.open("text")
+    text = fields.inner("text")
     if text is None:
         return None, None
-    form, verbosity = text.open("format"), text.text("verbosity")
+    form, verbosity = text.inner("format"), text.text("verbosity")
     left = text.rest()
     if left:
         more["text"] = Raw(_encode(left))
@@ -140,25 +136,25 @@ def _text(fields: Fields, more: Rest) -> tuple[Format | None, str | None]:
 
 
 def _format(form: Fields) -> Format:
-    kind = form.need("type")
+    kind = form.needed("type")
     if kind == "json_schema":
         schema = form.raw("schema")
         if schema is None:
-            form.wrong("schema", "a JSON schema")
+            raise form.wrong("schema", "expected a JSON schema")
         return Format(
             kind=FormatKind.SCHEMA,
             schema=schema,
-            name=form.need("name"),
+            name=form.needed("name"),
             description=form.text("description"),
-            strict=form.truth("strict"),
+            strict=form.flag("strict"),
         )
     if kind not in ("text", "json_object"):
-        form.wrong("type", "`text`, `json_object` or `json_schema`")
+        raise form.wrong("type", "expected `text`, `json_object` or `json_schema`")
     return Format(kind=FormatKind.JSON if kind == "json_object" else FormatKind.TEXT)
 
 
 def _thinking(fields: Fields, more: Rest) -> Thinking | None:
-    reasoning = fields.open("reasoning")
+    reasoning = fields.inner("reasoning")
     if reasoning is None:
         return None
     effort, summary = reasoning.text("effort"), reasoning.text("summary")
@@ -175,13 +171,9 @@ def _thinking(fields: Fields, more: Rest) -> Thinking | None:
 
 def _include(fields: Fields, more: Rest) -> bool | None:
     """What of it has a word here is taken out: sealed reasoning always comes along, log probabilities are asked for."""
-    given = fields.raw("include")
-    if given is None:
+    if "include" not in fields:
         return None
-    try:
-        words = _words.decode(given)
-    except msgspec.DecodeError:
-        fields.wrong("include", "an array of strings")
+    words = fields.texts("include")
     left = [word for word in words if word not in (SEALED, LOGGED)]
     if left:
         more["include"] = Raw(_encode(left))

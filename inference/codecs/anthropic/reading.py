@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from msgspec import Raw
 
+from inference.codecs.anthropic.fields import DottedFields
 from inference.codecs.anthropic.seals import unseal
 from inference.codecs.body import raw
-from inference.codecs.fields import Fields, Misshapen, objects, text_of
 from inference.ir.content import (
     NO_REST,
     CacheHint,
@@ -32,38 +32,38 @@ _ANSWER_PARTS = (Text, Image, File, Opaque)
 
 
 def read_content(raw: Raw, path: str) -> tuple[Part, ...]:
-    """A message's content: a string, or blocks. Raises Misshapen."""
+    """A message's content: a string, or blocks. Raises InvalidField."""
     first = bytes(raw)[:1]
     if first == b'"':
-        return (Text(text=text_of(raw, path)),)
+        return (Text(text=DottedFields.string(raw, path)),)
     if first != b"[":
-        raise Misshapen(path, "expected a string or an array of content blocks")
-    return tuple([read_block(block) for block in objects(raw, path)])
+        raise DottedFields.fault(path, "expected a string or an array of content blocks")
+    return tuple([read_block(block) for block in DottedFields.each(raw, path)])
 
 
-def read_block(block: Fields) -> Part:
-    """One block. Raises Misshapen."""
-    kind = block.need_text("type")
+def read_block(block: DottedFields) -> Part:
+    """One block. Raises InvalidField."""
+    kind = block.needed("type")
     reader = _READERS.get(kind)
     return _opaque(block, kind) if reader is None else reader(block)
 
 
-def read_cache(fields: Fields) -> CacheHint | None:
-    """The mark up to which a prompt is cached. Raises Misshapen."""
-    mark = fields.object("cache_control")
+def read_cache(fields: DottedFields) -> CacheHint | None:
+    """The mark up to which a prompt is cached. Raises InvalidField."""
+    mark = fields.inner("cache_control")
     if mark is None:
         return None
-    if mark.need_text("type") != "ephemeral":
-        raise Misshapen(mark.at("type"), "expected `ephemeral`")
+    if mark.needed("type") != "ephemeral":
+        raise mark.wrong("type", "expected `ephemeral`")
     ttl = mark.text("ttl")
     if ttl not in (None, "5m", "1h"):
-        raise Misshapen(mark.at("ttl"), "expected `5m` or `1h`")
+        raise mark.wrong("ttl", "expected `5m` or `1h`")
     return CacheHint.ONE_HOUR if ttl == "1h" else CacheHint.FIVE_MINUTES
 
 
 def read_citation(raw: Raw) -> Citation:
-    """A citation, its own words kept. Raises Misshapen."""
-    fields = objects(Raw(b"[" + bytes(raw) + b"]"), "citation")[0]
+    """A citation, its own words kept. Raises InvalidField."""
+    fields = DottedFields.each(Raw(b"[" + bytes(raw) + b"]"), "citation")[0]
     return Citation(
         url=fields.text("url"),
         title=fields.text("title") or fields.text("document_title"),
@@ -73,56 +73,56 @@ def read_citation(raw: Raw) -> Citation:
     )
 
 
-def _opaque(block: Fields, kind: str) -> Opaque:
-    block.put("type", raw(kind))
-    return Opaque(family=Family.ANTHROPIC, kind=kind, raw=block.whole_object())
+def _opaque(block: DottedFields, kind: str) -> Opaque:
+    block.keep("type", raw(kind))
+    return Opaque(family=Family.ANTHROPIC, kind=kind, raw=block.whole())
 
 
-def _text(block: Fields) -> Text:
-    text, cache, cited = block.need_text("text"), read_cache(block), block.raw("citations")
+def _text(block: DottedFields) -> Text:
+    text, cache, cited = block.needed("text"), read_cache(block), block.raw("citations")
     if cited is None:
         return Text(text=text, cache=cache, rest=block.rest())
     if bytes(cited)[:1] != b"[":
-        raise Misshapen(block.at("citations"), "expected an array of citations")
-    citations = tuple(read_citation(each.whole_object()) for each in objects(cited, block.at("citations")))
+        raise block.wrong("citations", "expected an array of citations")
+    citations = tuple(read_citation(each.whole()) for each in DottedFields.each(cited, block.at("citations")))
     return Text(text=text, cache=cache, citations=citations, rest=block.rest())
 
 
-def _source(block: Fields) -> tuple[Source | None, str | None]:
+def _source(block: DottedFields) -> tuple[Source | None, str | None]:
     """The bytes' source, or the text that stands for it; neither where only Anthropic knows what it is."""
     before = block.raw("source")
     if before is None:
-        raise Misshapen(block.at("source"), "this field is required", missing=True)
-    block.put("source", before)
-    found = block.object("source")
+        raise block.missing("source")
+    block.keep("source", before)
+    found = block.inner("source")
     assert found is not None
-    match found.need_text("type"):
+    match found.needed("type"):
         case "base64":
-            source = Source(data=found.need_text("data"), media_type=found.need_text("media_type"))
+            source = Source(data=found.needed("data"), media_type=found.needed("media_type"))
         case "url":
-            source = Source(url=found.need_text("url"))
+            source = Source(url=found.needed("url"))
         case "file":
-            source = Source(file_id=found.need_text("file_id"))
+            source = Source(file_id=found.needed("file_id"))
         case "text":
-            return None, found.need_text("data")
+            return None, found.needed("data")
         case _:
-            block.put("source", before)
+            block.keep("source", before)
             return None, None
     return source, None
 
 
-def _image(block: Fields) -> Image | Opaque:
+def _image(block: DottedFields) -> Image | Opaque:
     source, _ = _source(block)
     if source is None:
         return _opaque(block, "image")
     return Image(source=source, cache=read_cache(block), rest=block.rest())
 
 
-def _document(block: Fields) -> File | Opaque:
+def _document(block: DottedFields) -> File | Opaque:
     source, text = _source(block)
     if source is None and text is None:
         return _opaque(block, "document")
-    cites = block.object("citations")
+    cites = block.inner("citations")
     return File(
         source=source,
         text=text,
@@ -134,8 +134,8 @@ def _document(block: Fields) -> File | Opaque:
     )
 
 
-def _thinking(block: Fields) -> Reasoning:
-    thought = unseal(block.need_text("thinking"), block.text("signature") or "")
+def _thinking(block: DottedFields) -> Reasoning:
+    thought = unseal(block.needed("thinking"), block.text("signature") or "")
     return thought if not (rest := block.rest()) else _with_rest(thought, rest)
 
 
@@ -150,19 +150,19 @@ def _with_rest(thought: Reasoning, rest: Rest) -> Reasoning:
     )
 
 
-def _redacted(block: Fields) -> Reasoning:
-    return Reasoning(redacted=block.need_text("data"), issuer=Family.ANTHROPIC, rest=block.rest())
+def _redacted(block: DottedFields) -> Reasoning:
+    return Reasoning(redacted=block.needed("data"), issuer=Family.ANTHROPIC, rest=block.rest())
 
 
-def _tool_use(block: Fields) -> ToolCall:
+def _tool_use(block: DottedFields) -> ToolCall:
     given = block.raw("input")
     if given is None or bytes(given)[:1] != b"{":
-        raise Misshapen(block.at("input"), "expected an object", missing=given is None)
+        raise block.wrong("input", "expected an object", code="missing_field" if given is None else None)
     sealed = block.text("signature")
     signed = None if sealed is None else unseal("", sealed)
     return ToolCall(
-        id=block.need_text("id"),
-        name=block.need_text("name"),
+        id=block.needed("id"),
+        name=block.needed("name"),
         arguments=bytes(given).decode(),
         signature=None if signed is None else signed.signature,
         issuer=None if signed is None else signed.issuer,
@@ -171,13 +171,13 @@ def _tool_use(block: Fields) -> ToolCall:
     )
 
 
-def _tool_result(block: Fields) -> ToolResult:
-    call_id, content = block.need_text("tool_use_id"), block.raw("content")
+def _tool_result(block: DottedFields) -> ToolResult:
+    call_id, content = block.needed("tool_use_id"), block.raw("content")
     parts = () if content is None else read_content(content, block.at("content"))
     answered: list[Text | Image | File | Opaque] = []
     for at, part in enumerate(parts):
         if not isinstance(part, _ANSWER_PARTS):
-            raise Misshapen(f"{block.at('content')}.{at}.type", "a tool's result cannot hold such a block")
+            raise block.wrong(f"content.{at}.type", "a tool's result cannot hold such a block")
         answered.append(part)
     return ToolResult(
         call_id=call_id,
@@ -188,7 +188,7 @@ def _tool_result(block: Fields) -> ToolResult:
     )
 
 
-_READERS: dict[str, Callable[[Fields], Part]] = {
+_READERS: dict[str, Callable[[DottedFields], Part]] = {
     "text": _text,
     "image": _image,
     "document": _document,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from inference.codecs.responses.fields import Fields
+from inference.codecs.fields import Fields
 from inference.codecs.responses.parts import OWN, read_parts
 from inference.codecs.responses.seals import Seal, read_seal
 from inference.ir.chat import Message, Role
@@ -59,7 +59,7 @@ class ItemReader:
         return tuple(self._turns)
 
     def _take(self, item: Raw, at: str) -> None:
-        fields = Fields(item, at)
+        fields = Fields.of(item, at)
         kind = fields.text("type") or "message"
         if kind == "message":
             self._message(fields)
@@ -75,9 +75,9 @@ class ItemReader:
             self._parts.append(Opaque(family=OWN, kind=kind, raw=item))
 
     def _message(self, fields: Fields) -> None:
-        role = _ROLES.get(fields.need("role"))
+        role = _ROLES.get(fields.needed("role"))
         if role is None:
-            fields.wrong("role", "`user`, `assistant`, `system` or `developer`")
+            raise fields.wrong("role", "expected `user`, `assistant`, `system` or `developer`")
         parts = _content(fields, "content")
         name = fields.text("id")
         rest = _without_status(fields) or NO_REST
@@ -91,11 +91,11 @@ class ItemReader:
         self._parts += parts
 
     def _call(self, fields: Fields, kind: str) -> ToolCall:
-        call_id = fields.need("call_id")
+        call_id = fields.needed("call_id")
         self._calls.add(call_id)
         return ToolCall(
             id=call_id,
-            name=fields.need("name"),
+            name=fields.needed("name"),
             arguments=fields.text(_CALLS[kind]) or "",
             custom=kind == "custom_tool_call",
             item_id=fields.text("id"),
@@ -103,12 +103,12 @@ class ItemReader:
         )
 
     def _result(self, fields: Fields, kind: str) -> ToolResult:
-        call_id = fields.need("call_id")
+        call_id = fields.needed("call_id")
         if call_id not in self._calls and not self._opaque:
             raise InvalidField(
                 f"No tool call found for the output with call_id {call_id}: the call it answers has to come before "
                 "it, in `input` or in the response that `previous_response_id` names.",
-                param=fields.path("call_id"),
+                param=fields.at("call_id"),
                 code="tool_call_not_found",
             )
         content = tuple(
@@ -128,14 +128,14 @@ class ItemReader:
             self._apply(seal)
             return
         summaries = tuple(
-            Fields(raw, f"{fields.at}.summary").text("text") or "" for raw in fields.list("summary") or ()
+            Fields.of(raw, f"{fields.path}.summary").text("text") or "" for raw in fields.items("summary")
         )
         content = fields.raw("content")
         thoughts = [] if content is None else _list(content)
-        text = "".join(Fields(raw, f"{fields.at}.content").text("text") or "" for raw in thoughts)
+        text = "".join(Fields.of(raw, f"{fields.path}.content").text("text") or "" for raw in thoughts)
         name, rest = fields.text("id"), _without_status(fields)
         if content is not None and len(thoughts) > 1:
-            rest["content"] = content
+            rest = {**rest, "content": content}
         self._parts.append(
             Reasoning(
                 text=text,
@@ -174,10 +174,10 @@ def _content(fields: Fields, key: str) -> tuple[Part, ...]:
     if raw is None:
         return ()
     if bytes(raw).startswith(b'"'):
-        return (Text(text=msgspec.json.decode(raw, type=str)),)
+        return (Text(text=Fields.string(raw, fields.at(key))),)
     if not bytes(raw).startswith(b"["):
-        fields.wrong(key, "a string or an array of parts")
-    return read_parts(_list(raw), fields.path(key))
+        raise fields.wrong(key, "expected a string or an array of parts")
+    return read_parts(_list(raw), fields.at(key))
 
 
 def _without_status(fields: Fields) -> Rest:

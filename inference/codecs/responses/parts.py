@@ -5,7 +5,7 @@ from base64 import b64encode
 
 from msgspec import Raw
 
-from inference.codecs.responses.fields import Fields
+from inference.codecs.fields import Fields
 from inference.ir.content import (
     NO_REST,
     Audio,
@@ -32,13 +32,13 @@ def read_parts(items: list[Raw], at: str) -> tuple[Part, ...]:
 
 
 def _read(item: Raw, at: str) -> Part:
-    fields = Fields(item, at)
-    kind = fields.need("type")
+    fields = Fields.of(item, at)
+    kind = fields.needed("type")
     match kind:
         case "input_text" | "output_text" | "text":
             return _text(fields)
         case "refusal":
-            return Refusal(text=fields.need("refusal"))
+            return Refusal(text=fields.needed("refusal"))
         case "input_image":
             return _image(fields)
         case "input_file":
@@ -50,8 +50,8 @@ def _read(item: Raw, at: str) -> Part:
 
 
 def _text(fields: Fields) -> Text:
-    text = fields.need("text")
-    cited = tuple(read_citation(raw) for raw in fields.list("annotations") or ())
+    text = fields.needed("text")
+    cited = tuple(read_citation(raw) for raw in fields.items("annotations"))
     rest = fields.rest()
     if bytes(rest.get("logprobs", b"")) == b"[]":
         del rest["logprobs"]
@@ -61,7 +61,7 @@ def _text(fields: Fields) -> Text:
 def _image(fields: Fields) -> Image:
     url, file_id, detail = fields.text("image_url"), fields.text("file_id"), fields.text("detail")
     if url is None and file_id is None:
-        fields.wrong("image_url", "an address, a data URL, or a `file_id` instead")
+        raise fields.wrong("image_url", "expected an address, a data URL, or a `file_id` instead")
     return Image(source=_source(url, file_id), detail=detail, rest=fields.rest() or NO_REST)
 
 
@@ -73,16 +73,16 @@ def _file(fields: Fields) -> File:
     elif data is not None or url is not None or file_id is not None:
         source = _source(data if data is not None else url, file_id)
     else:
-        fields.wrong("file_data", "a data URL, or a `file_url` or `file_id` instead")
+        raise fields.wrong("file_data", "expected a data URL, or a `file_url` or `file_id` instead")
     return File(source=source, name=name, rest=fields.rest() or NO_REST)
 
 
 def _audio(fields: Fields) -> Audio:
-    inner = fields.open("input_audio")
+    inner = fields.inner("input_audio")
     if inner is None:
-        fields.wrong("input_audio", "an object with `data` and `format`")
-    form = inner.need("format")
-    source = Source(data=inner.need("data"), media_type=_AUDIO.get(form, f"audio/{form}"))
+        raise fields.wrong("input_audio", "expected an object with `data` and `format`")
+    form = inner.needed("format")
+    source = Source(data=inner.needed("data"), media_type=_AUDIO.get(form, f"audio/{form}"))
     return Audio(source=source, rest=fields.rest() or NO_REST)
 
 
@@ -95,14 +95,14 @@ def _source(url: str | None, file_id: str | None) -> Source:
 
 def read_citation(raw: Raw) -> Citation:
     """An annotation; what this format alone knows of it stays in `raw`."""
-    fields = Fields(raw, "annotations")
+    fields = Fields.of(raw, "annotations")
     if fields.text("type") != "url_citation":
         return Citation(title=fields.text("filename"), family=OWN, raw=raw)
     return Citation(
         url=fields.text("url"),
         title=fields.text("title"),
-        start=fields.whole("start_index"),
-        end=fields.whole("end_index"),
+        start=fields.integer("start_index"),
+        end=fields.integer("end_index"),
         family=OWN,
         raw=raw,
     )

@@ -6,12 +6,12 @@
 import msgspec
 from msgspec import Raw
 
+from inference.codecs.anthropic.fields import DottedFields
 from inference.codecs.anthropic.reading import read_block
 from inference.codecs.anthropic.usage import read_reported, usage_of
-from inference.codecs.fields import Fields, Misshapen
 from inference.ir.completion import Choice, Completion, Finish
 from inference.ir.content import Family, Part, Text, ToolCall
-from inference.ir.errors import UpstreamGarbled
+from inference.ir.errors import InvalidField, UpstreamGarbled
 from inference.ir.usage import NO_USAGE
 from inference.providers.anthropic.tools import ANSWER_TOOL
 
@@ -30,22 +30,22 @@ _fields = msgspec.json.Decoder(dict[str, Raw])
 def read_completion(body: bytes) -> Completion:
     """Raises UpstreamGarbled for what is no message of Anthropic's."""
     try:
-        return _message(Fields(_fields.decode(body)))
+        return _message(DottedFields(_fields.decode(body)))
     except (msgspec.DecodeError, RecursionError):
         raise UpstreamGarbled("The upstream's answer is not valid JSON.") from None
-    except Misshapen as wrong:
+    except InvalidField as wrong:
         raise UpstreamGarbled(f"The upstream's answer is no message: {wrong}.") from None
 
 
-def _message(fields: Fields) -> Completion:
+def _message(fields: DottedFields) -> Completion:
     if fields.text("type") not in (None, "message"):
-        raise Misshapen("type", "expected `message`")
+        raise fields.wrong("type", "expected `message`")
     fields.raw("role")
     content = fields.raw("content")
     if content is None or bytes(content)[:1] != b"[":
-        raise Misshapen("content", "expected an array of content blocks")
-    fields.put("content", content)
-    parts = [read_block(block) for block in fields.objects("content")]
+        raise fields.wrong("content", "expected an array of content blocks")
+    fields.keep("content", content)
+    parts = [read_block(block) for block in fields.inners("content")]
     usage = fields.raw("usage")
     reported = None if usage is None else read_reported(usage)
     native, stop = fields.text("stop_reason"), fields.text("stop_sequence")

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.anthropic.fields import DottedFields
 from inference.codecs.anthropic.reading import read_citation
 from inference.codecs.anthropic.seals import unseal
 from inference.codecs.anthropic.usage import Reported, later, usage_of
 from inference.codecs.body import raw
-from inference.codecs.fields import Fields, Misshapen
 from inference.codecs.sse_reader import SseReader
 from inference.ir.completion import Finish
 from inference.ir.content import Family, Opaque, Rest
-from inference.ir.errors import UpstreamGarbled
+from inference.ir.errors import InvalidField, UpstreamGarbled
 from inference.ir.events import (
     Began,
     CallBegan,
@@ -167,7 +167,7 @@ class ChatStream:
             return
         try:
             self._other(event, data, out)
-        except (msgspec.DecodeError, Misshapen, RecursionError):
+        except (msgspec.DecodeError, InvalidField, RecursionError):
             raise UpstreamGarbled("The upstream sent an event that is not of its own format.") from None
 
     def _misread(self, data: bytes) -> None:
@@ -200,7 +200,7 @@ class ChatStream:
             case "citations_delta" if delta.citation != _NULL:
                 try:
                     out.append(Cited(read_citation(delta.citation), index))
-                except Misshapen:
+                except InvalidField:
                     raise UpstreamGarbled("The upstream sent a citation that is none.") from None
             case _:
                 pass
@@ -251,29 +251,27 @@ class ChatStream:
             out.append(Counted(usage_of(reported, UsageSource.COUNTED)))
 
     def _begin(self, start: _BlockStart, out: list[Event]) -> None:
-        block, index = Fields(start.content_block, "content_block"), start.index
-        kind = block.need_text("type")
+        block, index = DottedFields(start.content_block, "content_block"), start.index
+        kind = block.needed("type")
         match kind:
             case "text":
                 out.append(TextDelta(block.text("text") or "", index))
-                out += [
-                    Cited(read_citation(each.whole_object()), index) for each in block.objects("citations")
-                ]
+                out += [Cited(read_citation(each.whole()), index) for each in block.inners("citations")]
             case "thinking":
                 out.append(ReasoningDelta(block.text("thinking") or "", index))
                 signature = block.text("signature")
                 if signature:
                     out.append(Sealed(index, 0, signature, issuer=Family.ANTHROPIC))
             case "redacted_thinking":
-                out.append(Sealed(index, 0, redacted=block.need_text("data"), issuer=Family.ANTHROPIC))
+                out.append(Sealed(index, 0, redacted=block.needed("data"), issuer=Family.ANTHROPIC))
             case "tool_use":
                 self._call(block, index, out)
             case _:
-                block.put("type", raw(kind))
-                self._kept[index] = _Kept(kind, _fields.decode(block.whole_object()))
+                block.keep("type", raw(kind))
+                self._kept[index] = _Kept(kind, _fields.decode(block.whole()))
 
-    def _call(self, block: Fields, index: int, out: list[Event]) -> None:
-        name, call_id, given = block.need_text("name"), block.need_text("id"), block.raw("input")
+    def _call(self, block: DottedFields, index: int, out: list[Event]) -> None:
+        name, call_id, given = block.needed("name"), block.needed("id"), block.raw("input")
         answer = name == ANSWER_TOOL
         call = self._calls[index] = _Call(answer=answer)
         if answer:
@@ -298,7 +296,7 @@ class ChatStream:
         if end.usage is not None:
             self._reported = later(self._reported, end.usage)
             out.append(Counted(usage_of(self._reported)))
-        delta = Fields(end.delta, "delta")
+        delta = DottedFields(end.delta, "delta")
         native, stop = delta.text("stop_reason"), delta.text("stop_sequence")
         more = _beside(delta.rest(), data)
         if more:
@@ -314,7 +312,7 @@ class ChatStream:
 
 def _beside(rest: Rest, data: bytes) -> Rest:
     """What else the last event says, of the delta and beside it (`container`, `context_management`)."""
-    every = Fields(_fields.decode(data))
+    every = DottedFields(_fields.decode(data))
     for name in ("type", "delta", "usage"):
         every.raw(name)
     more = every.rest()

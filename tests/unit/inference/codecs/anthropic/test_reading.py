@@ -9,8 +9,8 @@ from msgspec import Raw
 
 from inference.codecs.anthropic.reading import read_content
 from inference.codecs.anthropic.writing import BlockWriter
-from inference.codecs.fields import Misshapen
 from inference.ir.content import Opaque, Text, ToolCall, ToolResult
+from inference.ir.errors import InvalidField
 
 
 def read(*blocks: dict[str, Any]) -> Any:
@@ -64,6 +64,6 @@ def test_what_others_can_be_told_of_them() -> None:
     ],
 )
 def test_mistakes(content: bytes, path: str) -> None:
-    with pytest.raises(Misshapen) as wrong:
+    with pytest.raises(InvalidField) as wrong:
         read_content(Raw(content), "c")
-    assert wrong.value.path == path
+    assert wrong.value.param == path
