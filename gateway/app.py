@@ -19,11 +19,15 @@ from litestar.types import Message, Scope
 from gateway.dialects.anthropic_messages import Messages
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.embeddings import Embeddings
+from gateway.dialects.image_forms import ImageEdits, ImageVariations
+from gateway.dialects.images import Images
 from gateway.dialects.moderations import Moderations
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
 from gateway.dialects.openai_responses import Responses
 from gateway.dialects.rerank import Rerank
+from gateway.dialects.speech import Speech
+from gateway.dialects.transcriptions import AudioTranslations, Transcriptions
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Handler
@@ -74,6 +78,12 @@ HOT: dict[str, Dialect] = {
     "/v1/rerank": Rerank(),
     "/v2/rerank": Rerank(),
     "/v1/moderations": Moderations(),
+    "/v1/audio/speech": Speech(),
+    "/v1/audio/transcriptions": Transcriptions(),
+    "/v1/audio/translations": AudioTranslations(),
+    "/v1/images/generations": Images(),
+    "/v1/images/edits": ImageEdits(),
+    "/v1/images/variations": ImageVariations(),
 }
 """The routes where every microsecond counts."""
 

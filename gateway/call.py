@@ -12,6 +12,7 @@ from inference.client import Deployment
 from inference.ir.cards import Model
 from inference.ir.errors import AspendosError
 from inference.ir.tiers import Feature, Tier
+from inference.ir.usage import NO_USAGE
 from policies.api_keys import Principal
 from policies.stores.step import Ticket
 
@@ -32,6 +33,7 @@ class Call:
         "_waiting_since",
         "arrived_ns",
         "attempts",
+        "counted",
         "deployment",
         "drain",
         "dropped",
@@ -70,6 +72,7 @@ class Call:
         self.ticket: Ticket | None = None
         self.stream = False
         self.prompt = b""
+        self.counted = NO_USAGE
         self.deployment: Deployment | None = None
         self.attempts = 0
         self.failures: list[tuple[str, str, str]] = []

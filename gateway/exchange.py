@@ -62,7 +62,8 @@ class ExchangeTranslation:
         written = self._exchange(deployment).request(self._asked, model=deployment.model, card=card)
         if self._strict:
             refuse_losses(deployment, written)
-        return written
+        # It answers in one piece, whatever the client wanted; the dialect may write that as a stream.
+        return msgspec.structs.replace(written, stream_types=(b"",))
 
     def whole(self, deployment: Deployment, body: bytes, content_type: str) -> tuple[Rendered, Completed]:
         """The answer in the client's dialect, and what metering needs of it. Raises UpstreamGarbled."""

@@ -44,6 +44,12 @@ ROUTES = (
     "embeddings",
     "rerank",
     "moderations",
+    "speech",
+    "transcriptions",
+    "translations",
+    "images",
+    "image_edits",
+    "image_variations",
 )
 
 

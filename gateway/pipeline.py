@@ -10,11 +10,12 @@ import structlog
 from billing.pricing import usd
 from gateway.admission import Admission
 from gateway.call import Call
-from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Setting
+from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Setting, takes_forms
 from gateway.edge.edge import Edge, Header
 from gateway.exchange import ExchangeTranslation
 from gateway.http.errors import respond_error
 from gateway.http.limits import headers_of
+from gateway.http.pipe import Pipe
 from gateway.http.stream import Relay
 from gateway.media.inliner import Fetches
 from gateway.metrics import Metrics
@@ -26,10 +27,12 @@ from gateway.tags import read_tags
 from gateway.translation import Translation
 from inference.client import Answer, Ask, Deployment, ModelClient
 from inference.codecs.body import decode_fields, encode_fields
+from inference.codecs.form import FORM, boundary_in, boundary_of, patched, read_form
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.ir.cards import PromptCache
 from inference.ir.errors import (
     AspendosError,
+    BadRequest,
     ClientGone,
     Internal,
     InvalidField,
@@ -37,8 +40,8 @@ from inference.ir.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from inference.ir.usage import Usage, UsageSource
-from inference.wire import Completed
+from inference.ir.usage import Usage, UsageSource, filled
+from inference.wire import JSON, Completed
 from policies.api_keys import Principal
 
 _log = structlog.stdlib.get_logger("pipeline")
@@ -116,11 +119,13 @@ class Pipeline:
             in_flight.dec()
 
     async def _run(self, edge: Edge, dialect: Dialect, call: Call) -> None:
-        check_head(edge)
+        form = takes_forms(dialect)
+        check_head(edge, FORM if form else JSON)
         principal = call.principal = await self._admission.principal(_authorization(edge))
         call.waiting()
         body = await edge.body()
         call.working()
+        content_type = form_type(edge, body) if form else JSON
         table = self._catalogue.table
         body, request, route = await self._understood(edge, dialect, body, table, call)
         translation = None
@@ -145,6 +150,7 @@ class Pipeline:
             headers=_forwarded(edge, dialect.forwarded) if dialect.forwarded else b"",
             cached=admitted.route.model.prompt_cache is PromptCache.AUTO,
             salt=partial(self._salt, principal),
+            content_type=content_type,
         )
         edge.watch(call)
         call.waiting()
@@ -164,9 +170,11 @@ class Pipeline:
             await translation.fetch(attempts, self._fetcher)
         answer = await execute(self._client, attempts, ask, call)
         try:
-            if request.stream:
+            if request.stream and (answer.lane is not None or isinstance(translation, Translation)):
                 call.working()
                 await self._stream(call, answer, dialect, request, translation, endless=admitted.endless)
+            elif request.piped and (answer.outgoing is None or answer.outgoing.piped):
+                await self._pipe(call, answer)
             else:
                 await self._deliver(call, answer, translation)
         finally:
@@ -180,7 +188,7 @@ class Pipeline:
         principal = call.principal
         assert principal is not None
         request = dialect.decode(body)
-        call.stream, call.prompt = request.stream, request.prompt
+        call.stream, call.prompt, call.counted = request.stream, request.prompt, request.counted
         tags = edge.header(b"x-aspendos-tags")
         if tags is not None:
             call.tags = read_tags(tags)
@@ -193,7 +201,9 @@ class Pipeline:
                 request = dialect.decode(body)
                 call.prompt = request.prompt
         if route.model.drop:
-            body, call.dropped = _without(body, route.model.drop, strict=_strict(edge))
+            unseen = _unseen_in_form if takes_forms(dialect) else _unseen
+            body, call.dropped = unseen(body, route.model.drop)
+            _check_allowed(call.dropped, strict=_strict(edge))
             if call.dropped:
                 request = dialect.decode(body)
         if request.tools or request.pictures or request.audio:
@@ -235,6 +245,7 @@ class Pipeline:
                 output_tokens=estimate_text(completed.text),
                 source=UsageSource.COUNTED,
             )
+        usage = filled(usage, call.counted)
         cost = self._settlement.settle(call, usage, finish_reason=completed.finish_reason)
         headers = self._headers(call, cost)
         headers.append((b"content-type", kind or _JSON))
@@ -275,6 +286,20 @@ class Pipeline:
             await relay.done
         except asyncio.CancelledError:
             relay.stop()
+            raise
+
+    async def _pipe(self, call: Call, answer: Answer) -> None:
+        """Sound, passed on as it arrives."""
+        call.working()
+        kind = answer.reply.header(b"content-type") or b"application/octet-stream"
+        pipe = Pipe(call, answer, settlement=self._settlement)
+        call.edge.start(200, [(b"content-type", kind), *self._headers(call), *_dropped(call, answer)])
+        call.waiting()
+        pipe.start()
+        try:
+            await pipe.done
+        except asyncio.CancelledError:
+            pipe.stop()
             raise
 
     def _translation(
@@ -377,10 +402,24 @@ def _whole(
     return _translated(translation).whole(deployment, body)
 
 
-def _without(body: bytes, unseen: frozenset[str], *, strict: bool) -> tuple[bytes, tuple[str, ...]]:
-    """The body less the fields a model is never to see, and their names. Raises InvalidField where it is `strict`."""
+def _unseen(body: bytes, unseen: frozenset[str]) -> tuple[bytes, tuple[str, ...]]:
+    """The body less the fields a model is never to see, and their names."""
     fields = decode_fields(body)
     gone = tuple(sorted(unseen & fields.keys()))
+    if not gone:
+        return body, ()
+    return encode_fields({name: value for name, value in fields.items() if name not in gone}), gone
+
+
+def _unseen_in_form(body: bytes, unseen: frozenset[str]) -> tuple[bytes, tuple[str, ...]]:
+    """The same for a form."""
+    form = read_form(body)
+    gone = tuple(sorted(unseen & {part.name.removesuffix("[]") for part in form.parts}))
+    return (patched(form, {}, without=unseen), gone) if gone else (body, ())
+
+
+def _check_allowed(gone: tuple[str, ...], *, strict: bool) -> None:
+    """Raises InvalidField where something is left out and the request is `strict`."""
     if gone and strict:
         raise InvalidField(
             f"The model is set to leave out {', '.join(gone)}, and `x-aspendos-strict` allows nothing to be left out. "
@@ -388,9 +427,6 @@ def _without(body: bytes, unseen: frozenset[str], *, strict: bool) -> tuple[byte
             param=gone[0],
             code="not_translatable",
         )
-    if not gone:
-        return body, ()
-    return encode_fields({name: value for name, value in fields.items() if name not in gone}), gone
 
 
 def _strict(edge: Edge) -> bool:
@@ -417,14 +453,32 @@ def _forwarded(edge: Edge, names: Sequence[bytes]) -> bytes:
     return b"".join(lines)
 
 
-def check_head(edge: Edge) -> None:
+def form_type(edge: Edge, body: bytes) -> str:
+    """The content type of a form, once it is sure that the body begins with the boundary it names.
+
+    Whoever reads the form later goes by the body alone. Raises BadRequest.
+    """
+    kind = edge.header(b"content-type") or b""
+    if boundary_in(body) != boundary_of(kind):
+        raise BadRequest(
+            "The request body does not begin with the boundary that its content-type names.", code="invalid_form"
+        )
+    return kind.decode("latin-1")
+
+
+def check_head(edge: Edge, wanted: str = JSON) -> None:
     """What can be refused before the body is read. Raises MethodNotAllowed or UnsupportedMedia."""
     if edge.method != "POST":
         raise MethodNotAllowed(f"{edge.path} takes POST, not {edge.method}.", param="POST")
     kind = edge.header(b"content-type")
-    if kind is not None and kind.split(b";", 1)[0].strip().lower() != _JSON:
+    if wanted is JSON:
+        fits = kind is None or kind.split(b";", 1)[0].strip().lower() == _JSON
+    else:
+        fits = kind is None or boundary_of(kind) is not None
+    if not fits:
+        named = " with a boundary" if wanted is not JSON else ""
         raise UnsupportedMedia(
-            f"The content-type is `{kind[:100].decode('latin-1')}`: send the body as `application/json`."
+            f"The content-type is `{(kind or b'')[:100].decode('latin-1')}`: send the body as `{wanted}`{named}."
         )
     encoding = edge.header(b"content-encoding")
     if encoding is not None and encoding.strip().lower() != b"identity":

@@ -45,7 +45,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     `max_output` is a limit to each answer in tokens that the gateway sets; None: the client's own words stand.
     `translate` writes the request down for a deployment that has no lane for the route. `headers` are lines for
     the deployments that have one, from the client's own. `cached`: mark up to where the prompt is cached. `salt` gives
-    the tenant's, where caches are kept apart.
+    the tenant's, where caches are kept apart. `content_type` is that of the client's bytes.
     """
 
     route: str
@@ -60,6 +60,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     headers: bytes = b""
     cached: bool = False
     salt: Callable[[], str] | None = None
+    content_type: str = JSON
 
 
 class Deployment:
@@ -124,12 +125,13 @@ class Deployment:
         twin.credential = credential
         return twin
 
-    def head(self, route: str, *, stream: bool) -> bytes:
+    def head(self, route: str, *, stream: bool, content_type: str = JSON) -> bytes:
         """Request line and headers for a route that has a lane. Raises ProviderKeyUnreadable."""
-        if self.credential is None:
+        if self.credential is None and content_type is JSON:
             return (self.stream_heads if stream else self.heads)[route]
         path = self.lanes[route].path(self.model, stream=stream)
-        return self._head("POST", path, JSON, self._own_lines())
+        lines = self._lines if self.credential is None else self._own_lines()
+        return self._head("POST", path, content_type, lines)
 
     def head_to(self, outgoing: Outgoing) -> bytes:
         """The same for a request written down for this deployment. Raises ProviderKeyUnreadable."""
@@ -256,7 +258,8 @@ class ModelClient:
             body = _patched(lane, deployment, ask)
             if ask.cached and isinstance(lane, Caching):
                 body = lane.cached(body)
-            head = deployment.head(ask.route, stream=ask.stream) + deployment.beside(ask.headers)
+            head = deployment.head(ask.route, stream=ask.stream, content_type=ask.content_type)
+            head += deployment.beside(ask.headers)
         elif ask.translate is not None:
             outgoing = _apart(ask.translate(deployment), deployment, ask)
             body, head, types = outgoing.body, deployment.head_to(outgoing), outgoing.stream_types

@@ -41,7 +41,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     """A request as it goes to a provider. `path` is below the base URL and may carry a query.
 
     `dropped` names the client's fields that could not be carried. `stream_types` are what the
-    content type of a stream may begin with.
+    content type of a stream may begin with. `piped`: the answer's body is itself what the client asked for.
     """
 
     path: str
@@ -51,6 +51,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     method: str = "POST"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
+    piped: bool = False
 
 
 class Tap(Protocol):

@@ -14,7 +14,7 @@ from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError
 from inference.ir.events import Event
-from inference.ir.usage import Usage
+from inference.ir.usage import NO_USAGE, Usage
 from inference.wire import JSON, StreamOptions, Tap
 
 
@@ -33,6 +33,9 @@ class Request(Struct, frozen=True, kw_only=True):
     words for whoever reads the bill (`{"project": "atlas"}`). For what is not sold by the token: `images` are
     pictures asked for (`pictures` those shown), `characters` of text to speak or translate, `audio_bytes` the size of
     a recording sent along, `documents` to be ranked. `thread` is None where a dialect keeps nothing.
+
+    `counted` is what the request takes as far as the gateway can tell itself: believed where the target says nothing.
+    `piped`: the answer is bytes of some kind (sound), passed on as they come.
     """
 
     model: str
@@ -51,6 +54,8 @@ class Request(Struct, frozen=True, kw_only=True):
     documents: int = 0
     tags: dict[str, str] | None = None
     thread: Thread | None = None
+    counted: Usage = NO_USAGE
+    piped: bool = False
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -133,6 +138,21 @@ class Estimating(Protocol):
     def estimated(self, body: bytes) -> bytes:
         """The answer, as JSON."""
         ...
+
+
+class TakesForms(Protocol):
+    """A dialect whose requests are forms with files (multipart/form-data) instead of JSON.
+
+    Their bytes begin with the boundary that the content type names, so `decode` and `parse` need nothing else.
+    """
+
+    @property
+    def takes_forms(self) -> bool: ...
+
+
+def takes_forms(dialect: object) -> bool:
+    """Whether it is a TakesForms, asked in the way that costs least."""
+    return getattr(dialect, "takes_forms", False)
 
 
 class Dialect(Protocol):

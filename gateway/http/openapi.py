@@ -18,6 +18,7 @@ from gateway.dialects.openai_completions import CompletionBody
 from gateway.dialects.openai_responses import ResponseBody
 from gateway.dialects.rerank import RerankBody
 from gateway.dialects.translate import TranslateBody
+from gateway.http import openapi_media
 from gateway.http.auth import permissions
 from gateway.http.count_tokens import CountTokensBody
 from inference.ir.errors import AspendosError
@@ -58,6 +59,7 @@ _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
     "/v1/rerank": ("rerank", "Documents in the order in which they answer a question", RerankBody, False),
     "/v2/rerank": ("rerankV2", "The same, where Cohere's SDK looks for it", RerankBody, False),
     "/v1/moderations": ("createModeration", "Text and pictures judged", ModerationBody, False),
+    **openapi_media.SURFACES,
     "/v1/translate": ("translate", "Texts into another language", TranslateBody, False),
 }
 _OUR_HEADERS = {
@@ -79,7 +81,7 @@ ERROR_STATUSES = {
     "409": "It would overwrite something, or leave something behind.",
     "413": "The body is too large.",
     "414": "The path is too long.",
-    "415": "The body is not JSON.",
+    "415": "The body is not JSON, or no form where one is wanted.",
     "422": "The upstream refused the request.",
     "429": "The upstream is limiting requests.",
     "431": "The head is too large.",
@@ -133,6 +135,7 @@ def completed(
         paths[path] = {"post": _operation(operation, summary, body, streams)}
         if "{model}" in path:
             paths[path]["parameters"] = [_MODEL]
+    openapi_media.complete(paths, schemas)
     for item in paths.values():
         parameters = item.get("get", {}).get("parameters", ())
         if any(one.get("name") == "format" for one in parameters):

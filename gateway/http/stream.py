@@ -19,7 +19,7 @@ from inference.ir.errors import (
     UpstreamFailed,
     UpstreamGarbled,
 )
-from inference.ir.usage import Usage, UsageSource
+from inference.ir.usage import Usage, UsageSource, filled
 from inference.wire import Tap
 
 _DRY = "x-aspendos-stopped: the credit left, or a budget, does not cover more of this answer"
@@ -249,10 +249,10 @@ class Relay:
         tap = self._tap
         usage = tap.usage()
         if usage.source is not UsageSource.NONE:
-            return usage
+            return filled(usage, self._call.counted)
         counted = tap.estimate()
         if counted is None:
-            return usage
+            return self._call.counted if tap.events else usage
         return Usage(
             input_tokens=estimate_input(self._call.prompt),
             output_tokens=counted,

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 
 class UsageSource(StrEnum):
@@ -42,6 +42,20 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 NO_USAGE = Usage()
+
+
+def filled(usage: Usage, counted: Usage) -> Usage:
+    """What a target reported, with what it does not sell by the token as the gateway `counted` it, where the target
+    said nothing of that."""
+    if counted is NO_USAGE:
+        return usage
+    if usage.source is UsageSource.NONE:
+        return counted
+    missing = {name: getattr(counted, name) for name in _UNITS if not getattr(usage, name)}
+    return structs.replace(usage, **missing)
+
+
+_UNITS = ("characters", "audio_ms", "images")
 
 
 def uncommon(usage: Usage) -> dict[str, int] | None:

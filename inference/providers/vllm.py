@@ -14,6 +14,7 @@ from inference.providers.openai.chat import OpenAIChat
 from inference.providers.openai.chat_traits import ChatTraits
 from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.lanes import OpenAILane
+from inference.providers.openai.media_lanes import media_lanes
 from inference.providers.openai.responses_lane import ResponsesLane
 from inference.wire import ChatFormat, Exchange, Lane, Salt
 
@@ -24,6 +25,7 @@ class VLLM(OpenAI):
     lanes: Mapping[str, Lane] = {
         **{route: OpenAILane(f"/v1{path}", continuous_usage=True) for route, path in PATHS.items()},
         "rerank": RerankLane("/v1/rerank"),
+        **media_lanes("/v1"),
     }
     chat: ChatFormat | None = OpenAIChat(
         ChatTraits(

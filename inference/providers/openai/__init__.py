@@ -13,6 +13,7 @@ from inference.providers.openai.chat_traits import ChatTraits
 from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.errors import read_error
 from inference.providers.openai.lanes import OpenAILane
+from inference.providers.openai.media_lanes import media_lanes
 from inference.providers.openai.moderations import OpenAIModerations
 from inference.providers.openai.responses_lane import ResponsesLane
 from inference.wire import ChatFormat, Exchange, Lane, Salt
@@ -30,6 +31,7 @@ class OpenAI:
     lanes: Mapping[str, Lane] = {
         **{route: OpenAILane(path) for route, path in PATHS.items()},
         "moderations": OpenAILane("/moderations"),
+        **media_lanes(),
     }
     also: Mapping[str, Lane] = {"responses": ResponsesLane("/responses")}
     chat: ChatFormat | None = OpenAIChat(ChatTraits())

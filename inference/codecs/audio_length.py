@@ -1,0 +1,100 @@
+"""How long a recording is, by its own head: WAV, FLAC, Ogg, MP3 and MP4. Pure; reads no sound, guesses only if asked.
+
+A recording is billed by the length a provider reports; this is for those that report none.
+(RIFF: Microsoft's Multimedia Programming Interface 1.0; FLAC: RFC 9639, 8.2; Ogg: RFC 3533, 6, Opus: RFC 7845, 4;
+MP3: ISO 11172-3, 2.4.2.3 and its Xing header; MP4: ISO 14496-12, 8.2.2)
+"""
+
+import struct
+
+GUESSED_BYTES_PER_SECOND = 4_000
+"""32 kbit/s, as speech is often encoded: for what says nothing of its length."""
+_RATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_RATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_SAMPLING = (44_100, 48_000, 32_000)
+_LONGEST_MS = 30 * 24 * 3_600_000
+
+
+def length_ms(audio: bytes) -> int | None:
+    """Milliseconds; None for what is none of these, or says nonsense."""
+    try:
+        if audio[:4] == b"RIFF" and audio[8:12] == b"WAVE":
+            found = _wav(audio)
+        elif audio[:4] == b"fLaC":
+            found = _flac(audio)
+        elif audio[:4] == b"OggS":
+            found = _ogg(audio)
+        elif audio[4:8] == b"ftyp":
+            found = _mp4(audio)
+        else:
+            found = _mp3(audio)
+    except (struct.error, IndexError, ZeroDivisionError):
+        return None
+    return found if found is not None and 0 <= found <= _LONGEST_MS else None
+
+
+def guessed_ms(size: int) -> int:
+    """An estimate by the size alone, in milliseconds."""
+    return size * 1000 // GUESSED_BYTES_PER_SECOND
+
+
+def _wav(audio: bytes) -> int | None:
+    """The size of `data` by the bytes a second that `fmt ` names. One still being written says 0 or 2^32-1."""
+    at, rate = 12, 0
+    while at + 8 <= len(audio):
+        name, size = audio[at : at + 4], struct.unpack_from("<I", audio, at + 4)[0]
+        if name == b"fmt ":
+            rate = struct.unpack_from("<I", audio, at + 16)[0]
+        elif name == b"data":
+            return min(size or len(audio), len(audio) - at - 8) * 1000 // rate
+        at += 8 + size + size % 2
+    return None
+
+
+def _flac(audio: bytes) -> int | None:
+    """STREAMINFO: 20 bits of sampling rate, 8 of format, 36 of how many samples."""
+    packed = int.from_bytes(audio[18:26], "big")
+    rate, samples = packed >> 44, packed & 0xF_FFFF_FFFF
+    return samples * 1000 // rate if samples else None
+
+
+def _ogg(audio: bytes) -> int | None:
+    """The granule position of the last page: samples, for Opus always at 48 kHz."""
+    rate = None
+    if b"OpusHead" in audio[:128]:
+        rate = 48_000
+    elif (at := audio.find(b"\x01vorbis", 0, 128)) >= 0:
+        rate = struct.unpack_from("<I", audio, at + 12)[0]
+    last = audio.rfind(b"OggS")
+    return None if rate is None else struct.unpack_from("<q", audio, last + 6)[0] * 1000 // rate
+
+
+def _mp4(audio: bytes) -> int | None:
+    """`moov` holds `mvhd`: a scale, and the length in it."""
+    at = audio.find(b"mvhd")
+    if at < 0:
+        return None
+    if audio[at + 4] == 1:
+        scale, length = struct.unpack_from(">IQ", audio, at + 24)
+    else:
+        scale, length = struct.unpack_from(">II", audio, at + 16)
+    return length * 1000 // scale
+
+
+def _mp3(audio: bytes) -> int | None:
+    """Layer III: by the number of frames its first one names (Xing, Info), else by that one's bit rate."""
+    at = 0
+    if audio[:3] == b"ID3":
+        at = 10 + ((audio[6] & 127) << 21 | (audio[7] & 127) << 14 | (audio[8] & 127) << 7 | audio[9] & 127)
+    if audio[at] != 0xFF or audio[at + 1] & 0xE6 != 0xE2:
+        return None
+    version, rate, sampling = audio[at + 1] >> 3 & 3, audio[at + 2] >> 4, audio[at + 2] >> 2 & 3
+    if version == 1 or rate in (0, 15) or sampling == 3:
+        return None
+    hertz = _SAMPLING[sampling] >> {3: 0, 2: 1, 0: 2}[version]
+    for mark in (b"Xing", b"Info"):
+        place = audio.find(mark, at, at + 64)
+        if place >= 0 and audio[place + 7] & 1:
+            frames = struct.unpack_from(">I", audio, place + 8)[0]
+            return frames * (1152 if version == 3 else 576) * 1000 // hertz
+    return (len(audio) - at) * 8 // (_RATES_1 if version == 3 else _RATES_2)[rate]

@@ -1,0 +1,80 @@
+"""The lanes of sound and pictures in OpenAI's format: only the model's name is patched. Pure.
+
+(https://platform.openai.com/docs/api-reference/audio, https://platform.openai.com/docs/api-reference/images)
+"""
+
+from inference.codecs.body import decode_fields, encode_fields, raw
+from inference.codecs.form import patched, read_form
+from inference.providers.openai.media_tap import MediaTap
+from inference.providers.openai.media_usage import usage_in
+from inference.wire import Completed, StreamOptions
+
+_OURS = frozenset({"aspendos"})
+
+
+class MediaLane:
+    """A request in JSON; `path` is below the base URL."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def path(self, model: str, *, stream: bool) -> str:
+        """The same for every model."""
+        return self._path
+
+    def request(
+        self,
+        body: bytes,
+        *,
+        asked: str,
+        model: str,
+        stream: bool,
+        hints: bool = False,
+        max_output: int | None = None,
+    ) -> bytes:
+        """The client's own bytes, unless its name for the model is another, or it spoke to the gateway."""
+        if asked == model and not hints:
+            return body
+        fields = decode_fields(body)
+        fields.pop("aspendos", None)
+        fields["model"] = raw(model)
+        return encode_fields(fields)
+
+    def completion(self, body: bytes) -> Completed:
+        """What the answer says it took. It need not be JSON: a transcription may be plain text."""
+        return Completed(usage=usage_in(body))
+
+    def stream(self, options: StreamOptions | None) -> MediaTap:
+        """The tap for one stream."""
+        return MediaTap()
+
+
+class FormLane(MediaLane):
+    """A request as a form with files: every byte but the model's name goes on as it came, boundary included."""
+
+    def request(
+        self,
+        body: bytes,
+        *,
+        asked: str,
+        model: str,
+        stream: bool,
+        hints: bool = False,
+        max_output: int | None = None,
+    ) -> bytes:
+        """Raises BadRequest where it is no form."""
+        if asked == model and not hints:
+            return body
+        return patched(read_form(body), {"model": model}, without=_OURS)
+
+
+def media_lanes(root: str = "") -> dict[str, MediaLane]:
+    """The lanes by their routes; `root` is what comes before OpenAI's paths."""
+    return {
+        "speech": MediaLane(f"{root}/audio/speech"),
+        "transcriptions": FormLane(f"{root}/audio/transcriptions"),
+        "translations": FormLane(f"{root}/audio/translations"),
+        "images": MediaLane(f"{root}/images/generations"),
+        "image_edits": FormLane(f"{root}/images/edits"),
+        "image_variations": FormLane(f"{root}/images/variations"),
+    }

@@ -1,0 +1,253 @@
+"""Fake providers of sound and pictures on one server, each strict about what it is sent, and models that are had there.
+
+What was sent is kept, byte for byte. `broken` answers a path with something else; `pause` holds a body back half-way.
+"""
+
+import io
+import json
+import os
+import struct
+import threading
+import wave
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import multipart
+from msgspec import Struct
+from PIL import Image
+
+from tests.harness import UPSTREAM_KEY, GatewayProcess
+
+SOUND = b"ID3" + bytes(range(256)) * 64
+PICTURE = "iVBORw0KGgo="
+SPEECH_EVENTS = (
+    b'data: {"type":"speech.audio.delta","audio":"AAAA"}\n\n'
+    b'data: {"type":"speech.audio.done","usage":{"input_tokens":5,"output_tokens":40,"total_tokens":45}}\n\n'
+)
+TRANSCRIPT_EVENTS = (
+    b'data: {"type":"transcript.text.delta","delta":"Good "}\n\n'
+    b'data: {"type":"transcript.text.delta","delta":"day."}\n\n'
+    b'data: {"type":"transcript.text.done","text":"Good day.","usage":{"type":"tokens","input_tokens":14,'
+    b'"input_token_details":{"text_tokens":0,"audio_tokens":14},"output_tokens":4,"total_tokens":18}}\n\n'
+)
+IMAGE_EVENTS = (
+    b'event: image_generation.partial_image\ndata: {"type":"image_generation.partial_image","b64_json":"'
+    + b"A" * 100_000
+    + b'","partial_image_index":0}\n\nevent: image_generation.completed\ndata: {"type":"image_generation.completed",'
+    b'"b64_json":"'
+    + PICTURE.encode()
+    + b'","usage":{"input_tokens":9,"output_tokens":300,"total_tokens":309,'
+    b'"input_tokens_details":{"text_tokens":9,"image_tokens":0}}}\n\n'
+)
+IMAGE_USAGE = {
+    "input_tokens": 50,
+    "output_tokens": 272,
+    "total_tokens": 322,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+}
+
+
+class Sent(Struct):
+    """One request as a provider received it."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, where it is JSON."""
+        return json.loads(self.body)
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The body, where it is a form: texts, and files as (filename, content type, bytes)."""
+        _, options = multipart.parse_options_header(self.headers["content-type"])
+        parser = multipart.MultipartParser(io.BytesIO(self.body), options["boundary"], strict=True)
+        return {
+            part.name: (part.filename, part.content_type, part.raw) if part.filename else part.value
+            for part in parser.parts()
+        }
+
+
+class Answer(Struct):
+    """What a provider says."""
+
+    body: bytes
+    content_type: str = "application/json"
+    status: int = 200
+
+
+def as_json(value: object, status: int = 200) -> Answer:
+    """An answer in JSON."""
+    return Answer(json.dumps(value).encode(), status=status)
+
+
+def sound_file(milliseconds: int = 1500) -> bytes:
+    """A WAV of silence."""
+    held = io.BytesIO()
+    with wave.open(held, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(struct.pack("<h", 0) * (16 * milliseconds))
+    return held.getvalue()
+
+
+def picture_file(width: int = 8, height: int = 8) -> bytes:
+    """A PNG."""
+    held = io.BytesIO()
+    Image.new("RGBA", (width, height), (255, 0, 0, 255)).save(held, "PNG")
+    return held.getvalue()
+
+
+def _speech(sent: Sent) -> Answer:
+    asked = sent.json
+    if asked.get("stream_format") == "sse":
+        return Answer(SPEECH_EVENTS, "text/event-stream")
+    return Answer(SOUND, "audio/mpeg")
+
+
+def _transcription(sent: Sent) -> Answer:
+    asked = sent.form
+    wanted = asked.get("response_format", "json")
+    if asked.get("stream") == "true":
+        return Answer(TRANSCRIPT_EVENTS, "text/event-stream")
+    if wanted in ("text", "srt", "vtt"):
+        return Answer(b"Good day.\n", "text/plain; charset=utf-8")
+    if wanted == "verbose_json":
+        return as_json({"task": "transcribe", "language": "english", "duration": 2.25, "text": "Good day."})
+    return as_json({"text": "Good day.", "usage": {"type": "duration", "seconds": 3}})
+
+
+def _images(sent: Sent) -> Answer:
+    asked = sent.json
+    if asked.get("stream"):
+        return Answer(IMAGE_EVENTS, "text/event-stream")
+    one = (
+        {"url": "https://example.com/a.png"}
+        if asked.get("response_format") == "url"
+        else {"b64_json": PICTURE}
+    )
+    return as_json({"created": 1, "data": [one] * (asked.get("n") or 1), "usage": IMAGE_USAGE})
+
+
+def _pictures(sent: Sent) -> Answer:
+    return as_json({"created": 1, "data": [{"b64_json": PICTURE}] * int(sent.form.get("n", 1))})
+
+
+ANSWERS: dict[str, Callable[[Sent], Answer]] = {
+    "/openai/v1/audio/speech": _speech,
+    "/openai/v1/audio/transcriptions": _transcription,
+    "/openai/v1/audio/translations": _transcription,
+    "/openai/v1/images/generations": _images,
+    "/openai/v1/images/edits": _pictures,
+    "/openai/v1/images/variations": _pictures,
+}
+
+
+class MediaWorld:
+    """The fake providers, and the gateway's models that are had there: `name(provider, kind)`."""
+
+    def __init__(self, gateway: GatewayProcess, port: int) -> None:
+        self.gateway = gateway
+        self.sent: list[Sent] = []
+        self.broken: dict[str, Answer] = {}
+        self.pause = threading.Event()
+        self.pause.set()
+        self.tag = os.urandom(3).hex()
+        self.root = f"http://127.0.0.1:{port}"
+        self.answers = dict(ANSWERS)
+        self._port = port
+        key = {"env": "UPSTREAM_KEY"}
+        self.providers = {
+            "openai": {"wire": "openai", "base_url": f"{self.root}/openai/v1", "key": key},
+        }
+        self.models: dict[str, tuple[str, str, str, dict[str, float]]] = {
+            "tts": ("speech", "openai", "tts-1", {"per_million_characters": 15}),
+            "tts-tokens": ("speech", "openai", "gpt-4o-mini-tts", {"input": 0.6, "audio_output": 12}),
+            "stt": ("transcription", "openai", "whisper-1", {"per_second": 0.0001}),
+            "image": ("image", "openai", "dall-e-3", {"per_image": 0.04}),
+            "image-tokens": (
+                "image",
+                "openai",
+                "gpt-image-2",
+                {"input": 5, "image_input": 8, "image_output": 30},
+            ),
+        }
+        self.install()
+
+    def install(self) -> None:
+        """Give the gateway these providers and models."""
+        self.gateway.configure(
+            providers={f"{name}-{self.tag}": entry for name, entry in self.providers.items()},
+            models={
+                self.name(name): {
+                    "kind": kind,
+                    "price": price,
+                    "targets": [{"provider": f"{provider}-{self.tag}", "model": model}],
+                }
+                for name, (kind, provider, model, price) in self.models.items()
+            },
+        )
+
+    def name(self, model: str) -> str:
+        """What the gateway calls one of the models."""
+        return f"{model}-{self.tag}"
+
+    def last(self) -> Sent:
+        """The newest request that reached a provider."""
+        return self.sent[-1]
+
+
+@contextmanager
+def media_world(gateway: GatewayProcess) -> Generator[MediaWorld]:
+    """Fake providers while it is entered."""
+    worlds: list[MediaWorld] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _serve(self) -> None:
+            world = worlds[0]
+            parts = urlsplit(self.path)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            sent = Sent(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
+            world.sent.append(sent)
+            answer = world.broken.get(parts.path)
+            if answer is None and parts.path.startswith("/openai/"):
+                known = headers.get("authorization") == f"Bearer {UPSTREAM_KEY}"
+                answer = None if known else as_json({"error": {"message": "no"}}, 401)
+            answer = answer or world.answers[parts.path](sent)
+            self.send_response(answer.status)
+            self.send_header("content-type", answer.content_type)
+            self.send_header("content-length", str(len(answer.body)))
+            self.end_headers()
+            half = len(answer.body) // 2
+            self.wfile.write(answer.body[:half])
+            self.wfile.flush()
+            world.pause.wait(10)
+            self.wfile.write(answer.body[half:])
+
+        do_POST = do_GET = do_PUT = _serve
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the test says what went wrong."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="media")
+    thread.start()
+    try:
+        worlds.append(MediaWorld(gateway, server.server_port))
+        yield worlds[0]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
