@@ -51,6 +51,7 @@ from gateway.http.billing import BillingController
 from gateway.http.caller import Caller, provide_caller
 from gateway.http.count_tokens import CountTokens
 from gateway.http.errors import render_error
+from gateway.http.exact import exact_body
 from gateway.http.gemini import gemini_finder
 from gateway.http.gemini_models import GeminiModelController
 from gateway.http.health import HealthController
@@ -168,6 +169,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
                     AlertTargetController,
                 ],
                 guards=[admin_guard],
+                before_request=exact_body,
             ),
         ],
         lifespan=[lifespan],

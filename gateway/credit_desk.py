@@ -69,7 +69,7 @@ class AccountPage(Struct, frozen=True, kw_only=True):
     last_id: str | None
 
 
-class Amount(Struct, frozen=True, kw_only=True):
+class Amount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Either `amount_nano`, whole nano-USD, or `amount_usd`, dollars as a decimal text; and what it is for.
 
     `reference` names the posting for ever: the same one again changes nothing, so that a retry is safe.
@@ -81,7 +81,7 @@ class Amount(Struct, frozen=True, kw_only=True):
     memo: str | None = None
 
 
-class GrantOrder(Amount, frozen=True, kw_only=True):
+class GrantOrder(Amount, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Credit to be given. It burns before grants of higher `priority`, later `expires_at`, or lesser age."""
 
     reason: Reason = Reason.BONUS
@@ -89,7 +89,7 @@ class GrantOrder(Amount, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
-class TakeBackOrder(Amount, frozen=True, kw_only=True):
+class TakeBackOrder(Amount, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Credit to be taken back, of the grant posted as `grant_reference` first. What is not there becomes debt."""
 
     reason: Reason = Reason.CORRECTION

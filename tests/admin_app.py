@@ -9,6 +9,7 @@ from litestar.exceptions import ValidationException
 from litestar.openapi import OpenAPIConfig
 
 from gateway.http.errors import render_error
+from gateway.http.exact import exact_body
 from inference.ir.errors import AspendosError
 from policies.caller import OPERATOR, Caller
 from tests.control_plane import Plane
@@ -31,6 +32,7 @@ def admin_app(
 
     return Litestar(
         route_handlers=list(controllers),
+        before_request=exact_body,
         dependencies={
             "caller": Provide(lambda: caller, sync_to_thread=False),
             "organisations": Provide(lambda: plane.organisations, sync_to_thread=False),

@@ -5,7 +5,7 @@ document that is not stored takes no number. Refuses to credit more than an invo
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.currency import Money, Rates, known, to_nano
-from billing.invoices.document import CREDIT_NOTE, INVOICE, Document, LineOrder, Party, summed
+from billing.invoices.document import CREDIT_NOTE, INVOICE, Document, LineOrder, Party, percent, summed
 from billing.invoices.tables import invoice_numbers, invoices
 from billing.invoices.usage_lines import usage_lines
 from inference.ir.errors import Conflict, InvalidField, NotFound
@@ -101,6 +101,7 @@ class Invoices:
         if invoice.kind != INVOICE:
             raise InvalidField(f"{invoice.number} is no invoice; only those are credited.", param="invoice")
         asked = _all_of(invoice) if order.lines is None else order.lines
+        _same_rates(invoice, asked)
         lines, vat, net, tax = summed(asked, invoice.currency, invoice.fx, sign=-1)
         draft = msgspec.structs.replace(
             invoice,
@@ -239,6 +240,19 @@ class Invoices:
         async with self._engine.connect() as connection:
             found = (await connection.execute(query)).scalar_one_or_none()
         return None if found is None else msgspec.json.decode(found, type=Document)
+
+
+def _same_rates(invoice: Document, lines: Sequence[LineOrder]) -> None:
+    """Raises InvalidField for a line whose VAT no line of the invoice has: none was charged to be given back."""
+    charged = {line.vat_basis_points for line in invoice.lines}
+    for place, line in enumerate(lines):
+        if line.vat_basis_points not in charged:
+            rates = ", ".join(f"{rate} ({percent(rate)})" for rate in sorted(charged))
+            raise InvalidField(
+                f"Line {place + 1} has `vat_basis_points` {line.vat_basis_points}; {invoice.number} was issued with "
+                f"{rates}, and a credit note gives back what was charged.",
+                param=f"lines[{place}].vat_basis_points",
+            )
 
 
 def _all_of(invoice: Document) -> tuple[LineOrder, ...]:

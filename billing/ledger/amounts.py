@@ -11,7 +11,7 @@ _USD = re.compile(r"(-?)([0-9]{1,30})(?:\.([0-9]{1,9}))?")
 
 def nano_of(usd: str, param: str = "amount_usd") -> int:
     """`12.5` -> 12_500_000_000. Raises InvalidField for what is no decimal number of at most nine places."""
-    found = _USD.fullmatch(usd.strip()) if usd.isascii() else None
+    found = _USD.fullmatch(usd) if usd.isascii() else None
     if found is None:
         raise InvalidField(
             f"{param}: expected dollars as a decimal text such as 12.50, at most nine places; got {usd[:40]!r}",

@@ -47,7 +47,7 @@ class Counted(Struct, frozen=True, kw_only=True):
     day: str | None = None
 
 
-class Thresholds(Struct, frozen=True, kw_only=True):
+class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An alarm needs more than both. `share_bp` in hundredths of a per cent of the larger side (100: 1 %)."""
 
     share_bp: Annotated[int, Meta(ge=0, le=10_000)] = 100

@@ -41,7 +41,7 @@ async def admin_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: B
 
 def check_permissions(app: Litestar) -> None:
     """Raises UnguardedRoute for a route under /admin/v1 that has no permission, or not this guard."""
-    for path, handler in _admin_handlers(app):
+    for path, handler in admin_handlers(app):
         if not isinstance(handler.opt.get("permission"), Permission):
             raise UnguardedRoute(f'{path} ({handler}) lacks opt={{"permission": Permission.…}}')
         if admin_guard not in cast(list[object], handler.resolve_guards()):  # pyright: ignore[reportUnknownMemberType] - Litestar types a connection's parts as unknown
@@ -52,12 +52,13 @@ def permissions(app: Litestar) -> dict[tuple[str, str], Permission]:
     """What each operation takes, by path as OpenAPI writes it and method in small letters."""
     return {
         (path, method.lower()): handler.opt["permission"]
-        for path, handler in _admin_handlers(app)
+        for path, handler in admin_handlers(app)
         for method in handler.http_methods
     }
 
 
-def _admin_handlers(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
+def admin_handlers(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
+    """Every handler of the management API, with its path as OpenAPI writes it."""
     for route in app.routes:
         if route.path.startswith(ADMIN) and isinstance(route, HTTPRoute):
             for handler in route.route_handlers:

@@ -1,8 +1,7 @@
 """/admin/v1/credits: accounts, what is in them, and what was done with it. Refuses rules of its own."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import msgspec
 from litestar import Controller, Request, Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
@@ -24,7 +23,6 @@ from gateway.credit_desk import (
 )
 from gateway.http.caller import Caller
 from gateway.reconciler import Check, Reconciler
-from inference.ir.errors import InvalidField
 from policies.roles import Permission
 
 Owner = Annotated[str, PathParameter(description="Id of an organisation, team or user; or a name.")]
@@ -36,7 +34,7 @@ WRITE = {"permission": Permission.CREDITS_WRITE}
 OPERATE = {"permission": Permission.OPERATE}
 
 
-class AccountOrder(Struct, frozen=True, kw_only=True):
+class AccountOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`floor_nano`: how far down the account may be spent, nano-USD. 0: prepaid; below it: a credit line."""
 
     floor_nano: int = 0
@@ -69,51 +67,46 @@ class CreditController(Controller):
     @put("/{owner:str}", summary="Open an account, or set its floor", operation_id="openAccount", opt=WRITE)
     async def open_account(
         self,
-        request: Request[Any, Any, Any],
         credits: NamedDependency[CreditDesk],
         caller: NamedDependency[Caller],
         owner: Owner,
         data: JSONBody[AccountOrder],
     ) -> AccountView:
         """From now on the account pays for its owner's requests: the nearest of user, team and organisation does."""
-        exact = await _exact(request, data)
-        return await credits.open(caller, owner, exact.floor_nano)
+        return await credits.open(caller, owner, data.floor_nano)
 
     @post("/{owner:str}/grants", summary="Give credit", operation_id="grantCredit", opt=WRITE)
     async def grant(
         self,
-        request: Request[Any, Any, Any],
         credits: NamedDependency[CreditDesk],
         caller: NamedDependency[Caller],
         owner: Owner,
         data: JSONBody[GrantOrder],
     ) -> Posting:
         """Once per reason and `reference`, for ever. What the account owes is paid with it first."""
-        return await credits.grant(caller, owner, await _exact(request, data))
+        return await credits.grant(caller, owner, data)
 
     @post("/{owner:str}/take-backs", summary="Take credit back", operation_id="takeBackCredit", opt=WRITE)
     async def take_back(
         self,
-        request: Request[Any, Any, Any],
         credits: NamedDependency[CreditDesk],
         caller: NamedDependency[Caller],
         owner: Owner,
         data: JSONBody[TakeBackOrder],
     ) -> Posting:
         """What is not there any more becomes debt, which the next grant pays."""
-        return await credits.take_back(caller, owner, await _exact(request, data))
+        return await credits.take_back(caller, owner, data)
 
     @post("/{owner:str}/adjustments", summary="Correct a balance", operation_id="adjustCredit", opt=WRITE)
     async def adjust(
         self,
-        request: Request[Any, Any, Any],
         credits: NamedDependency[CreditDesk],
         caller: NamedDependency[Caller],
         owner: Owner,
         data: JSONBody[Amount],
     ) -> Posting:
         """By a signed amount, with a `memo` that the account's owner reads."""
-        return await credits.adjust(caller, owner, await _exact(request, data))
+        return await credits.adjust(caller, owner, data)
 
     @get(
         "/{owner:str}/transactions",
@@ -171,17 +164,6 @@ class CreditController(Controller):
     ) -> Check:
         """The ledger entry by entry, and every hot balance against it. The ledger itself is never changed."""
         return await reconciler.check(repair=repair)
-
-
-_Order = TypeVar("_Order", bound=Struct)
-
-
-async def _exact(request: Request[Any, Any, Any], data: _Order) -> _Order:
-    """The body again, strictly: Litestar takes "5" and 5.0 for 5, and money does not. Raises InvalidField."""
-    try:
-        return msgspec.json.decode(await request.body(), type=type(data))
-    except msgspec.DecodeError as error:
-        raise InvalidField(f"{error}. Amounts are whole numbers, or dollars as a decimal text.") from error
 
 
 def _wants_csv(request: Request[Any, Any, Any], form: str | None) -> bool:

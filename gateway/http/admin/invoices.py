@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
@@ -29,7 +29,8 @@ InvoiceId = Annotated[str, PathParameter(description="The document's id, `inv_â€
 class Issue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An invoice of an organisation: of `lines`, or of what it used in `usage_month` (2026-07, of UTC).
 
-    The same `reference` issues it only once. `vat_basis_points` is for the lines of usage: 2000 is 20 %.
+    The same `reference` issues it only once. `vat_basis_points` is for the lines of usage, 2000 is 20 %; `lines` say
+    their own.
     """
 
     organisation: Annotated[str, Meta(max_length=64)]
@@ -37,7 +38,7 @@ class Issue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reference: Annotated[str, Meta(min_length=1, max_length=128)]
     lines: tuple[LineOrder, ...] = ()
     usage_month: str | None = None
-    vat_basis_points: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    vat_basis_points: Annotated[int, Meta(ge=0, le=10_000)] | None = None
     currency: str = "USD"
     series: Annotated[str, Meta(pattern="^[A-Z][A-Z0-9]{0,7}$")] = "INV"
     note: Annotated[str, Meta(max_length=1000)] = ""
@@ -85,6 +86,11 @@ class InvoiceController(Controller):
         """It takes the next number of its series and year, and cannot be changed after; see credit notes."""
         if bool(data.lines) == (data.usage_month is not None):
             raise InvalidField("Send either `lines` or `usage_month`.", param="lines")
+        if data.lines and data.vat_basis_points is not None:
+            raise InvalidField(
+                "`vat_basis_points` is for `usage_month`: of `lines` each says its own.",
+                param="vat_basis_points",
+            )
         async with database.reading() as session:
             if await session.get(OrganisationRow, data.organisation) is None:
                 raise NotFound(
@@ -94,7 +100,7 @@ class InvoiceController(Controller):
             lines = data.lines
             if data.usage_month is not None:
                 lines = await invoices.usage(
-                    data.organisation, data.usage_month, data.currency, data.vat_basis_points
+                    data.organisation, data.usage_month, data.currency, data.vat_basis_points or 0
                 )
             order = InvoiceOrder(
                 buyer=data.buyer,
@@ -124,7 +130,7 @@ class InvoiceController(Controller):
         with away_as_unavailable():
             document = await invoices.get(caller.org_id, invoice)
         headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return Response(page(document), media_type="text/html; charset=utf-8", headers=headers)
+        return Response(page(document), media_type=MediaType.HTML, headers=headers)
 
     @get("/{invoice:str}/pdf", summary="As PDF", operation_id="getInvoicePdf", opt=READ)
     async def get_pdf(

@@ -17,7 +17,7 @@ def test_what_is_shown_can_be_read_again(nano: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "nano"), [("5", 5 * 10**9), ("0.50", 5 * 10**8), (" -0.000000001 ", -1), ("00.1", 10**8)]
+    ("text", "nano"), [("5", 5 * 10**9), ("0.50", 5 * 10**8), ("-0.000000001", -1), ("00.1", 10**8)]
 )
 def test_decimals_are_exact(text: str, nano: int) -> None:
     assert nano_of(text) == nano
@@ -29,6 +29,8 @@ def test_decimals_are_exact(text: str, nano: int) -> None:
         "",
         "-",
         "1e3",
+        " 5",
+        "5\n",
         "1,5",
         ".5",
         "5.",

@@ -19,6 +19,7 @@ from gateway.database.organisations import OrganisationCreate
 from gateway.database.teams import TeamCreate
 from gateway.http.admin.credits import CreditController
 from gateway.http.caller import OPERATOR, Caller
+from gateway.http.exact import exact_body
 from gateway.reconciler import Counters, Reconciler
 from inference.ir.errors import AspendosError
 from policies.roles import Role
@@ -62,6 +63,7 @@ class Site:
 
         app = Litestar(
             [CreditController],
+            before_request=exact_body,
             dependencies={
                 "credits": Provide(lambda: desk, sync_to_thread=False),
                 "reconciler": Provide(lambda: reconciler, sync_to_thread=False),
@@ -212,6 +214,10 @@ ODD = [
     '"amount_nano": 1.0e3',
     '"amount_nano": NaN',
     '"amount_nano": "5"',
+    '"amount_nano": 5.0',
+    '"amount_usd": " 5"',
+    '"amount_usd": "5 "',
+    '"amount": 5, "amount_nano": 5',
     '"amount_nano": true',
     '"amount_nano": 9223372036854775808',
     '"amount_nano": 99999999999999999999999999999999',

@@ -61,12 +61,21 @@ async def test_what_the_operator_issues_is_in_the_audit_log(connect: Connect, pl
         document = (await operator.post(PATH, json=body)).json()
         page = await operator.get(f"{PATH}/{document['id']}/page")
         assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
         lacks = await operator.get(f"{PATH}/{document['id']}/pdf")
         assert (lacks.status_code, lacks.json()["error"]["code"]) == (400, "font_lacks_letters")
         note = await operator.post(f"{PATH}/{document['id']}/credit-notes", json={"reference": "back"})
         assert note.json()["total_minor"] == -100
         both = await operator.post(PATH, json={**body, "reference": "s", "usage_month": "2026-01"})
         assert both.status_code == 400
+        vat = await operator.post(PATH, json={**body, "reference": "t", "vat_basis_points": 2000})
+        assert (vat.status_code, vat.json()["error"]["param"]) == (400, "vat_basis_points")
+        for line in ({"unit_minor": 100.0}, {"unit_minor": "100"}, {"unit_minor": 100, "vat": 2000}):
+            odd = {**body, "reference": "u", "lines": [{"description": "x", **line}]}
+            assert (await operator.post(PATH, json=odd)).status_code == 400, line
+        taxed = {"reference": "v", "lines": [{"description": "x", "unit_minor": 1, "vat_basis_points": 2000}]}
+        other = await operator.post(f"{PATH}/{document['id']}/credit-notes", json=taxed)
+        assert (other.status_code, other.json()["error"]["param"]) == (400, "lines[0].vat_basis_points")
     from gateway.database.audit import AuditFilter
 
     page_ = await plane.audit.list(OPERATOR, AuditFilter(action="invoice."))
