@@ -24,7 +24,7 @@ from inference.ir.events import (
     TextDelta,
 )
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-from inference.wire import ChatFormat, Completed, Outgoing, Parser, TakesBytes
+from inference.wire import ByModel, ChatFormat, Completed, Outgoing, Parser, TakesBytes
 
 
 class Translation:
@@ -213,7 +213,7 @@ def _format(deployment: Deployment) -> ChatFormat:
             param="model",
             code="route_not_served",
         )
-    return found
+    return found.of(deployment.model) if isinstance(found, ByModel) else found
 
 
 def _text_size(completion: Completion) -> int:

@@ -68,10 +68,10 @@ from gateway.settlement import Settlement
 from gateway.tasks import spawn
 from gateway.treasury import Treasury
 from inference.client import ModelClient
-from inference.google_tokens import GoogleTokens
 from inference.ir.errors import Unavailable
 from inference.key_check import KeyCheck
 from inference.transport import Transport
+from inference.request_keys import RequestKeys
 from inference.worker_metrics import WorkerMetrics
 from policies.stores.allotted import AllottedStore, Habits
 from policies.stores.clock import steady
@@ -201,7 +201,7 @@ class Gateway:
             private_webhooks=settings.private_webhooks,
             knows_model=lambda name: name in self.catalogue.catalog.models,
         )
-        client = ModelClient(self._transport, GoogleTokens(self._transport, time.time))
+        client = ModelClient(self._transport, RequestKeys(self._transport, time.time))
         vault = Vault(MasterKeys(settings.data_dir, environ))
         self.own_keys = ProviderKeys(self.database, changes, vault)
         self.provider_keys = ProviderKeyService(

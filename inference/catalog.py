@@ -27,7 +27,8 @@ from inference.catalog_file import (
 )
 from inference.catalog_prices import Fault, cost_fault, dearer, price_fault, price_of
 from inference.catalog_tiers import TierResolver
-from inference.ir.cards import Catalog, Kind, Model, Price, Provider, Target, Timeouts
+from inference.ir.cards import AwsCredentials, Catalog, Kind, Model, Price, Provider, Target, Timeouts
+from inference.providers.bedrock.naming import address as bedrock_address
 from inference.providers.vertex import address as vertex_address
 from inference.yaml_source import (
     MAX_CHARACTERS,
@@ -173,6 +174,8 @@ class _Resolver:
             key_check=entry.key_check or None,
             also=entry.also,
             service_account=account,
+            aws=self._aws(path, entry, keyless),
+            region=entry.region or None,
             lacks_key=not off and bool(keyless),
             account_headers=frozenset(
                 header.lower() for header, given in entry.headers.items() if isinstance(given, EnvRef)
@@ -205,6 +208,33 @@ class _Resolver:
         if not value:
             off.append(f"{env} is not set")
         return value or None
+
+    def _aws(self, path: Trail, entry: ProviderEntry, off: list[str]) -> AwsCredentials | None:
+        """Keys of AWS from the environment; a session token only where there is one."""
+        for name in ("aws", "region"):
+            if entry.wire != "bedrock" and getattr(entry, name):
+                self._wrong(
+                    (*path, name), found=f"it beside wire {quoted(entry.wire)}", expected="wire `bedrock`"
+                )
+        if not entry.aws:
+            return None
+        if entry.key:
+            self._wrong((*path, "aws"), found="it beside `key`", expected="one or the other")
+        if not entry.region:
+            self._wrong(
+                (*path, "region"),
+                found="nothing",
+                expected="a region of AWS, such as `eu-west-1`, to sign for",
+            )
+        token = entry.aws.session_token.env if entry.aws.session_token else ""
+        access, secret = (
+            self._secret(entry.aws.access_key.env, off),
+            self._secret(entry.aws.secret_key.env, off),
+        )
+        lent = self._secret(token, off) if self._environ.get(token, "").strip() else None
+        if access is None or secret is None:
+            return None
+        return AwsCredentials(access_key=access, secret_key=secret, session_token=lent)
 
     def _timeouts(self, entry: ProviderEntry) -> Timeouts:
         given = entry.timeouts
@@ -249,6 +279,8 @@ class _Resolver:
             if entry.base_url:
                 self._wrong(here, found="it beside `project`", expected="one or the other")
             return (vertex_address(entry.project, entry.location),)
+        if entry.region and entry.wire == "bedrock" and not entry.base_url:
+            return (bedrock_address(entry.region),)
         if isinstance(entry.base_url, EnvUrl):
             env = entry.base_url.env
             given = self._environ.get(env, "").strip() or entry.base_url.default

@@ -178,6 +178,21 @@ class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Wire format x address x key."""
+class AwsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What requests to AWS are signed with. The session token's variable may be empty."""
+
+    access_key: Annotated[
+        EnvRef, Meta(extra={"expected": "a mapping such as {env: AWS_ACCESS_KEY_ID}", "secret": True})
+    ]
+    secret_key: Annotated[
+        EnvRef, Meta(extra={"expected": "a mapping such as {env: AWS_SECRET_ACCESS_KEY}", "secret": True})
+    ]
+    session_token: Annotated[
+        EnvRef | UnsetType,
+        Meta(extra={"expected": "a mapping such as {env: AWS_SESSION_TOKEN}", "secret": True}),
+    ] = UNSET
+
+
 
     wire: Annotated[
         Wire, Meta(description="The protocol spoken there. Any OpenAI-compatible server is `openai`.")
@@ -225,6 +240,21 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = "global"
     headers: Annotated[
         dict[
+    aws: Annotated[
+        AwsEntry | UnsetType,
+        Meta(
+            description="For wire `bedrock`, instead of a key: the variables that hold an access key of AWS, with "
+            "which requests are signed. The provider is off while they are not set."
+        ),
+    ] = UNSET
+    region: Annotated[
+        str,
+        Meta(
+            pattern="^([a-z]{2,4}(-[a-z]+)+-[0-9]{1,2})?$",
+            description="For wire `bedrock`: where its models run, such as eu-west-1; base_url is made of it.",
+            extra={"expected": "a region of AWS, such as `eu-west-1`"},
+        ),
+    ] = ""
             HeaderName,
             Annotated[str | EnvRef, Meta(extra={"expected": "text or {env: NAME}", "secret": True})],
         ],

@@ -20,7 +20,6 @@ from inference.credentials import (
     unspoken,
 )
 from inference.fleet.load import Load, LoadTable
-from inference.google_tokens import GoogleTokens
 from inference.ir.cards import CacheScope, Provider, Target
 from inference.ir.errors import (
     AspendosError,
@@ -30,6 +29,7 @@ from inference.ir.errors import (
     UpstreamError,
     UpstreamGarbled,
 )
+from inference.request_keys import RequestKeys
 from inference.transport import Origin, Reply, Sink, Transport, path_prefix
 from inference.wire import JSON, Caching, Extended, Lane, Outgoing, Salting, SaltingLane, StreamOptions, Wire
 
@@ -244,10 +244,10 @@ class Answer:
 class ModelClient:
     """Carries out attempts over one transport."""
 
-    def __init__(self, transport: Transport, tokens: GoogleTokens | None = None) -> None:
-        """`tokens` are for providers that have a service account instead of a key."""
+    def __init__(self, transport: Transport, keys: RequestKeys | None = None) -> None:
+        """`keys` are for providers that want every request proved anew, and not by a key that is always the same."""
         self._transport = transport
-        self._tokens = tokens
+        self._keys = keys
 
     async def attempt(self, deployment: Deployment, ask: Ask) -> Answer:
         """Ask one deployment. Raises an UpstreamError; a refusal's body has been read and mapped."""
@@ -269,13 +269,13 @@ class ModelClient:
         load = deployment.load
         load.in_flight += 1
         try:
-            account = deployment.provider.service_account if credential is None else None
-            if account is not None and self._tokens is not None:
-                head += await self._tokens.header(account)
+            keys = self._keys_for(deployment)
+            if keys is not None:
+                head += await keys.lines(deployment.provider, head, body)
             reply = await self._transport.send(deployment.origin, head, body, deployment.provider.timeouts)
             if reply.status != 200:
-                if reply.status == 401 and account is not None and self._tokens is not None:
-                    self._tokens.refused(account)
+                if reply.status == 401 and keys is not None:
+                    keys.refused(deployment.provider)
                 raise await self._refusal(deployment, reply)
             if ask.stream and not (reply.header(b"content-type") or b"").startswith(types):
                 reply.abort()
@@ -291,6 +291,15 @@ class ModelClient:
         if credential is not None:
             credential.worked()
         return Answer(deployment, reply, lane, outgoing)
+
+    def _keys_for(self, deployment: Deployment) -> RequestKeys | None:
+        """A tenant's own key is always a plain one."""
+        keys = self._keys
+        return (
+            keys
+            if keys is not None and deployment.credential is None and keys.proves(deployment.provider)
+            else None
+        )
 
     def connections(self, provider: Provider) -> tuple[int, int]:
         """Open connections to a provider: idle, busy."""

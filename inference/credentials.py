@@ -83,6 +83,8 @@ def tenant_headers(provider: Provider, wire: "Wire", secret: str | None) -> Iter
 def unspoken(provider: Provider, body: bytes, own_key: str | None = None) -> bytes:
     """An upstream's words without any secret: some repeat in an error the key they were sent."""
     secrets = [value for name, value in provider.headers if _SECRET_HEADER.search(name)]
+    if provider.aws is not None:
+        secrets += [provider.aws.secret_key, provider.aws.session_token or "", provider.aws.access_key]
     for secret in (*secrets, provider.key, own_key):
         if secret:
             body = body.replace(secret.encode(), b"***")

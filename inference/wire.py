@@ -198,6 +198,15 @@ class ChatFormat(Protocol):
 
 
 @runtime_checkable
+class ByModel(Protocol):
+    """A chat format that is not the same for every model: at some providers models of several makers are had."""
+
+    def of(self, model: str) -> ChatFormat:
+        """The format for one model, by its name at the provider."""
+        ...
+
+
+@runtime_checkable
 class TakesBytes(Protocol):
     """A chat format whose provider does not follow every address itself."""
 

@@ -70,6 +70,18 @@ class Price(Struct, frozen=True, kw_only=True):
     version: str
 
 
+class AwsCredentials(Struct, frozen=True, kw_only=True):
+    """What requests to AWS are signed with; `session_token` belongs to keys that were lent for a while."""
+
+    access_key: str
+    secret_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Without any of it."""
+        return "AwsCredentials(...)"
+
+
 class Provider(Struct, frozen=True, kw_only=True):
     """Wire format x address x key. `off` says why it cannot be used now; None: it can.
 
@@ -77,7 +89,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     `account_headers` names the headers that speak of the operator's account: not sent with a tenant's key.
     `key_check` is the path to ask whether a key is good, None: the wire format's own. `also` names lanes that not
     every server of the format has, and this one has. `service_account` is a Google key file's JSON, or its path:
-    calls carry tokens got with it.
+    calls carry tokens got with it. `aws` signs every call to AWS, in its `region`.
     """
 
     name: str
@@ -96,6 +108,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     key_check: str | None = None
     also: tuple[str, ...] = ()
     service_account: str | None = None
+    aws: AwsCredentials | None = None
+    region: str | None = None
 
     def __repr__(self) -> str:
         """Without the key: a card that is logged must not leak it."""

@@ -14,6 +14,7 @@ from inference.fleet.load import Load
 from inference.google_tokens import GoogleTokens
 from inference.ir.cards import Provider, Target
 from inference.ir.errors import UpstreamAuth
+from inference.request_keys import RequestKeys
 from inference.transport import Transport
 from tests.scripted_peer import Peer, Talk
 
@@ -127,7 +128,7 @@ async def test_calls_to_vertex_carry_it_and_a_refused_one_is_renewed(transport: 
             name="vertex", wire="vertex", base_urls=(url,), service_account=account(peer, pem)
         )
         target = Deployment(Target(provider=provider, model="gemini-there"), url, Load())
-        client = ModelClient(transport, GoogleTokens(transport, Clock()))
+        client = ModelClient(transport, RequestKeys(transport, Clock()))
         answer = await client.attempt(target, ASK)
         await answer.read(1000)
         answer.release()
