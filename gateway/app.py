@@ -29,7 +29,7 @@ from gateway.dialects.rerank import Rerank
 from gateway.dialects.speech import Speech
 from gateway.dialects.transcriptions import AudioTranslations, Transcriptions
 from gateway.edge.asgi import AsgiApp, EdgeApp
-from gateway.edge.config import EdgeConfig
+from gateway.edge.config import EdgeConfig, Room
 from gateway.edge.edge import Edge, Handler
 from gateway.http.account import AccountController
 from gateway.http.admin.audit import AuditController
@@ -52,6 +52,7 @@ from gateway.http.caller import Caller, provide_caller
 from gateway.http.count_tokens import CountTokens
 from gateway.http.errors import render_error
 from gateway.http.exact import exact_body
+from gateway.http.files import FileController
 from gateway.http.gemini import gemini_finder
 from gateway.http.gemini_models import GeminiModelController
 from gateway.http.health import HealthController
@@ -91,6 +92,10 @@ HOT: dict[str, Dialect] = {
 _METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The pipeline itself refuses all but the first, in its own words."""
 
+_FORM_BYTES = 64 * 1024
+"""What an upload may have beside its file."""
+_UPLOAD_SECONDS = 3600.0
+
 
 def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] = lambda: None) -> EdgeApp:
     """The application over a gateway that is not started yet; the server's lifespan starts and stops it."""
@@ -128,6 +133,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "reconciler": gateway.reconciler,
         "announce": gateway.announce_reload,
         "shelf": gateway.shelf,
+        "cabinet": gateway.cabinet,
         "budgets": gateway.budgets.service,
         "alert_targets": gateway.budgets.targets,
         "payments": gateway.payments,
@@ -141,6 +147,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             GeminiModelController,
             AccountController,
             ResponseController,
+            FileController,
             HealthController,
             metrics,
             receive_webhook,
@@ -204,6 +211,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         find=gemini_finder(gateway.pipeline.serve),
         render_error=lambda error, request_id: render_error(error, request_id or gateway.new_id()),
         max_body=settings.max_body,
+        roomy={b"/v1/files": Room(settings.max_file + _FORM_BYTES, _UPLOAD_SECONDS)},
         max_headers=settings.max_headers,
         max_header_bytes=settings.max_header_bytes,
         header_timeout=settings.header_timeout,

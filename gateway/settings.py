@@ -72,6 +72,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     seller: Party = Party(name="aspendos")
     invoice_font: Path | None = None
     responses_kept: float = 30 * 86400.0
+    max_file: int = 512 * _MIB
+    max_files_total: int = 10 * 1024 * _MIB
+    batch_parallel: int = 4
 
     @property
     def database(self) -> str:
@@ -272,6 +275,17 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
         "responses_kept",
         _kept_days,
         "days a stored response is kept after the last of its conversation; 0 stores none (30)",
+    ),
+    "ASPENDOS_MAX_FILE": ("max_file", _size, "largest file that can be uploaded (512m)"),
+    "ASPENDOS_MAX_FILES_TOTAL": (
+        "max_files_total",
+        _size,
+        "bytes that a team's files may take together (10g)",
+    ),
+    "ASPENDOS_BATCH_PARALLEL": (
+        "batch_parallel",
+        _count,
+        "lines of batches that a process asks for at a time (4)",
     ),
     "ASPENDOS_LOG_LEVEL": (
         "log_level",

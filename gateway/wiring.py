@@ -47,6 +47,7 @@ from gateway.database.teams import TeamService
 from gateway.database.users import UserService
 from gateway.database.vault import Vault
 from gateway.drift_watch import DriftWatch
+from gateway.files.cabinet import Cabinet
 from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
@@ -272,6 +273,14 @@ class Gateway:
             now=lambda: datetime.now(UTC),
             shared=self.database.is_postgres or settings.workers > 1,
         )
+        self.cabinet = Cabinet(
+            self.database,
+            settings.data_dir / "files",
+            largest=settings.max_file,
+            total=settings.max_files_total,
+            now=lambda: datetime.now(UTC),
+            new_name=lambda: secrets.token_hex(12),
+        )
         self.pipeline = Pipeline(
             admission=self.admission,
             catalogue=self.catalogue,
@@ -324,6 +333,7 @@ class Gateway:
         self.door.tokens.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
         self._tasks.append(spawn(self.shelf.run(), name="responses"))
+        self._tasks.append(spawn(self.cabinet.run(), name="files"))
         if self._settings.drift_every:
             run = self.drift_watch.run(self._settings.drift_every)
             self._tasks.append(spawn(run, name="drift watch"))

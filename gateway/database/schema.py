@@ -11,6 +11,8 @@ from billing.ledger import tables as ledger_tables
 from billing.processors import tables as payment_tables
 from gateway.database import (
     allotment_rows,
+    batch_rows,
+    file_rows,
     provider_key_rows,
     response_rows,
     session_tables,
@@ -20,7 +22,9 @@ from gateway.database import (
 
 METADATA: tuple[MetaData, ...] = (tables.metadata, billing_tables.metadata)
 assert allotment_rows.Base.metadata is tables.metadata  # importing them is what registers them
+assert batch_rows.Base.metadata is tables.metadata  # importing them is what registers them
 assert budget_tables.metadata is billing_tables.metadata  # importing them is what registers them
+assert file_rows.Base.metadata is tables.metadata  # importing them is what registers them
 assert invoice_tables.metadata is billing_tables.metadata  # importing them is what registers them
 assert ledger_tables.metadata is billing_tables.metadata  # importing them is what registers them
 assert provider_key_rows.Base.metadata is tables.metadata  # importing them is what registers them

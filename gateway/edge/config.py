@@ -11,6 +11,13 @@ RenderedError = tuple[int, Sequence[Header], bytes]
 ErrorRenderer = Callable[[AspendosError, str | None], RenderedError]
 
 
+class Room(msgspec.Struct, frozen=True):
+    """What a route may be sent that takes more than others."""
+
+    max_body: int
+    body_timeout: float
+
+
 class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the connection needs to know of the application. Sizes in bytes, times in seconds."""
 
@@ -30,6 +37,9 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """From the first byte of a head, or from the connection's start, to the head's end."""
     body_timeout: float = 30.0
     """From the end of the head to the end of the body, whatever its size."""
+    roomy: Mapping[bytes, Room] = {}
+    """Targets of the ASGI application that may be sent longer bodies than the others, and for longer; as they are
+    plainly written, without a query."""
     write_timeout: float = 60.0
     """How long a client may take nothing of what waits for it; then it counts as gone."""
     keepalive_timeout: float = 75.0

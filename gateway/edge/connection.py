@@ -280,7 +280,7 @@ class Connection(GuardedReader):
         if self._phase == "idle":
             self._deadline.set(config.keepalive_timeout)
         else:
-            self._deadline.set(config.header_timeout if self._phase == "head" else config.body_timeout)
+            self._deadline.set(config.header_timeout if self._phase == "head" else self._patience)
 
     def _next(self) -> None:
         entry = self._queue.popleft()
@@ -338,7 +338,7 @@ class Connection(GuardedReader):
             self._close()
         elif self.flow.read_paused:
             # It is this side that does not read; the client's time begins when it does.
-            self._deadline.set(self.edge_config.body_timeout)
+            self._deadline.set(self._patience)
         else:
             self._fail(guards.too_slow(self._phase))
 

@@ -51,6 +51,8 @@ class GuardedReader(HttpToolsProtocol):
         self._good_host: bytes | None = None
         self._encoding: bytes | None = None
         self._length = 0
+        self._most = self.edge_config.max_body
+        self._patience = self.edge_config.body_timeout
 
     def _expired(self) -> None:
         """The deadline has come."""
@@ -77,7 +79,7 @@ class GuardedReader(HttpToolsProtocol):
                 self._fail(guards.headers_too_large(config.max_header_bytes))
             return
         if first:
-            self._deadline.set(config.body_timeout)
+            self._deadline.set(self._patience)
             self._unfinished = self._size
         else:
             self._unfinished += self._read
@@ -149,13 +151,17 @@ class GuardedReader(HttpToolsProtocol):
             self.url = guards.origin_form(self.url, self._host if self._hosts else b"")
         if self._encoding is not None and (self._encoding != b"chunked" or version != "1.1"):
             raise guards.unread_encoding()
-        if self._length > config.max_body:
-            raise guards.body_too_large(config.max_body)
+        self._most, self._patience = config.max_body, config.body_timeout
+        room = config.roomy.get(self.url)
+        if room is not None:
+            self._most, self._patience = room.max_body, room.body_timeout
+        if self._length > self._most:
+            raise guards.body_too_large(self._most)
 
     def on_chunk_header(self) -> None:
         self._chunks += 1
 
     def _count(self, body: bytes) -> None:
         self._size += len(body)
-        if self._size > self.edge_config.max_body:
-            raise guards.body_too_large(self.edge_config.max_body)
+        if self._size > self._most:
+            raise guards.body_too_large(self._most)

@@ -21,6 +21,7 @@ from gateway.dialects.translate import TranslateBody
 from gateway.http import openapi_media
 from gateway.http.auth import permissions
 from gateway.http.count_tokens import CountTokensBody
+from gateway.http.files import LONGEST, PURPOSES, SHORTEST
 from inference.ir.errors import AspendosError
 from policies.roles import PERMISSIONS, Permission, Role
 
@@ -141,6 +142,8 @@ def completed(
         if any(one.get("name") == "format" for one in parameters):
             # Answered as CSV too; Litestar's own description knows one media type an answer.
             item["get"]["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    if "/v1/files" in paths:
+        paths["/v1/files"]["post"]["requestBody"] = _UPLOAD
     for path, item in paths.items():
         for method, operation in item.items():
             if method in _METHODS:
@@ -231,6 +234,23 @@ _TAGS: dict[str, Any] = {
     "description": "Tags of this request, `project=atlas, environment=prod`: at most 16, compared exactly. A body's "
     "`aspendos.tags` win over them; those of the key, its user, team and organisation win over both.",
     "schema": {"type": "string"},
+}
+_UPLOAD: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["purpose", "file"],
+                "properties": {
+                    "purpose": {"enum": list(PURPOSES)},
+                    "file": {"type": "string", "format": "binary"},
+                    "expires_after[anchor]": {"const": "created_at"},
+                    "expires_after[seconds]": {"type": "integer", "minimum": SHORTEST, "maximum": LONGEST},
+                },
+            }
+        }
+    },
 }
 _NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 _ERROR: dict[str, Any] = {
