@@ -71,8 +71,8 @@ from gateway.treasury import Treasury
 from inference.client import ModelClient
 from inference.ir.errors import Unavailable
 from inference.key_check import KeyCheck
-from inference.transport import Transport
 from inference.request_keys import RequestKeys
+from inference.transport import Transport
 from inference.worker_metrics import WorkerMetrics
 from policies.stores.allotted import AllottedStore, Habits
 from policies.stores.clock import steady

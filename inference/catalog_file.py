@@ -176,8 +176,6 @@ class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = UNSET
 
 
-class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Wire format x address x key."""
 class AwsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What requests to AWS are signed with. The session token's variable may be empty."""
 
@@ -193,6 +191,8 @@ class AwsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = UNSET
 
 
+class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Wire format x address x key."""
 
     wire: Annotated[
         Wire, Meta(description="The protocol spoken there. Any OpenAI-compatible server is `openai`.")
@@ -238,8 +238,6 @@ class AwsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"expected": "a location of Google Cloud's, such as `europe-west4` or `global`"},
         ),
     ] = "global"
-    headers: Annotated[
-        dict[
     aws: Annotated[
         AwsEntry | UnsetType,
         Meta(
@@ -255,6 +253,8 @@ class AwsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"expected": "a region of AWS, such as `eu-west-1`"},
         ),
     ] = ""
+    headers: Annotated[
+        dict[
             HeaderName,
             Annotated[str | EnvRef, Meta(extra={"expected": "text or {env: NAME}", "secret": True})],
         ],
