@@ -28,6 +28,7 @@ from gateway.dialects.openai_responses import Responses
 from gateway.dialects.rerank import Rerank
 from gateway.dialects.speech import Speech
 from gateway.dialects.transcriptions import AudioTranslations, Transcriptions
+from gateway.dialects.translate import Translate
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig, Room
 from gateway.edge.edge import Edge, Handler
@@ -86,6 +87,7 @@ HOT: dict[str, Dialect] = {
     "/v1/images/generations": Images(),
     "/v1/images/edits": ImageEdits(),
     "/v1/images/variations": ImageVariations(),
+    "/v1/translate": Translate(),
 }
 """The routes where every microsecond counts."""
 

@@ -27,7 +27,7 @@ class Result(Protocol):
 class ExchangeTranslation:
     """Made once a request is known to need it; every attempt writes it down anew, for its own target."""
 
-    __slots__ = ("_asked", "_card", "_dialect", "_kind", "_prompt", "_setting", "_strict")
+    __slots__ = ("_asked", "_card", "_characters", "_dialect", "_kind", "_prompt", "_setting", "_strict")
 
     def __init__(
         self,
@@ -38,16 +38,18 @@ class ExchangeTranslation:
         *,
         prompt: bytes,
         strict: bool,
+        characters: int = 0,
     ) -> None:
         """Reads the whole request. Raises InvalidField. `strict`: nothing may be left out on the way.
 
-        `prompt` is what is counted where the target does not count.
+        Where the target does not count, `characters` are what it took, or, where there are none, `prompt` is counted.
         """
         self._dialect = dialect
         self._kind = kind
         self._asked: Any = dialect.parse(body)
         self._setting = setting
         self._prompt = prompt
+        self._characters = characters
         self._strict = strict
         self._card: Model | None = None
 
@@ -70,10 +72,17 @@ class ExchangeTranslation:
         answer = self._exchange(deployment).answer(body, content_type)
         usage = cast(Result, answer).usage
         if usage.source is UsageSource.NONE:
-            counted = estimate_input(self._prompt)
-            usage = msgspec.structs.replace(usage, input_tokens=counted, source=UsageSource.COUNTED)
+            usage = self._counted(usage)
             answer = msgspec.structs.replace(answer, usage=usage)
         return self._dialect.answer(answer, self._asked, self._setting), Completed(usage=usage)
+
+    def _counted(self, usage: Usage) -> Usage:
+        counts = (
+            {"characters": self._characters}
+            if self._characters
+            else {"input_tokens": estimate_input(self._prompt)}
+        )
+        return msgspec.structs.replace(usage, **counts, source=UsageSource.COUNTED)
 
     def _exchange(self, deployment: Deployment) -> Exchange:
         found = deployment.wire.exchanges.get(self._kind)

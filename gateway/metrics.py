@@ -50,6 +50,7 @@ ROUTES = (
     "images",
     "image_edits",
     "image_variations",
+    "translate",
 )
 
 

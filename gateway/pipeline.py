@@ -330,7 +330,13 @@ class Pipeline:
             return Translation(dialect.chat, body, setting, strict=strict)
         assert dialect.exchange is not None
         return ExchangeTranslation(
-            dialect.exchange, dialect.kind, body, setting, prompt=request.prompt, strict=strict
+            dialect.exchange,
+            dialect.kind,
+            body,
+            setting,
+            prompt=request.prompt,
+            strict=strict,
+            characters=request.characters,
         )
 
     def _headers(self, call: Call, cost: int | None = None) -> list[Header]:

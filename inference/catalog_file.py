@@ -4,8 +4,10 @@ The reader checks files against these types and the editor's JSON schema is gene
 added here and nowhere else.
 """
 
+import pkgutil
 from datetime import date
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -13,30 +15,30 @@ from inference.catalog_figures import Amount, Seconds, Usd, UsdEach, UsdPerMilli
 from inference.ir.cards import CacheScope, Kind, PromptCache
 from inference.ir.tiers import NO_LIMITS, NO_RATES, Disconnect, Feature, Limits, Rates
 
-Wire = Literal[
-    "openai",
-    "openai-responses",
-    "openai-reasoning",
-    "azure-openai",
-    "vllm",
-    "anthropic",
-    "gemini",
-    "vertex",
+_AWAITED = (
     "bedrock",
-    "cohere",
-    "mistral",
     "huggingface",
-    "voyage",
-    "jina",
     "elevenlabs",
     "deepgram",
     "fal",
     "stability",
-    "deepl",
     "google-speech",
     "azure-speech",
-]
-"""Every wire format the catalogue knows by name; those without a file in `providers` wait for one."""
+)
+"""Wire formats whose rows may stand in a catalogue before there is a file for them; they wait for it."""
+
+
+def _wires() -> tuple[str, ...]:
+    """Every wire format the catalogue knows by name: the files of `providers`, and those that are awaited."""
+    files = pkgutil.iter_modules([str(Path(__file__).parent / "providers")])
+    return tuple(sorted({*_AWAITED, *(file.name.replace("_", "-") for file in files)}))
+
+
+if TYPE_CHECKING:
+    Wire = str
+else:
+    Wire = Literal[_wires()]
+
 
 Capability = Literal[
     "tools",

@@ -34,7 +34,7 @@ _SUFFICIENT: dict[Kind, tuple[tuple[str, ...], ...]] = {
         ("audio_input", "output"),
     ),
     Kind.IMAGE: (("per_image",), ("image_output",), ("output",)),
-    Kind.TRANSLATION: (("per_million_characters",), ("input", "output")),
+    Kind.TRANSLATION: (("per_million_characters",),),
 }
 """By kind, the sets of figures any of which is a price."""
 
@@ -81,7 +81,7 @@ def cost_fault(kind: Kind, given: PriceEntry) -> Fault | None:
         return Fault("per_hour", "it beside `per_second`", "one or the other")
     if _given(kind, given):
         return None
-    if len(_SUFFICIENT[kind]) > 1:
+    if len(_SUFFICIENT[kind]) > 1 or "input" not in _SUFFICIENT[kind][0]:
         return Fault(None, "nothing that its calls are counted by", _words(kind))
     if given.input is UNSET:
         return Fault("input", "nothing", Usd.expected)

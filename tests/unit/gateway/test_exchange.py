@@ -6,12 +6,13 @@ import pytest
 
 from gateway.dialects.dialect import Setting
 from gateway.dialects.embeddings import Embeddings
+from gateway.dialects.translate import Translate
 from gateway.exchange import ExchangeTranslation
 from inference.client import Deployment
 from inference.fleet.load import LoadTable
 from inference.ir.cards import Kind, Model, Price, Provider, Target
 from inference.ir.errors import InvalidField, UpstreamGarbled
-from inference.ir.usage import UsageSource
+from inference.ir.usage import Usage, UsageSource
 
 CARD = Model(name="m", kind=Kind.EMBEDDING, price=Price(input=1, output=0, version="v"))
 PROMPT = b'"hello, hello, hello"'
@@ -62,3 +63,19 @@ def test_what_the_target_does_not_count_is_counted_and_told() -> None:
 def test_an_answer_for_another_number_of_inputs_is_none() -> None:
     with pytest.raises(UpstreamGarbled):
         translation().whole(deployment("cohere"), b'{"embeddings": {"float": []}}', "")
+
+
+def test_what_is_sold_by_the_character_is_counted_so_where_the_target_does_not_count() -> None:
+    body = b'{"model": "m", "input": "abc", "target_language": "de"}'
+    setting = Setting(id="req-1", model="m", created=0)
+    made = ExchangeTranslation(
+        Translate(), Kind.TRANSLATION, body, setting, prompt=b'"abc"', strict=False, characters=3
+    )
+    made.admitted(CARD, None)
+    uncounted = b'{"translations": [{"text": "x"}]}'
+    rendered, completed = made.whole(deployment("deepl"), uncounted, "")
+    assert completed.usage == Usage(characters=3, source=UsageSource.COUNTED)
+    assert json.loads(rendered.body)["usage"] == {"characters": 3}
+    counted = b'{"translations": [{"text": "x", "billed_characters": 2}]}'
+    _, completed = made.whole(deployment("deepl"), counted, "")
+    assert completed.usage == Usage(characters=2, source=UsageSource.REPORTED)

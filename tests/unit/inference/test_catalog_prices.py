@@ -93,7 +93,7 @@ SUFFICIENT: dict[Kind, list[set[str]]] = {
     Kind.SPEECH: [{"per_million_characters"}, {"audio_output"}, {"output"}],
     Kind.TRANSCRIPTION: [{"per_second"}, {"per_hour"}, {"input", "output"}, {"audio_input", "output"}],
     Kind.IMAGE: [{"per_image"}, {"image_output"}, {"output"}],
-    Kind.TRANSLATION: [{"per_million_characters"}, {"input", "output"}],
+    Kind.TRANSLATION: [{"per_million_characters"}],
 }
 
 
