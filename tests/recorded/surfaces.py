@@ -28,10 +28,16 @@ from inference.providers.openai_reasoning import WIRE as REASONING
 from inference.providers.vertex import WIRE as VERTEX
 from inference.providers.voyage import WIRE as VOYAGE
 from inference.wire import StreamOptions
-from tests.recorded import test_cohere_calls, test_embedding_calls, test_gemini_calls, test_voyage_calls
+from tests.recorded import (
+    test_bedrock_calls,
+    test_cohere_calls,
+    test_embedding_calls,
+    test_gemini_calls,
+    test_voyage_calls,
+)
 from tests.recorded.calls import Recorded
 from tests.recorded.chat_facts import client
-from tests.recorded.talks import ANSWERS, COHERES, CONTENTS, MESSAGES, OPENAI_CHAT, Talk, findings
+from tests.recorded.talks import ANSWERS, COHERES, CONTENTS, CONVERSE, MESSAGES, OPENAI_CHAT, Talk, findings
 from tests.recorded.verdicts import Finding, Verdict, judged
 
 
@@ -192,6 +198,13 @@ SURFACES: tuple[Surface, ...] = (
     Surface(name="responses", path="/responses$", judge=_talk(ANSWERS)),
     Surface(name="generateContent", path=":(streamG|g)enerateContent$", judge=_talk(CONTENTS)),
     Surface(name="cohere v2 chat", path="/v2/chat$", judge=_talk(COHERES)),
+    Surface(name="converse", path="/converse(-stream)?$", judge=_talk(CONVERSE)),
+    Surface(
+        name="invoke",
+        path="embed[^/]*/invoke$",
+        providers=("bedrock",),
+        judge=_of("embeddings", test_bedrock_calls.embeddings_agree),
+    ),
     Surface(name="completions", path="/v1/completions$", judge=_of("legacy completions", completion_agrees)),
     Surface(name="count_tokens", path="/count_tokens$", judge=_of("counts of tokens", count_agrees)),
     Surface(name="countTokens", path=":countTokens$", judge=_of("counts of tokens", gemini_count_agrees)),
@@ -225,11 +238,6 @@ SURFACES: tuple[Surface, ...] = (
         name="invoke",
         path="/model/[^/]+/invoke",
         why="the makers' own formats behind InvokeModel; Converse serves the same models",
-    ),
-    Surface(
-        name="converse",
-        path="/converse(-stream)?$",
-        why="Bedrock's Converse is not judged here yet",
     ),
     Surface(
         name="count-tokens",

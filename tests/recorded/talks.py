@@ -1,6 +1,7 @@
 """Talks: the surfaces on which a recorded provider holds conversations, and how each of their calls is judged."""
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
@@ -27,12 +28,14 @@ from inference.ir.errors import AspendosError
 from inference.ir.events import Event
 from inference.ir.folding import fold
 from inference.providers.anthropic import WIRE as ANTHROPIC
+from inference.providers.bedrock.converse import Converse
 from inference.providers.cohere import WIRE as COHERE
 from inference.providers.gemini import WIRE as GEMINI
 from inference.providers.openai_responses import WIRE as RESPONSES
 from inference.wire import ChatFormat
 from tests.recorded import (
     test_anthropic_calls,
+    test_bedrock_calls,
     test_cohere_calls,
     test_gemini_calls,
     test_openai_chat_calls,
@@ -46,14 +49,14 @@ from tests.recorded.verdicts import Finding, Unsupported, judged
 class Talk(Struct, frozen=True, kw_only=True):
     """`agrees` compares an answer with what the provider's SDK reads, `returns` a request with what comes of it.
 
-    `parse` reads a request as the provider's own clients say it; None where no dialect of the gateway's does.
+    `parse` reads a request; where no dialect of the gateway's is the provider's, as the tests of that provider do.
     """
 
     family: Family
-    format: Callable[[str], ChatFormat]
+    format: Callable[[Recorded], ChatFormat]
     agrees: Callable[[Recorded], object]
     returns: Callable[[Recorded], object]
-    parse: Callable[[bytes], ChatRequest] | None
+    parse: Callable[[Recorded], ChatRequest]
 
 
 def findings(call: Recorded, talk: Talk) -> Iterator[Finding]:
@@ -68,10 +71,8 @@ def findings(call: Recorded, talk: Talk) -> Iterator[Finding]:
 
 
 def _asked_for(call: Recorded, talk: Talk) -> Iterator[str]:
-    if talk.parse is None:
-        return
     with contextlib.suppress(AspendosError):  # what cannot be read fails as a request
-        yield from asked_for(talk.parse(call.asked))
+        yield from asked_for(talk.parse(call))
 
 
 def _refuse(reason: str) -> None:
@@ -94,7 +95,7 @@ def _answered(call: Recorded, talk: Talk) -> Iterator[Finding]:
 
 def read(call: Recorded, talk: Talk) -> tuple[list[Event] | None, Completion]:
     """An answer in neutral words; its events too, where it is a stream. Raises an AspendosError."""
-    format = talk.format(call.provider)
+    format = talk.format(call)
     if not streamed(call):
         return None, format.completion(call.body)
     parser = format.stream()
@@ -183,16 +184,15 @@ def _given(format: ChatFormat | None) -> ChatFormat:
 def _openai_agrees(call: Recorded) -> None:
     if call.provider == "mistral":
         return test_openai_chat_calls.mistral_agrees(call)
-    format = _openai_format(call.provider)
+    format = _openai_format(call)
     check = test_openai_chat_calls.stream_agrees if call.stream else test_openai_chat_calls.whole_agrees
     check(call, format)
     return None
 
 
-def _openai_format(provider: str) -> ChatFormat:
-    return test_openai_chat_calls.format_of(
-        provider if provider in test_openai_chat_calls.FORMATS else "openai"
-    )
+def _openai_format(call: Recorded) -> ChatFormat:
+    known = call.provider in test_openai_chat_calls.FORMATS
+    return test_openai_chat_calls.format_of(call.provider if known else "openai")
 
 
 def _openai_returns(call: Recorded) -> None:
@@ -219,10 +219,10 @@ def _gemini_agrees(call: Recorded) -> None:
         test_gemini_calls.written_again(call)
 
 
-def _gemini_parse(body: bytes) -> ChatRequest:
+def _gemini_parse(call: Recorded) -> ChatRequest:
     dialect = Gemini("m", stream=False).chat
     assert dialect is not None
-    return dialect.parse(body)
+    return dialect.parse(call.asked)
 
 
 def _cohere_agrees(call: Recorded) -> None:
@@ -233,9 +233,16 @@ def _cohere_agrees(call: Recorded) -> None:
         test_cohere_calls.compare(test_cohere_calls.CHAT.completion(call.body), said)
 
 
-def _responses_parse(body: bytes) -> ChatRequest:
-    assert test_responses_calls.CHAT is not None
-    return test_responses_calls.CHAT.parse(body)
+def _bedrock_returns(call: Recorded) -> None:
+    found = test_bedrock_calls.asked_for(call)
+    if found is None:
+        raise Unsupported("a request that was recorded as no JSON")
+    test_bedrock_calls.request_returns(call, *found)
+
+
+def _bedrock_parse(call: Recorded) -> ChatRequest:
+    found = test_bedrock_calls.asked_for(call)
+    return found[1] if found else ChatRequest(model="m", messages=(), family=Family.BEDROCK)
 
 
 OPENAI_CHAT = Talk(
@@ -243,21 +250,21 @@ OPENAI_CHAT = Talk(
     format=_openai_format,
     agrees=_openai_agrees,
     returns=_openai_returns,
-    parse=test_openai_chat_calls.DIALECT.parse,
+    parse=lambda call: test_openai_chat_calls.DIALECT.parse(call.asked),
 )
 MESSAGES = Talk(
     family=Family.ANTHROPIC,
     format=lambda _: _given(ANTHROPIC.chat),
     agrees=_anthropic_agrees,
     returns=test_anthropic_calls.request_returns,
-    parse=parse_messages,
+    parse=lambda call: parse_messages(call.asked),
 )
 ANSWERS = Talk(
     family=Family.OPENAI_RESPONSES,
     format=lambda _: _given(RESPONSES.chat),
     agrees=_responses_agrees,
     returns=test_responses_calls.request_returns,
-    parse=_responses_parse,
+    parse=test_responses_calls.read,
 )
 CONTENTS = Talk(
     family=Family.GEMINI,
@@ -271,5 +278,12 @@ COHERES = Talk(
     format=lambda _: _given(COHERE.chat),
     agrees=_cohere_agrees,
     returns=test_cohere_calls.request_returns,
-    parse=None,
+    parse=lambda call: test_cohere_calls.neutral(json.loads(call.asked)),
+)
+CONVERSE = Talk(
+    family=Family.BEDROCK,
+    format=lambda call: Converse().of(test_bedrock_calls.model_of(call)),
+    agrees=test_bedrock_calls.answer_agrees,
+    returns=_bedrock_returns,
+    parse=_bedrock_parse,
 )
