@@ -185,6 +185,42 @@ async def test_what_is_posted_cannot_be_changed(ledger: Ledger, engine: AsyncEng
                 await connection.execute(text(act))
 
 
+ENTRY = "account_id, seq, transaction_id, at, amount_nano, balance_nano, reference"
+TRANSACTION = "id, at, reason, reference, currency, metadata"
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "values"),
+    [
+        ("ledger_entries", ENTRY, "account_id, seq, transaction_id, at, 6, 6, NULL"),
+        ("ledger_entries", ENTRY, "account_id, seq + 100, transaction_id, at, 6, 6, reference"),
+        ("ledger_transactions", TRANSACTION, "id, at, 'refund', 'x', currency, metadata"),
+        ("ledger_transactions", TRANSACTION, "'other', at, reason, reference, currency, metadata"),
+    ],
+)
+async def test_what_is_posted_cannot_be_replaced(
+    ledger: Ledger, engine: AsyncEngine, table: str, columns: str, values: str
+) -> None:
+    """INSERT OR REPLACE deletes what is in its way without asking the triggers that guard against deletion."""
+    if engine.dialect.name == "postgresql":
+        pytest.skip("PostgreSQL has no INSERT OR REPLACE")
+    account = await _opened(ledger)
+    await ledger.grant(account, 5, reason=Reason.BONUS, reference="r")
+    settled = f"UPDATE ledger_entries SET reference = 'req-1' WHERE account_id = '{account}'"
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TRIGGER ledger_entries_no_update"))
+        await connection.execute(text(settled))
+        before = (await connection.execute(text(f"SELECT * FROM {table}"))).all()
+    act = (
+        f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {values} FROM {table} WHERE reference IS NOT NULL"
+    )
+    with pytest.raises(DBAPIError, match="only ever added to"):
+        async with engine.begin() as connection:
+            await connection.execute(text(act))
+    async with engine.connect() as connection:
+        assert (await connection.execute(text(f"SELECT * FROM {table}"))).all() == before
+
+
 async def test_postgres_itself_refuses_a_transaction_that_does_not_sum_to_zero(engine: AsyncEngine) -> None:
     if engine.dialect.name != "postgresql":
         pytest.skip("SQLite has no deferred triggers; there the code alone refuses")
