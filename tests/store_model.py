@@ -81,6 +81,13 @@ class Model(Struct):
             return False
         return all(q.limit is None or self.used(q) + amount <= q.limit for q in rules.quotas)
 
+    def left(self, rules: Rules) -> int:
+        """The largest amount that fits; 0 or less where nothing does."""
+        lefts = [q.limit - self.used(q) for q in rules.quotas if q.limit is not None]
+        if rules.account is not None:
+            lefts.append(self.ledger - self.held() - rules.floor)
+        return min(lefts)
+
     def certainly_refused(self, rules: Rules, now: int, tokens: int, amount: int) -> bool:
         """By the exact limits: nobody may let this in."""
         return (
@@ -111,6 +118,14 @@ KINDS = (
     Rules(windows=(Window("fast", Unit.REQUESTS, 2, 1),), slots=(Slot("slots", 2), Slot("few", 1))),
     Rules(quotas=(MONTH,), account=ACCOUNT),
 )
+
+
+PAYING = (
+    Rules(account=ACCOUNT),
+    Rules(account=ACCOUNT, floor=-200),
+    Rules(quotas=(MONTH,), account=ACCOUNT, floor=-10_000),
+)
+"""Rules of which nothing but money refuses."""
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -178,6 +193,26 @@ class StoreMachine(RuleBasedStateMachine):
         came = self.judge(name, rules, tokens, amount)
         if isinstance(came, Refused) and came.retry_after is not None and wait:
             self.keep_promise(came, name, rules, tokens, amount)
+
+    @rule(rules=st.sampled_from(PAYING), beyond=st.integers(-1, 1))
+    def ask_for_all_that_is_left(self, rules: Rules, beyond: int) -> None:
+        """To the last nano-dollar above the floor or in the quota it fits, and not one more."""
+        amount = self.model.left(rules) + beyond
+        if amount > 0:
+            self.count += 1
+            came = self.judge(f"r{self.count}", rules, 0, amount)
+            assert isinstance(came, Ticket) is (beyond <= 0)
+
+    @precondition(lambda self: any(ticket.rules in PAYING for ticket in self.tickets.values()))
+    @rule(data=st.data(), beyond=st.integers(-1, 1))
+    def extend_by_all_that_is_left(self, data: st.DataObject, beyond: int) -> None:
+        paying = sorted(name for name, ticket in self.tickets.items() if ticket.rules in PAYING)
+        ticket = self.tickets[data.draw(st.sampled_from(paying))]
+        amount = self.model.left(ticket.rules) + beyond
+        if amount > 0 and self.wait(self.store.available(ACCOUNT)) is not None:
+            assert self.wait(self.store.extend(ticket, amount)) is (beyond <= 0)
+            if beyond <= 0:
+                self.model.entries[ticket.id].held += amount
 
     def judge(self, name: str, rules: Rules, tokens: int, amount: int) -> Ticket | Refused:
         """Ask, and hold the answer against the model."""
