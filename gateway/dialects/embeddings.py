@@ -5,23 +5,21 @@ Beyond OpenAI's: `input_type` (Cohere, Voyage), `truncate` (Cohere) or `truncati
 (https://platform.openai.com/docs/api-reference/embeddings)
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
+from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.hints import Hints, tags_of
 from gateway.dialects.media_parts import Piece, part_of
-from gateway.dialects.openai_errors import OpenAIVoice, error_body
-from inference.codecs.body import Fields, check_text, decode_fields, explain
+from gateway.dialects.openai_exchange import OpenAIExchange
+from inference.codecs.body import check_text, decoded, other_fields
 from inference.codecs.vectors import packed, unpacked
 from inference.ir.cards import Kind
 from inference.ir.content import Text
 from inference.ir.embedding import EmbeddingRequest, EmbeddingResult, Input, InputType, Truncate
-from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
-from inference.wire import Tap
+from inference.ir.errors import InvalidField, UpstreamGarbled
 
 
 class EmbeddingBody(Struct, frozen=True, kw_only=True):
@@ -67,26 +65,16 @@ _PURPOSES = {
 """The words of Cohere, Voyage, NVIDIA and Google, in small letters."""
 
 
-class Embeddings:
+class Embeddings(OpenAIExchange):
     """POST /v1/embeddings"""
 
     route = "embeddings"
     kind = Kind.EMBEDDING
-    chat: ChatDialect | None = None
-    forwarded: Sequence[bytes] = ()
-
-    @property
-    def exchange(self) -> ExchangeDialect:
-        """What reads the whole request, where its target speaks another format."""
-        return self
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         check_text(body)
-        try:
-            asked = _embedding.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_embedding, body)
         text = bytes(asked.input)
         if text[:1] not in (b'"', b"["):
             raise InvalidField(
@@ -104,11 +92,7 @@ class Embeddings:
 
     def parse(self, body: bytes) -> EmbeddingRequest:
         """Raises InvalidField with the field's path."""
-        fields = decode_fields(body)
-        try:
-            asked = _whole.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_whole, body)
         if asked.dimensions is not None and asked.dimensions < 1:
             raise InvalidField("Invalid value for `dimensions`: expected 1 or more.", param="dimensions")
         return EmbeddingRequest(
@@ -119,7 +103,7 @@ class Embeddings:
             input_type=_purpose(asked.input_type),
             truncate=_truncate(asked),
             user=asked.user,
-            rest=_rest(fields),
+            rest=other_fields(body, _KNOWN),
         )
 
     def answer(self, result: EmbeddingResult, asked: EmbeddingRequest, setting: Setting) -> Rendered:
@@ -142,14 +126,6 @@ class Embeddings:
                 }
             )
         )
-
-    def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
-        """OpenAI's error object."""
-        return error_body(error, request_id)
-
-    def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
-        """How the gateway speaks inside a stream."""
-        return OpenAIVoice(tap, request)
 
 
 def _inputs(given: str | list[str | int | list[int] | _Mixed]) -> tuple[Input, ...]:
@@ -207,10 +183,6 @@ def _truncate(asked: _Whole) -> Truncate | None:
         raise InvalidField(
             f"Invalid value for `truncate`: expected one of {', '.join(Truncate)}.", param="truncate"
         ) from None
-
-
-def _rest(fields: Fields) -> Fields:
-    return {name: value for name, value in fields.items() if name not in _KNOWN}
 
 
 def _vector(vector: Raw | str, wanted_packed: bool) -> Raw | str | list[float]:

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
+from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.form_fields import choice, files, flag, hints_of, integer, needed, needed_files
 from gateway.dialects.images import list_of, not_streamed, size_of
-from gateway.dialects.openai_errors import OpenAIVoice, error_body
+from gateway.dialects.openai_exchange import OpenAIExchange
 from gateway.media.picture import image_type
 from inference.codecs.form import Form, FormPart, read_form
 from inference.ir.cards import Kind
-from inference.ir.errors import AspendosError
 from inference.ir.image import ImageRequest, ImageResult, ImageTask, Upload
 from inference.ir.usage import Usage, UsageSource
-from inference.wire import Tap
 
 MOST_IMAGES = 16
 """As many as OpenAI takes."""
@@ -56,21 +54,14 @@ class ImageVariationBody(Struct, frozen=True, kw_only=True):
 _KNOWN = frozenset({*ImageEditBody.__struct_fields__, "aspendos"})
 
 
-class ImageEdits:
+class ImageEdits(OpenAIExchange):
     """POST /v1/images/edits"""
 
     route = "image_edits"
     kind = Kind.IMAGE
-    chat: ChatDialect | None = None
-    forwarded: Sequence[bytes] = ()
     takes_forms = True
     _task = ImageTask.EDIT
     _most = MOST_IMAGES
-
-    @property
-    def exchange(self) -> ExchangeDialect:
-        """What reads the whole request, where its target speaks another format."""
-        return self
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest or InvalidField; what is sent along is looked at, so that only pictures are sent on."""
@@ -125,14 +116,6 @@ class ImageEdits:
     def answer(self, result: ImageResult, asked: ImageRequest, setting: Setting) -> Rendered:
         """OpenAI's list of pictures."""
         return list_of(result, asked, setting)
-
-    def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
-        """OpenAI's error object."""
-        return error_body(error, request_id)
-
-    def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
-        """How the gateway speaks inside a stream."""
-        return OpenAIVoice(tap, request)
 
     def _prompt(self, form: Form) -> str:
         return needed(form, "prompt")

@@ -4,21 +4,19 @@
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
+from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.hints import Hints, tags_of
-from gateway.dialects.openai_errors import OpenAIVoice, error_body
-from inference.codecs.body import check_text, decode_fields, explain
+from gateway.dialects.openai_exchange import OpenAIExchange
+from inference.codecs.body import check_text, decoded, other_fields
 from inference.ir.cards import Kind
-from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
+from inference.ir.errors import InvalidField, UpstreamGarbled
 from inference.ir.image import ImageRequest, ImageResult
 from inference.ir.usage import Usage, UsageSource
-from inference.wire import Tap
 
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 _encode = msgspec.json.Encoder().encode
@@ -44,18 +42,11 @@ _KNOWN = frozenset(ImageBody.__struct_fields__)
 _body = msgspec.json.Decoder(ImageBody)
 
 
-class Images:
+class Images(OpenAIExchange):
     """POST /v1/images/generations"""
 
     route = "images"
     kind = Kind.IMAGE
-    chat: ChatDialect | None = None
-    forwarded: Sequence[bytes] = ()
-
-    @property
-    def exchange(self) -> ExchangeDialect:
-        """What reads the whole request, where its target speaks another format."""
-        return self
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
@@ -77,7 +68,6 @@ class Images:
         asked = _asked(body)
         if asked.stream:
             raise not_streamed()
-        fields = decode_fields(body)
         return ImageRequest(
             model=asked.model,
             prompt=asked.prompt,
@@ -88,20 +78,12 @@ class Images:
             background=_said(asked.background),
             as_url=None if asked.response_format is None else asked.response_format == "url",
             user=asked.user,
-            rest={name: value for name, value in fields.items() if name not in _KNOWN},
+            rest=other_fields(body, _KNOWN),
         )
 
     def answer(self, result: ImageResult, asked: ImageRequest, setting: Setting) -> Rendered:
         """OpenAI's list of pictures."""
         return list_of(result, asked, setting)
-
-    def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
-        """OpenAI's error object."""
-        return error_body(error, request_id)
-
-    def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
-        """How the gateway speaks inside a stream."""
-        return OpenAIVoice(tap, request)
 
 
 def list_of(result: ImageResult, asked: ImageRequest, setting: Setting) -> Rendered:
@@ -153,10 +135,7 @@ def _said(word: str | None) -> str | None:
 
 def _asked(body: bytes) -> ImageBody:
     check_text(body)
-    try:
-        asked = _body.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise explain(body, error) from None
+    asked = decoded(_body, body)
     if not asked.prompt:
         raise InvalidField("Invalid value for `prompt`: it is empty.", param="prompt")
     if asked.n is not None and asked.n < 1:

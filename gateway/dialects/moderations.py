@@ -1,20 +1,18 @@
 """Moderations as OpenAI has them. Pure. (https://platform.openai.com/docs/api-reference/moderations)"""
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
+from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.hints import Hints, tags_of
 from gateway.dialects.media_parts import Piece, part_of
-from gateway.dialects.openai_errors import OpenAIVoice, error_body
-from inference.codecs.body import check_text, decode_fields, explain
+from gateway.dialects.openai_exchange import OpenAIExchange
+from inference.codecs.body import check_text, decoded, other_fields
 from inference.ir.cards import Kind
-from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.errors import InvalidField
 from inference.ir.moderation import Judgement, ModerationRequest, ModerationResult
-from inference.wire import Tap
 
 DEFAULT_MODEL = "omni-moderation-latest"
 """What OpenAI takes where a client names no model."""
@@ -39,26 +37,16 @@ _whole = msgspec.json.Decoder(_Whole)
 _encode = msgspec.json.Encoder().encode
 
 
-class Moderations:
+class Moderations(OpenAIExchange):
     """POST /v1/moderations"""
 
     route = "moderations"
     kind = Kind.MODERATION
-    chat: ChatDialect | None = None
-    forwarded: Sequence[bytes] = ()
-
-    @property
-    def exchange(self) -> ExchangeDialect:
-        """What reads the whole request, where its target speaks another format."""
-        return self
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         check_text(body)
-        try:
-            asked = _body.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_body, body)
         text = bytes(asked.input)
         if text[:1] not in (b'"', b"["):
             raise InvalidField(
@@ -76,15 +64,11 @@ class Moderations:
 
     def parse(self, body: bytes) -> ModerationRequest:
         """Raises InvalidField with the field's path."""
-        fields = decode_fields(body)
-        try:
-            asked = _whole.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_whole, body)
         return ModerationRequest(
             model=asked.model or DEFAULT_MODEL,
             inputs=_inputs(asked.input),
-            rest={name: value for name, value in fields.items() if name not in _KNOWN},
+            rest=other_fields(body, _KNOWN),
         )
 
     def answer(self, result: ModerationResult, asked: ModerationRequest, setting: Setting) -> Rendered:
@@ -98,14 +82,6 @@ class Moderations:
                 }
             )
         )
-
-    def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
-        """OpenAI's error object."""
-        return error_body(error, request_id)
-
-    def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
-        """How the gateway speaks inside a stream."""
-        return OpenAIVoice(tap, request)
 
 
 def _inputs(given: str | list[str | Piece]) -> tuple[Any, ...]:

@@ -4,20 +4,18 @@ Understands the fields of both of Cohere's versions: documents as texts or as ob
 `return_documents`, which the newer one no longer has. (https://docs.cohere.com/reference/rerank)
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
+from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.hints import Hints, tags_of
-from gateway.dialects.openai_errors import OpenAIVoice, error_body
-from inference.codecs.body import check_text, decode_fields, explain
+from gateway.dialects.openai_exchange import OpenAIExchange
+from inference.codecs.body import check_text, decoded, other_fields
 from inference.ir.cards import Kind
-from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
+from inference.ir.errors import InvalidField, UpstreamGarbled
 from inference.ir.rerank import Document, RerankRequest, RerankResult
-from inference.wire import Tap
 
 
 class RerankBody(Struct, frozen=True, kw_only=True):
@@ -48,26 +46,16 @@ _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.Encoder().encode
 
 
-class Rerank:
+class Rerank(OpenAIExchange):
     """POST /v1/rerank and /v2/rerank"""
 
     route = "rerank"
     kind = Kind.RERANK
-    chat: ChatDialect | None = None
-    forwarded: Sequence[bytes] = ()
-
-    @property
-    def exchange(self) -> ExchangeDialect:
-        """What reads the whole request, where its target speaks another format."""
-        return self
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         check_text(body)
-        try:
-            asked = _body.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_body, body)
         query, documents = bytes(asked.query), bytes(asked.documents)
         if not documents.startswith(b"[") or not documents[1:-1].strip():
             raise InvalidField(
@@ -86,11 +74,7 @@ class Rerank:
 
     def parse(self, body: bytes) -> RerankRequest:
         """Raises InvalidField with the field's path."""
-        fields = decode_fields(body)
-        try:
-            asked = _whole.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_whole, body)
         top = asked.top_n if asked.top_n is not None else asked.top_k
         if top is not None and top < 1:
             name = "top_n" if asked.top_n is not None else "top_k"
@@ -102,7 +86,7 @@ class Rerank:
             top_n=top,
             return_documents=asked.return_documents,
             max_tokens=asked.max_tokens_per_doc,
-            rest={name: value for name, value in fields.items() if name not in _KNOWN},
+            rest=other_fields(body, _KNOWN),
         )
 
     def answer(self, result: RerankResult, asked: RerankRequest, setting: Setting) -> Rendered:
@@ -131,14 +115,6 @@ class Rerank:
                 }
             )
         )
-
-    def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
-        """OpenAI's error object."""
-        return error_body(error, request_id)
-
-    def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
-        """How the gateway speaks inside a stream."""
-        return OpenAIVoice(tap, request)
 
 
 def _document(given: str | dict[str, Raw], path: str) -> Document:

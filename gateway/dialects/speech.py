@@ -3,21 +3,18 @@
 (https://platform.openai.com/docs/api-reference/audio/createSpeech)
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
+from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.hints import Hints, tags_of
-from gateway.dialects.openai_errors import OpenAIVoice, error_body
-from inference.codecs.body import check_text, decode_fields, explain
+from gateway.dialects.openai_exchange import OpenAIExchange
+from inference.codecs.body import check_text, decoded, other_fields
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind
-from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.errors import InvalidField
 from inference.ir.speech import SpeechRequest, SpeechResult
 from inference.ir.usage import Usage, UsageSource
-from inference.wire import Tap
 
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 _ALSO = ("ogg", "mulaw", "alaw")
@@ -51,18 +48,11 @@ _KNOWN = frozenset(SpeechBody.__struct_fields__)
 _body = msgspec.json.Decoder(SpeechBody)
 
 
-class Speech:
+class Speech(OpenAIExchange):
     """POST /v1/audio/speech"""
 
     route = "speech"
     kind = Kind.SPEECH
-    chat: ChatDialect | None = None
-    forwarded: Sequence[bytes] = ()
-
-    @property
-    def exchange(self) -> ExchangeDialect:
-        """What reads the whole request, where its target speaks another format."""
-        return self
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
@@ -90,7 +80,6 @@ class Speech:
                 param="stream_format",
                 code="not_translatable",
             )
-        fields = decode_fields(body)
         return SpeechRequest(
             model=asked.model,
             text=asked.input,
@@ -98,20 +87,12 @@ class Speech:
             format=asked.response_format,
             speed=asked.speed,
             instructions=asked.instructions or None,
-            rest={name: value for name, value in fields.items() if name not in _KNOWN},
+            rest=other_fields(body, _KNOWN),
         )
 
     def answer(self, result: SpeechResult, asked: SpeechRequest, setting: Setting) -> Rendered:
         """The sound."""
         return Rendered(result.audio, content_type=result.content_type)
-
-    def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
-        """OpenAI's error object."""
-        return error_body(error, request_id)
-
-    def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
-        """How the gateway speaks inside a stream."""
-        return OpenAIVoice(tap, request)
 
 
 def spoken(text: str) -> Usage:
@@ -130,10 +111,7 @@ def spoken(text: str) -> Usage:
 
 def _asked(body: bytes) -> SpeechBody:
     check_text(body)
-    try:
-        asked = _body.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise explain(body, error) from None
+    asked = decoded(_body, body)
     if not asked.input:
         raise InvalidField("Invalid value for `input`: it is empty.", param="input")
     if asked.response_format is not None and asked.response_format not in FORMATS + _ALSO:

@@ -4,21 +4,18 @@ A target that speaks another format answers in one piece; where the client wante
 all at once. (https://platform.openai.com/docs/api-reference/audio/createTranscription)
 """
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
-from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
+from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.form_fields import choice, flag, hints_of, needed, needed_files, number
-from gateway.dialects.openai_errors import OpenAIVoice, error_body
+from gateway.dialects.openai_exchange import OpenAIExchange
 from gateway.dialects.transcript import written
 from inference.codecs.audio_length import guessed_ms, length_ms
 from inference.codecs.form import read_form
 from inference.ir.cards import Kind
-from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.errors import InvalidField
 from inference.ir.transcription import TranscriptionRequest, TranscriptionResult
 from inference.ir.usage import Usage, UsageSource
-from inference.wire import Tap
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 _TRANSLATED = FORMATS[:-1]
@@ -47,24 +44,18 @@ class AudioTranslationBody(Struct, frozen=True, kw_only=True):
     temperature: float | None = None
 
 
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)
 _KNOWN = frozenset({*TranscriptionBody.__struct_fields__, "aspendos"})
 
 
-class Transcriptions:
+class Transcriptions(OpenAIExchange):
     """POST /v1/audio/transcriptions"""
 
     route = "transcriptions"
     kind = Kind.TRANSCRIPTION
-    chat: ChatDialect | None = None
-    forwarded: Sequence[bytes] = ()
     takes_forms = True
     _translates = False
     _formats: tuple[str, ...] = FORMATS
-
-    @property
-    def exchange(self) -> ExchangeDialect:
-        """What reads the whole request, where its target speaks another format."""
-        return self
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest or InvalidField."""
@@ -112,7 +103,7 @@ class Transcriptions:
             model=needed(form, "model"),
             audio=form.value(file),
             filename=file.filename or "audio",
-            content_type=file.content_type or "application/octet-stream",
+            content_type=_media_type(file.content_type),
             format=wanted,
             translate=self._translates,
             language=form.text("language"),
@@ -132,13 +123,10 @@ class Transcriptions:
         """In the form that was asked for."""
         return written(result, asked)
 
-    def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
-        """OpenAI's error object."""
-        return error_body(error, request_id)
 
-    def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
-        """How the gateway speaks inside a stream."""
-        return OpenAIVoice(tap, request)
+def _media_type(said: str | None) -> str:
+    """What the client calls its recording, where that is a media type: it may become a header of a request."""
+    return said if said is not None and _MEDIA_TYPE.fullmatch(said) else "application/octet-stream"
 
 
 class AudioTranslations(Transcriptions):

@@ -10,12 +10,11 @@ import msgspec
 from msgspec import Raw
 
 from gateway.dialects.dialect import Voice
-from inference.codecs.sse import event_json
+from inference.codecs.sse import BREAK, event_json
 from inference.ir.errors import AspendosError
 from inference.ir.usage import Usage
 from inference.wire import Tap
 
-_BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _OBJECT = re.compile(rb'"response"\s*:\s*\{')
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -110,7 +109,7 @@ class KeptStream:
             return out
         pieces: list[bytes] = []
         start = 0
-        for match in _BREAK.finditer(out):
+        for match in BREAK.finditer(out):
             pieces.append(self._event(out[start : match.end()], keep=keep))
             start = match.end()
         return b"".join(pieces) + out[start:]

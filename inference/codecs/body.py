@@ -5,7 +5,8 @@ cost does not grow with the conversation.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -13,6 +14,7 @@ from msgspec import Raw
 from inference.ir.errors import BadRequest, InvalidField, InvalidJSON
 
 Fields = dict[str, Raw]
+_T = TypeVar("_T")
 
 _fields = msgspec.json.Decoder(Fields)
 _encode = msgspec.json.Encoder().encode
@@ -26,8 +28,18 @@ def decode_fields(body: bytes) -> Fields:
 
     Raises BadRequest when empty or not an object, InvalidJSON with line and column when malformed.
     """
+    return decoded(_fields, body)
+
+
+def other_fields(body: bytes, known: Collection[str]) -> Fields:
+    """The outermost object's fields but for those that are `known`. Raises as `decode_fields` does."""
+    return {name: value for name, value in decode_fields(body).items() if name not in known}
+
+
+def decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
+    """A client's body as the decoder's type. Raises BadRequest, InvalidJSON, or InvalidField with the field's path."""
     try:
-        return _fields.decode(body)
+        return decoder.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise explain(body, error) from None
 
@@ -48,6 +60,19 @@ def with_text(body: bytes, field: str, text: str) -> bytes:
     """An object with one more field; one that is there and not null stands. Raises as `decode_fields` does."""
     fields = decode_fields(body)
     put_text(fields, field, text)
+    return encode_fields(fields)
+
+
+def renamed(body: bytes, *, asked: str, model: str, hints: bool) -> bytes:
+    """The body with `model` for the name that was asked for, and `aspendos` taken out. Raises as `decode_fields` does.
+
+    Where nothing has to change the bytes are the client's own.
+    """
+    if asked == model and not hints:
+        return body
+    fields = decode_fields(body)
+    fields.pop("aspendos", None)
+    fields["model"] = raw(model)
     return encode_fields(fields)
 
 

@@ -16,7 +16,10 @@ _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\][ \t]*(?:\r\n|\r|\n)*$")
 _ERROR = re.compile(rb'(?:^|[\r\n])data: ?\{\s*"error"\s*:\s*[{"]')
 _TEXT = re.compile(rb'"(?:content|text)"\s*:\s*"')
-_BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+"""What ends an event."""
+
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _LONGEST_EVENT = 8 * 1024 * 1024
 
 
@@ -123,11 +126,7 @@ class StreamTap:
         self._tail = b""
 
     def _whole_events(self, chunk: bytes) -> bytes:
-        cut = 0
-        for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"):
-            at = chunk.rfind(mark)
-            if at >= 0:
-                cut = max(cut, at + len(mark))
+        cut = whole_events(chunk)
         if len(chunk) - cut > _LONGEST_EVENT:
             return chunk
         self._tail = chunk[cut:]
@@ -135,8 +134,8 @@ class StreamTap:
 
     def _look(self, block: bytes) -> bytes:
         if not self.events:
-            self.size -= _bounds(block, 0)[1]  # the first event carries the role and no text
-        self.events += block.count(b"\n\n") or len(_BREAK.findall(block))
+            self.size -= event_bounds(block, 0)[1]  # the first event carries the role and no text
+        self.events += block.count(b"\n\n") or len(BREAK.findall(block))
         self.size += len(block)
         if not self.sample and self.events > 1:
             self.sample = _first_content(block)
@@ -146,14 +145,14 @@ class StreamTap:
         if b'"error"' in block and not self.upstream_error:
             found = _ERROR.search(block)
             if found is not None:
-                start, end = _bounds(block, found.end())
+                start, end = event_bounds(block, found.end())
                 self.upstream_error = block[start:end]
                 self.events -= 1  # it delivered nothing
                 self.size -= end - start
         at = _last_usage(block)
         if at < 0:
             return block
-        start, end = _bounds(block, at)
+        start, end = event_bounds(block, at)
         self.usage_event = block[start:end]
         return self._without_usage(block) if self.hide_usage or self.hide_continuous else block
 
@@ -164,7 +163,7 @@ class StreamTap:
             at = _last_usage(block)
             if at < 0:
                 break
-            start, end = _bounds(block, at)
+            start, end = event_bounds(block, at)
             if _NO_CHOICES.search(block, start, end) is None:
                 break  # usage beside choices: continuous, taken out below, or the upstream's own
             after.append(self._continuous(block[end:]))
@@ -175,6 +174,29 @@ class StreamTap:
 
     def _continuous(self, block: bytes) -> bytes:
         return _CONTINUOUS_USAGE.sub(b"", block) if self.hide_continuous and block else block
+
+
+def whole_events(block: bytes) -> int:
+    """How far a block holds whole events: the end of its last blank line, 0 where it has none."""
+    cut = 0
+    for mark in _BLANK_LINES:
+        at = block.rfind(mark)
+        if at >= 0:
+            cut = max(cut, at + len(mark))
+    return cut
+
+
+def event_bounds(block: bytes, position: int) -> tuple[int, int]:
+    """Begin and end of the event around a position, its blank line included."""
+    start, end = 0, len(block)
+    for mark in _BLANK_LINES if b"\r" in block else _BLANK_LINES[:1]:
+        before = block.rfind(mark, 0, position)
+        if before >= 0:
+            start = max(start, before + len(mark))
+        after = block.find(mark, position)
+        if after >= 0:
+            end = min(end, after + len(mark))
+    return start, end
 
 
 def data_event(payload: bytes) -> bytes:
@@ -208,20 +230,6 @@ def _last_usage(block: bytes) -> int:
     return max(block.rfind(b'"usage":{'), block.rfind(b'"usage": {'))
 
 
-def _bounds(block: bytes, position: int) -> tuple[int, int]:
-    """Begin and end of the event around a position, its blank line included."""
-    if b"\r" not in block:
-        end = block.find(b"\n\n", position)
-        start = block.rfind(b"\n\n", 0, position)
-        return (start + 2 if start >= 0 else 0), (end + 2 if end >= 0 else len(block))
-    start = 0
-    for match in _BREAK.finditer(block):
-        if match.start() >= position:
-            return start, match.end()
-        start = match.end()
-    return start, len(block)
-
-
 def _first_content(block: bytes) -> bytes:
     """An event that carries text, kept as the sample from which an envelope's size is estimated."""
     at = block.rfind(b'"content":"')
@@ -231,7 +239,7 @@ def _first_content(block: bytes) -> bytes:
         at = spaced.start()
     if at < 0:
         return b""
-    start, end = _bounds(block, at)
+    start, end = event_bounds(block, at)
     return block[start:end]
 
 

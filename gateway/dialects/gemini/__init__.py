@@ -16,7 +16,7 @@ from gateway.dialects.gemini.errors import error_body
 from gateway.dialects.gemini.parse import parse
 from gateway.dialects.gemini.writer import GeminiVoice, GeminiWriter
 from gateway.dialects.hints import Hints, least, listed, tags_of
-from inference.codecs.body import check_text, explain
+from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
@@ -88,10 +88,7 @@ class Gemini:
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         check_text(body)
-        try:
-            asked = _body.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_body, body)
         contents = bytes(asked.contents)
         if contents[:1] not in (b"[", b"{") or not contents[1:-1].strip():
             raise InvalidField(

@@ -14,7 +14,7 @@ from gateway.dialects.openai_chat.answer import answer
 from gateway.dialects.openai_chat.parse import parse
 from gateway.dialects.openai_chat.writer import ChatWriter
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
-from inference.codecs.body import check_text, explain
+from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
@@ -69,10 +69,7 @@ class Chat:
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         check_text(body)
-        try:
-            asked = _chat.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_chat, body)
         messages = bytes(asked.messages)
         if not messages.startswith(b"["):
             raise InvalidField(

@@ -11,7 +11,7 @@ from gateway.dialects.openai_completions.answer import answer
 from gateway.dialects.openai_completions.parse import DEFAULT_LIMIT, parse
 from gateway.dialects.openai_completions.writer import CompletionWriter
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
-from inference.codecs.body import check_text, explain
+from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
@@ -66,10 +66,7 @@ class Completions:
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         check_text(body)
-        try:
-            asked = _completion.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_completion, body)
         prompt = bytes(asked.prompt)
         if prompt[:1] not in (b'"', b"["):
             raise InvalidField(

@@ -13,7 +13,7 @@ from gateway.dialects.hints import Hints, least, listed, tags_of
 from gateway.dialects.openai_errors import error_body
 from gateway.dialects.openai_responses.conversation import Responses as Conversation
 from gateway.dialects.openai_responses.voice import ResponsesVoice
-from inference.codecs.body import check_text, explain
+from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError, InvalidField
 from inference.wire import Tap
@@ -53,10 +53,7 @@ class Responses:
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         check_text(body)
-        try:
-            asked = _body.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise explain(body, error) from None
+        asked = decoded(_body, body)
         _refuse_unserved(asked)
         given = _input(asked)
         more = (given, asked.instructions, asked.tools)

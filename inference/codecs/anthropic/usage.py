@@ -8,10 +8,8 @@ added; those of an advisor are another model's and are not. `searches` counts we
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.token_counts import believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-
-_MOST_TOKENS = 100_000_000
-"""No call has more. A report beyond it, or below zero, is not believed."""
 
 
 class Creation(Struct):
@@ -84,8 +82,7 @@ def usage_of(said: Reported | None, source: UsageSource = UsageSource.REPORTED) 
     hour = (said.cache_creation.ephemeral_1h_input_tokens or 0) if said.cache_creation is not None else 0
     thought = (said.output_tokens_details.thinking_tokens or 0) if said.output_tokens_details else 0
     searches = (said.server_tool_use.web_search_requests or 0) if said.server_tool_use is not None else 0
-    counts = (fresh, made, read, written, hour, thought, searches)
-    if min(counts) < 0 or max(counts) > _MOST_TOKENS:
+    if not believed(fresh, made, read, written, hour, thought, searches):
         return NO_USAGE
     return Usage(
         input_tokens=fresh + read + written,

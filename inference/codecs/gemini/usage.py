@@ -7,10 +7,9 @@ Google's own brought in is counted beside both. (https://ai.google.dev/api/gener
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.token_counts import believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 
-MOST_TOKENS = 100_000_000
-"""No call has more. A report beyond it, or below zero, is not believed: the call is counted instead."""
 _AUDIO = ("AUDIO", 4)
 _IMAGE = ("IMAGE", 2)
 
@@ -58,8 +57,7 @@ def read_usage(said: UsageMetadata | None, source: UsageSource = UsageSource.REP
         heard, seen = _modalities(said.prompt_tokens_details)
     if said.candidates_tokens_details:
         spoken, drawn = _modalities(said.candidates_tokens_details)
-    counts = (prompt, answer, read, thought, tools, heard, seen, spoken, drawn)
-    if min(counts) < 0 or max(counts) > MOST_TOKENS:
+    if not believed(prompt, answer, read, thought, tools, heard, seen, spoken, drawn):
         return NO_USAGE
     return Usage(
         input_tokens=prompt,

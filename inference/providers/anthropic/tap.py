@@ -5,19 +5,16 @@ added cleanly, and `message_stop` waits until the call is settled. Deltas, which
 and never decoded. (https://docs.anthropic.com/en/docs/build-with-claude/streaming)
 """
 
-import re
-
 import msgspec
 from msgspec import Struct
 
 from inference.codecs.anthropic.usage import Reported, later, usage_of
-from inference.codecs.sse import event_json
+from inference.codecs.sse import BREAK, event_json, whole_events
 from inference.codecs.token_estimate import estimate_text
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _DELTA = b"event: content_block_delta\n"
-_BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LONGEST_EVENT = 8 * 1024 * 1024
 _VALUE = b'":"'
 _SIGNATURE = b'"signature'
@@ -120,11 +117,7 @@ class AnthropicTap:
         if self._tail:
             chunk = self._tail + chunk
             self._tail = b""
-        cut = 0
-        for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"):
-            at = chunk.rfind(mark)
-            if at >= 0:
-                cut = max(cut, at + len(mark))
+        cut = whole_events(chunk)
         if len(chunk) - cut <= _LONGEST_EVENT:
             self._tail = chunk[cut:]
             chunk = chunk[:cut]
@@ -134,7 +127,7 @@ class AnthropicTap:
         """Whole events, up to the end of the answer."""
         start = 0
         self.size += len(block)
-        for found in _BREAK.finditer(block):
+        for found in BREAK.finditer(block):
             event = block[start : found.end()]
             if event.startswith(_DELTA):
                 self._count(event)

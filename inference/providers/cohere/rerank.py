@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from inference.codecs.body import decode_fields, encode_fields, raw
+from inference.codecs.body import renamed
+from inference.codecs.token_counts import input_only
 from inference.ir.cards import Model
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.rerank import Ranked, RerankRequest, RerankResult
-from inference.ir.usage import Usage, UsageSource
+from inference.ir.usage import Usage
 from inference.providers.cohere.usage import Reported, usage_of
-from inference.providers.openai.usage import MOST_TOKENS
 from inference.wire import Completed, Outgoing, StreamOptions, Tap
 
 _encode = msgspec.json.Encoder().encode
@@ -94,12 +94,7 @@ class RerankLane:
         max_output: int | None = None,
     ) -> bytes:
         """The client's bytes, with `model` patched and `aspendos` taken out where they must be."""
-        if asked == model and not hints:
-            return body
-        fields = decode_fields(body)
-        fields.pop("aspendos", None)
-        fields["model"] = raw(model)
-        return encode_fields(fields)
+        return renamed(body, asked=asked, model=model, hints=hints)
 
     def completion(self, body: bytes) -> Completed:
         """What a ranking took. Raises UpstreamGarbled."""
@@ -116,10 +111,7 @@ def ranked(results: list[Result]) -> tuple[Ranked, ...]:
 
 def counted(said: Counts | None) -> Usage:
     """Tokens as Jina, vLLM and Voyage count them; all of them are input."""
-    tokens = None if said is None else said.total_tokens
-    if tokens is None or not 0 <= tokens <= MOST_TOKENS:
-        return Usage()
-    return Usage(input_tokens=tokens, source=UsageSource.REPORTED)
+    return input_only(None if said is None else said.total_tokens)
 
 
 def _usage(answer: _Answer) -> Usage:

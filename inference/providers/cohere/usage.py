@@ -8,10 +8,8 @@ units. (https://docs.cohere.com/docs/how-does-cohere-pricing-work)
 
 from msgspec import Struct
 
+from inference.codecs.token_counts import believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-
-_MOST = 100_000_000
-"""No call has more; a report beyond it, or below zero, is not believed."""
 
 
 class Units(Struct):
@@ -42,7 +40,7 @@ def usage_of(said: Reported | None) -> Usage:
         round(value or 0)
         for value in (units.input_tokens, units.output_tokens, units.image_tokens, units.search_units)
     ]
-    if min(counts) < 0 or max(counts) > _MOST:
+    if not believed(*counts):
         return NO_USAGE
     given, made, pictures, searches = counts
     return Usage(

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.token_counts import input_only
 from inference.ir.cards import Model
 from inference.ir.content import Image, Text
 from inference.ir.embedding import EmbeddingRequest, EmbeddingResult, InputType
 from inference.ir.errors import InvalidField, UpstreamGarbled
-from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.providers.gemini.lanes import GeminiLane
 from inference.providers.openai.embeddings import lost_fields, only
 from inference.wire import Outgoing
@@ -28,7 +28,6 @@ TASKS = {
     InputType.FACT: "FACT_VERIFICATION",
     InputType.CODE: "CODE_RETRIEVAL_QUERY",
 }
-_MOST_TOKENS = 100_000_000
 
 
 class _Vector(Struct):
@@ -75,14 +74,9 @@ class GeminiEmbeddings:
         except (msgspec.DecodeError, RecursionError):
             raise UpstreamGarbled("The upstream's answer is not a list of embeddings.") from None
         vectors = tuple(each.values.copy() for each in answer.embeddings)
-        return EmbeddingResult(vectors=vectors, usage=_usage(answer.usage_metadata))
-
-
-def _usage(said: _Counts | None) -> Usage:
-    tokens = None if said is None else said.prompt_token_count
-    if tokens is None or not 0 <= tokens <= _MOST_TOKENS:
-        return NO_USAGE
-    return Usage(input_tokens=tokens, source=UsageSource.REPORTED)
+        said = answer.usage_metadata
+        usage = input_only(None if said is None else said.prompt_token_count)
+        return EmbeddingResult(vectors=vectors, usage=usage)
 
 
 def _mixed(parts: tuple[Text | Image, ...]) -> list[dict[str, Any]]:

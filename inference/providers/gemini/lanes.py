@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from inference.codecs.body import decode_fields, encode_fields, raw
 from inference.codecs.gemini.finish import read_finish, word
 from inference.codecs.gemini.usage import UsageMetadata, read_usage, usage_in
-from inference.codecs.sse import event_json
+from inference.codecs.sse import event_bounds, event_json, whole_events
 from inference.codecs.token_estimate import estimate_text
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
@@ -25,7 +25,6 @@ from inference.wire import Completed, StreamOptions
 _TEXT = re.compile(rb'"text"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _REASON = re.compile(rb'"finishReason"\s*:\s*(?:"([A-Z_]{1,64})"|(\d+))')
 _ERROR = re.compile(rb'(?:^|[\r\n])data: ?\{\s*"error"\s*:\s*[{"]')
-_BREAKS = (b"\r\n\r\n", b"\n\n", b"\r\r")
 _LONGEST_EVENT = 64 * 1024 * 1024
 _NAMED = ("models/", "tunedModels/", "publishers/", "endpoints/")
 
@@ -85,7 +84,7 @@ class GeminiTap:
         if self.done:
             return b""
         block = self._tail + chunk if self._tail else chunk
-        cut = max(block.rfind(mark) + len(mark) if mark in block else 0 for mark in _BREAKS)
+        cut = whole_events(block)
         if len(block) - cut > _LONGEST_EVENT:
             raise UpstreamGarbled("The upstream sent an event too long to be one.")
         self._tail = block[cut:]
@@ -126,7 +125,7 @@ class GeminiTap:
                 self.upstream_error = block[found.start() :].strip()
         at = block.rfind(b'"usageMetadata"')
         if at >= 0:
-            start, end = _bounds(block, at)
+            start, end = event_bounds(block, at)
             self._counted = block[start:end]
         for text in _TEXT.finditer(block):
             self._said += text.end(1) - text.start(1)
@@ -137,7 +136,7 @@ class GeminiTap:
             block, self._held = self._held + block, b""
         if b'"finishReason"' in block:
             self._finished(block)
-            start, _ = _bounds(block, block.find(b'"finishReason"'))
+            start, _ = event_bounds(block, block.find(b'"finishReason"'))
             last = max(start, _last_event(block))
             self._held, block = block[last:], block[:last]
         elif b'"promptFeedback"' in block and self.finish_reason is None:
@@ -153,7 +152,7 @@ class GeminiTap:
 
     def _refused(self, block: bytes) -> None:
         """A prompt that is not answered: one event, which says so, and no reason to finish."""
-        start, end = _bounds(block, block.find(b'"promptFeedback"'))
+        start, end = event_bounds(block, block.find(b'"promptFeedback"'))
         try:
             reason = blocked(_answer.decode(event_json(block[start:end])).prompt_feedback)
         except (msgspec.DecodeError, RecursionError):
@@ -232,18 +231,4 @@ class GeminiLane:
 
 def _last_event(block: bytes) -> int:
     """Where the last event of a block of whole events begins."""
-    body = block.rstrip(b"\r\n")
-    return max(body.rfind(mark) + len(mark) if mark in body else 0 for mark in _BREAKS)
-
-
-def _bounds(block: bytes, position: int) -> tuple[int, int]:
-    """Begin and end of the event around a position, its blank line included."""
-    start, end = 0, len(block)
-    for mark in _BREAKS:
-        before = block.rfind(mark, 0, position)
-        if before >= 0:
-            start = max(start, before + len(mark))
-        after = block.find(mark, position)
-        if after >= 0:
-            end = min(end, after + len(mark))
-    return start, end
+    return whole_events(block.rstrip(b"\r\n"))

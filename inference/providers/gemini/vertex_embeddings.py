@@ -8,16 +8,15 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.token_counts import input_only
 from inference.ir.cards import Model
 from inference.ir.embedding import EmbeddingRequest, EmbeddingResult, Truncate
 from inference.ir.errors import UpstreamGarbled
-from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.providers.gemini.embeddings import TASKS
 from inference.providers.gemini.lanes import GeminiLane
 from inference.providers.openai.embeddings import lost_fields, only
 from inference.wire import Outgoing
 
-_MOST_TOKENS = 100_000_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -70,10 +69,4 @@ class VertexEmbeddings:
         counts = [each.statistics.token_count if each.statistics is not None else None for each in said]
         known = [int(count) for count in counts if count is not None]
         tokens = sum(known) if known and len(known) == len(counts) else None
-        return EmbeddingResult(vectors=tuple(each.values.copy() for each in said), usage=_usage(tokens))
-
-
-def _usage(tokens: int | None) -> Usage:
-    if tokens is None or not 0 <= tokens <= _MOST_TOKENS:
-        return NO_USAGE
-    return Usage(input_tokens=tokens, source=UsageSource.REPORTED)
+        return EmbeddingResult(vectors=tuple(each.values.copy() for each in said), usage=input_only(tokens))

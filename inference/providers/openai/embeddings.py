@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.token_counts import input_only
 from inference.ir.cards import Model
 from inference.ir.embedding import EmbeddingRequest, EmbeddingResult, Input
 from inference.ir.errors import InvalidField, UpstreamGarbled
-from inference.ir.usage import NO_USAGE, Usage, UsageSource
-from inference.providers.openai.usage import MOST_TOKENS
+from inference.ir.usage import NO_USAGE, Usage
 from inference.wire import Outgoing
 
 _encode = msgspec.json.Encoder().encode
@@ -94,9 +94,7 @@ def _usage(said: _Counts | None) -> Usage:
     if said is None:
         return NO_USAGE
     tokens = said.prompt_tokens if said.prompt_tokens is not None else said.total_tokens
-    if tokens is None or not 0 <= tokens <= MOST_TOKENS:
-        return NO_USAGE
-    return Usage(input_tokens=tokens, source=UsageSource.REPORTED)
+    return input_only(tokens)
 
 
 def only(

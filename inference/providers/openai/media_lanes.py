@@ -3,7 +3,7 @@
 (https://platform.openai.com/docs/api-reference/audio, https://platform.openai.com/docs/api-reference/images)
 """
 
-from inference.codecs.body import decode_fields, encode_fields, raw
+from inference.codecs.body import renamed
 from inference.codecs.form import patched, read_form
 from inference.providers.openai.media_tap import MediaTap
 from inference.providers.openai.media_usage import usage_in
@@ -33,12 +33,7 @@ class MediaLane:
         max_output: int | None = None,
     ) -> bytes:
         """The client's own bytes, unless its name for the model is another, or it spoke to the gateway."""
-        if asked == model and not hints:
-            return body
-        fields = decode_fields(body)
-        fields.pop("aspendos", None)
-        fields["model"] = raw(model)
-        return encode_fields(fields)
+        return renamed(body, asked=asked, model=model, hints=hints)
 
     def completion(self, body: bytes) -> Completed:
         """What the answer says it took. It need not be JSON: a transcription may be plain text."""

@@ -5,17 +5,14 @@ complete is held back, so that a call is settled before its client knows that it
 (https://platform.openai.com/docs/api-reference/audio/speech-audio-done-event, .../images-streaming)
 """
 
-import re
-
 import msgspec
 from msgspec import Raw, Struct
 
-from inference.codecs.sse import event_json
+from inference.codecs.sse import BREAK, event_json
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage
 from inference.providers.openai.media_usage import Told, usage_told
 
-_BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LONGEST_EVENT = 64 * 1024 * 1024
 _ENDS = frozenset(
     {
@@ -75,7 +72,7 @@ class MediaTap:
         seam = self._pieces[-1][-3:] if self._pieces else b""
         self._pieces.append(chunk)
         self._size += len(chunk)
-        if _BREAK.search(seam + chunk) is None:
+        if BREAK.search(seam + chunk) is None:
             if self._size > _LONGEST_EVENT:
                 raise UpstreamGarbled("The upstream sent an event too long to be one.")
             return b""
@@ -103,7 +100,7 @@ class MediaTap:
     def _whole(self, block: bytes) -> bytes:
         out: list[bytes] = []
         start = 0
-        for match in _BREAK.finditer(block):
+        for match in BREAK.finditer(block):
             event = block[start : match.end()]
             start = match.end()
             if self._held:

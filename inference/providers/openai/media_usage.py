@@ -7,8 +7,8 @@ answer. (https://platform.openai.com/docs/api-reference/audio, /images)
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.token_counts import believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-from inference.providers.openai.usage import MOST_TOKENS
 
 
 class _Details(Struct):
@@ -36,6 +36,8 @@ class _Answer(Struct):
 
 _answer = msgspec.json.Decoder(_Answer)
 _MOST_SECONDS = 1_000_000
+_MOST_TOKENS = 100_000_000
+"""What no call has is not believed, nor what is below zero."""
 
 
 def usage_in(body: bytes) -> Usage:
@@ -74,7 +76,7 @@ def usage_told(told: Told | None, *, images: int = 0, seconds: float | None = No
 
 
 def _count(tokens: int | None) -> int:
-    return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else 0
+    return tokens if tokens is not None and believed(tokens) else 0
 
 
 def _seconds(given: float | str | None) -> float | None:

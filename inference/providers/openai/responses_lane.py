@@ -12,7 +12,7 @@ from msgspec import Raw
 from inference.codecs.body import decode_fields, encode_fields, raw
 from inference.codecs.responses.seals import SEAL_MARK
 from inference.codecs.responses.words import SEALED
-from inference.codecs.sse import event_json
+from inference.codecs.sse import BREAK, event_json, whole_events
 from inference.codecs.token_estimate import estimate_text
 from inference.ir.completion import Finish
 from inference.ir.errors import UpstreamGarbled
@@ -21,7 +21,6 @@ from inference.providers.openai.responses_completion import counted, finish_of, 
 from inference.providers.openai.responses_request import reasons
 from inference.wire import Completed, StreamOptions
 
-_BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _DELTA = re.compile(rb'"delta"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _TYPE = re.compile(rb'"type"\s*:\s*"(response\.(?:completed|incomplete|failed)|error)"')
 _ENDS = (b"response.completed", b"response.incomplete", b"response.failed", b'"error"')
@@ -94,18 +93,14 @@ class ResponsesTap:
     def _pass(self, block: bytes) -> bytes:
         if not self.sample:
             self.sample = block  # the head of the response, with its id and model
-        self.events += block.count(b"\n\n") or len(_BREAK.findall(block))
+        self.events += block.count(b"\n\n") or len(BREAK.findall(block))
         self.size += len(block)
         for piece in _DELTA.findall(block):
             self._text += len(piece)
         return block
 
     def _whole_events(self, chunk: bytes) -> bytes:
-        cut = 0
-        for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"):
-            at = chunk.rfind(mark)
-            if at >= 0:
-                cut = max(cut, at + len(mark))
+        cut = whole_events(chunk)
         if len(chunk) - cut > _LONGEST_EVENT:
             raise UpstreamGarbled("The upstream sent an event too long to be one.")
         self._tail = chunk[cut:]
@@ -114,7 +109,7 @@ class ResponsesTap:
     def _look(self, block: bytes) -> bytes:
         """The same where the end may be in it: found by the event's own type, never by text that looks like it."""
         start = 0
-        for match in _BREAK.finditer(block):
+        for match in BREAK.finditer(block):
             event = block[start : match.end()]
             if any(end in event for end in _ENDS) and _TYPE.search(event) and self._ended(event):
                 return self._pass(block[:start]) if start else b""

@@ -6,6 +6,7 @@
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.token_counts import believed
 from inference.ir.errors import (
     AspendosError,
     UpstreamFailed,
@@ -13,7 +14,6 @@ from inference.ir.errors import (
     UpstreamRefused,
 )
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-from inference.providers.openai.usage import MOST_TOKENS
 
 _NULL = Raw(b"null")
 
@@ -59,7 +59,7 @@ def usage_of(said: ResponseUsage | None) -> Usage:
         before.audio_tokens or 0,
         after.audio_tokens or 0,
     )
-    if min(counts) < 0 or max(counts) > MOST_TOKENS:
+    if not believed(*counts):
         return NO_USAGE
     given, made, read, write, thought, heard, spoken = counts
     return Usage(

@@ -7,10 +7,8 @@ which shows in its `total_tokens`. (https://platform.openai.com/docs/api-referen
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.token_counts import believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-
-MOST_TOKENS = 100_000_000
-"""No call has more. A report beyond it, or below zero, is not believed: the call is counted instead."""
 
 
 class Details(Struct):
@@ -69,8 +67,7 @@ def usage_of(said: Reported, source: UsageSource = UsageSource.REPORTED) -> Usag
     seen, drawn = before.image_tokens or 0, after.image_tokens or 0
     tools = said.server_tool_use_details
     searched = 0 if tools is None else tools.web_search_requests or 0
-    counts = (given, made, read, write, thought, heard, spoken, seen, drawn, searched)
-    if min(counts) < 0 or max(counts) > MOST_TOKENS:
+    if not believed(given, made, read, write, thought, heard, spoken, seen, drawn, searched):
         return NO_USAGE
     return Usage(
         input_tokens=given,

@@ -5,7 +5,16 @@ import json
 import msgspec
 import pytest
 
-from inference.codecs.body import check_text, decode_fields, encode_fields, explain, raw
+from inference.codecs.body import (
+    check_text,
+    decode_fields,
+    decoded,
+    encode_fields,
+    explain,
+    other_fields,
+    raw,
+    renamed,
+)
 from inference.ir.errors import BadRequest, InvalidField, InvalidJSON
 
 BODY = (
@@ -62,3 +71,19 @@ def test_wrong_types_name_the_field(body: bytes, param: str, says: str) -> None:
     assert isinstance(error, InvalidField)
     assert error.param == param
     assert says in error.message
+
+
+def test_a_body_under_another_name_is_the_same_body_where_nothing_changes() -> None:
+    body = b'{ "model": "a", "x": 1.50, "aspendos": {} }'
+    assert renamed(body, asked="a", model="a", hints=False) is body
+    assert renamed(body, asked="a", model="b", hints=False) == b'{"model":"b","x":1.50}'
+    assert renamed(body, asked="a", model="a", hints=True) == b'{"model":"a","x":1.50}'
+
+
+def test_a_body_in_its_type_and_what_else_it_says() -> None:
+    body = b'{"model": "a", "more": [1.0]}'
+    assert decoded(msgspec.json.Decoder(Typed), body) == Typed(model="a")
+    assert {name: bytes(value) for name, value in other_fields(body, {"model"}).items()} == {"more": b"[1.0]"}
+    with pytest.raises(InvalidField) as caught:
+        decoded(msgspec.json.Decoder(Typed), b'{"model": 5}')
+    assert caught.value.param == "model"

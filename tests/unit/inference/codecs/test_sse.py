@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.codecs.sse import StreamTap, comment, data_event, event_json
+from inference.codecs.sse import StreamTap, comment, data_event, event_bounds, event_json, whole_events
 
 
 def event(payload: str) -> bytes:
@@ -187,3 +187,16 @@ def test_framing_helpers() -> None:
     assert data_event(b"{}") == b"data: {}\n\n"
     assert comment("x: 1") == b": x: 1\n\n"
     assert event_json(b"event: a\r\ndata: {\r\ndata: }\r\n\r\n") == b"{\n}"
+
+
+@pytest.mark.parametrize("blank", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_where_events_begin_and_end(blank: bytes) -> None:
+    block = b"data: a" + blank + b"data: b" + blank + b"data: c"
+    size = 7 + len(blank)
+    assert whole_events(block) == 2 * size
+    assert whole_events(b"data: c") == 0
+    assert [event_bounds(block, at) for at in (3, size + 3, 2 * size + 3)] == [
+        (0, size),
+        (size, 2 * size),
+        (2 * size, len(block)),
+    ]
