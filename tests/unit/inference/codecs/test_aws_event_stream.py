@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from inference.codecs.aws_event_stream import EventStreamReader, Message, read_headers
 from inference.ir.errors import UpstreamGarbled
+from tests.aws_messages import message
 
 HEADERS = (
     (b"yes", b"\x00", True),
@@ -26,13 +27,6 @@ HEADERS = (
     (b"when", b"\x08" + (1_700_000_000_000).to_bytes(8, "big"), 1_700_000_000_000),
     (b"uuid", b"\x09" + bytes(range(16)), bytes(range(16))),
 )
-
-
-def message(payload: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    written = b"".join(bytes([len(name)]) + name + value for name, value in headers)
-    head = struct.pack(">II", 16 + len(written) + len(payload), len(written))
-    body = head + struct.pack(">I", crc32(head)) + written + payload
-    return body + struct.pack(">I", crc32(body))
 
 
 def read(pieces: Iterable[bytes]) -> list[Message]:
