@@ -164,10 +164,11 @@ def quotas(caps: Iterable[Cap], *, spared: frozenset[str] = frozenset()) -> tupl
     )
 
 
-def refusal(cap: Cap, remaining: int, now: float) -> PaymentRequired:
+def refusal(cap: Cap, remaining: int, now: float, *, needs: int) -> PaymentRequired:
     """The error for a request that does not fit: which budget, how much of it is gone, and when it begins anew.
 
-    `remaining` is what was left of it in nano-USD, after what is spent and what running requests hold.
+    `remaining` is what was left of it in nano-USD, after what is spent and what running requests hold; `needs` the
+    most that this one may cost, which would be held.
     """
     budget = cap.budget
     resets = datetime.fromtimestamp(cap.ends_at, UTC).astimezone(ZoneInfo(budget.time_zone)).isoformat()
@@ -175,10 +176,20 @@ def refusal(cap: Cap, remaining: int, now: float) -> PaymentRequired:
     return PaymentRequired(
         f"The budget {budget.name!r} ({budget.id}, {budget.subject.kind} {budget.subject.id}) does not cover this "
         f"request: {usd(gone)} of {usd(cap.limit_nano)} USD are spent or held in {cap.span.id}, "
-        f"{usd(max(remaining, 0))} are left, and the request may cost more. It begins anew at {resets} "
-        f"({budget.time_zone}). Ask for a smaller maximum output, or have whoever manages the budget raise it.",
+        f"{usd(max(remaining, 0))} are left, and while it runs a request holds the most it may cost, here "
+        f"{usd(needs)}. {_way_out(remaining)} The budget begins anew at {resets} ({budget.time_zone}); whoever "
+        "manages it can raise it.",
         code="budget_exceeded",
         retry_after=max(1.0, cap.ends_at - now),
+    )
+
+
+def _way_out(remaining: int) -> str:
+    if remaining <= 0:
+        return "Nothing more fits until running requests end or the period does."
+    return (
+        "That hold, not the spending, is what does not fit: set a smaller `max_tokens` (`max_completion_tokens`, "
+        "`max_output_tokens`), or shorten the prompt."
     )
 
 

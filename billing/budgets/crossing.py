@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from billing.budgets.budget import Budget
+from billing.budgets.budget import Action, Budget
 from billing.budgets.period import Span
 
 THRESHOLDS = (50, 80, 100)
@@ -10,6 +10,9 @@ THRESHOLDS = (50, 80, 100)
 
 PACE = "pace"
 """The alert of a day that runs away, told once a day."""
+
+REFUSED = "refused"
+"""The alert of a hard budget that turned a request away though much of it is not spent, told once in a period."""
 
 _PACE_PER_CENT = 150
 
@@ -29,7 +32,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 
 class Crossing(Struct, frozen=True, kw_only=True):
-    """One alert. `mark` (`50`, `80`, `100` or `pace`) is told once in `period_id`."""
+    """One alert. `mark` (`50`, `80`, `100`, `refused` or `pace`) is told once in `period_id`."""
 
     mark: str
     period_id: str
@@ -39,8 +42,9 @@ def crossings(figures: Figures) -> tuple[Crossing, ...]:
     """Every alert these figures call for, smallest first.
 
     A threshold is crossed when spent x 100 >= amount x threshold. A hard budget never spends more than its
-    amount and stops a little short of it, so past 80 % the first refusal counts as 100 % too. Before that a
-    refusal only says that one request asked for a great deal.
+    amount and stops a little short of it, so past 80 % the first refusal counts as 100 % too. Before that what
+    did not fit is what requests may cost and hold, not what they did: somebody is locked out all the same, and the
+    refusal is an alert of its own.
     """
     budget, span = figures.budget, figures.span
     reached = [
@@ -49,6 +53,8 @@ def crossings(figures: Figures) -> tuple[Crossing, ...]:
     if figures.refused and reached == [50, 80]:
         reached.append(100)
     found = [Crossing(mark=str(threshold), period_id=span.id) for threshold in reached]
+    if figures.refused and 100 not in reached and budget.action is Action.HARD:
+        found.append(Crossing(mark=REFUSED, period_id=span.id))
     if runs_away(figures):
         found.append(Crossing(mark=PACE, period_id=figures.day.id))
     return tuple(found)

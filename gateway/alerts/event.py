@@ -10,19 +10,23 @@ import msgspec
 from msgspec import Struct
 
 from billing.budgets.budget import Action, Budget, SubjectKind
-from billing.budgets.crossing import PACE, Crossing, Figures
+from billing.budgets.crossing import PACE, REFUSED, Crossing, Figures
 from billing.pricing import usd
 
 THRESHOLD_TYPE = "budget.threshold"
 PACE_TYPE = "budget.pace"
+REFUSED_TYPE = "budget.refused"
 TEST_TYPE = "budget.test"
 TEST_MARK = "test"
+
+
+_TYPES = {PACE: PACE_TYPE, REFUSED: REFUSED_TYPE}
 
 
 class EventData(Struct, frozen=True, kw_only=True):
     """The budget and its figures when the alert was raised. Amounts twice: nano-USD and decimal USD.
 
-    `threshold` is in per cent, None for an alert of the pace. `refused`: requests are being turned away.
+    `threshold` is in per cent, None for other alerts. `refused`: requests are being turned away.
     """
 
     budget: str
@@ -58,7 +62,7 @@ def event_of(figures: Figures, crossing: Crossing, *, event_id: str, now: float)
     """The event of one alert; of a test where the crossing's mark is `test`."""
     budget, span = figures.budget, figures.span
     threshold = int(crossing.mark) if crossing.mark.isdigit() else None
-    kind = THRESHOLD_TYPE if threshold is not None else PACE_TYPE if crossing.mark == PACE else TEST_TYPE
+    kind = THRESHOLD_TYPE if threshold is not None else _TYPES.get(crossing.mark, TEST_TYPE)
     return Event(
         id=event_id,
         type=kind,
@@ -103,6 +107,8 @@ def headline(event: Event) -> str:
         return f"Test alert of the budget {data.name!r}"
     if event.type == PACE_TYPE:
         return f"Budget {data.name!r}: today's spending is more than 50 % over its daily share"
+    if event.type == REFUSED_TYPE:
+        return f"Budget {data.name!r} refuses requests: the most they may cost is more than what is left"
     if data.refused and data.threshold == 100:
         return f"Budget {data.name!r} is used up: requests are refused"
     return f"Budget {data.name!r} has reached {data.threshold} %"

@@ -87,7 +87,7 @@ class BudgetPage(Struct, frozen=True, kw_only=True):
 
 
 class AlertView(Struct, frozen=True, kw_only=True):
-    """An alert that was raised. `mark` is 50, 80 or 100 (per cent), or `pace`; `at` is ISO 8601."""
+    """An alert that was raised. `mark` is 50, 80 or 100 (per cent), `refused` or `pace`; `at` is ISO 8601."""
 
     mark: str
     period: str

@@ -152,7 +152,7 @@ def test_caps_in_the_stores_words() -> None:
 
 
 def test_a_refusal_names_budget_spent_limit_and_when_it_begins_anew() -> None:
-    error = refusal(_cap(), 150, NOW)
+    error = refusal(_cap(), 150, NOW, needs=200)
     assert (error.http_status, error.code) == (402, "budget_exceeded")
     assert error.retry_after == _cap().ends_at - NOW
     for words in (
@@ -161,5 +161,8 @@ def test_a_refusal_names_budget_spent_limit_and_when_it_begins_anew() -> None:
         "team team_a",
         "0.00000085 of 0.000001 USD",
         "2026-12-01T00:00:00+00:00",
+        "the most it may cost, here 0.0000002",
+        "That hold, not the spending, is what does not fit: set a smaller `max_tokens`",
     ):
         assert words in error.message
+    assert "Nothing more fits" in refusal(_cap(), 0, NOW, needs=200).message

@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from billing.budgets.budget import Budget, Subject, SubjectKind
+from billing.budgets.budget import Action, Budget, Subject, SubjectKind
 from billing.budgets.crossing import Figures, crossings, forecast, runs_away
 from billing.budgets.period import Period, Span
 
@@ -51,9 +52,16 @@ def test_a_refusal_is_the_end_of_a_budget() -> None:
     assert [c.mark for c in crossings(_figures(1000, 800, refused=True))] == ["50", "80", "100"]
 
 
-def test_a_refusal_of_one_great_request_is_not() -> None:
-    assert [c.mark for c in crossings(_figures(1000, 799, refused=True))] == ["50"]
-    assert crossings(_figures(1000, 0, refused=True)) == ()
+def test_a_refusal_before_that_is_an_alert_of_its_own() -> None:
+    """Then it is what requests hold that does not fit. Nobody is locked out without an alert."""
+    assert [c.mark for c in crossings(_figures(1000, 799, refused=True))] == ["50", "refused"]
+    assert [(c.mark, c.period_id) for c in crossings(_figures(1000, 0, refused=True))] == [
+        ("refused", "2026-11")
+    ]
+    assert [c.mark for c in crossings(_figures(1000, 1000, refused=True))] == ["50", "80", "100"]
+    cheaper = _figures(1000, 0, refused=True)
+    budget = replace(cheaper.budget, action=Action.DOWNGRADE)
+    assert crossings(replace(cheaper, budget=budget)) == (), "it was answered"
 
 
 def test_a_day_over_half_more_than_its_share_is_told_for_that_day() -> None:

@@ -167,6 +167,18 @@ async def test_a_refusal_is_told_as_used_up(database: Database, tmp_path: Path, 
     assert [mark for _, mark, _ in await alerts(database)] == ["100", "50", "80"]
 
 
+async def test_nobody_is_locked_out_of_a_budget_hardly_spent_without_an_alert(
+    database: Database, tmp_path: Path, clock: Clock
+) -> None:
+    await store(database)
+    evaluator = _evaluator(database, tmp_path, clock)
+    assert await evaluator.look() == 0
+    for raised in (1, 0):
+        evaluator.refused(cap_of(BUDGET, clock.now))
+        assert await evaluator.look() == raised, "once in a period"
+    assert [mark for _, mark, _ in await alerts(database)] == ["refused"]
+
+
 async def test_one_process_of_a_machine_looks_and_each_tells_what_it_refused(
     database: Database, tmp_path: Path, clock: Clock
 ) -> None:

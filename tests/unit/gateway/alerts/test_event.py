@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from billing.budgets.budget import Action
-from billing.budgets.crossing import PACE, Crossing
+from billing.budgets.crossing import PACE, REFUSED, Crossing
 from gateway.alerts.event import TEST_MARK, decoded, encoded, event_of, headline, local, text
 from tests.budget_figures import BUDGET, MONTH_START, NOW, figures
 
@@ -55,6 +55,7 @@ def test_the_payload_a_program_reads() -> None:
         ("50", False, "budget.threshold", "has reached 50 %"),
         ("100", False, "budget.threshold", "has reached 100 %"),
         ("100", True, "budget.threshold", "requests are refused"),
+        (REFUSED, True, "budget.refused", "is more than what is left"),
         (PACE, False, "budget.pace", "50 % over its daily share"),
         (TEST_MARK, False, "budget.test", "Test alert"),
     ],
