@@ -25,6 +25,8 @@ class Family(StrEnum):
     BEDROCK = "bedrock"
     COHERE = "cohere"
     MISTRAL = "mistral"
+    OTHER = "other"
+    """A provider's own format without signatures or opaque parts: nothing of it is ever given back unchanged."""
 
 
 class CacheHint(StrEnum):
