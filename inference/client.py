@@ -30,11 +30,24 @@ from inference.ir.errors import (
     UpstreamGarbled,
 )
 from inference.request_keys import RequestKeys
+from inference.steps import follow
 from inference.transport import Origin, Reply, Sink, Transport, path_prefix
-from inference.wire import JSON, Caching, Extended, Lane, Outgoing, Salting, SaltingLane, StreamOptions, Wire
+from inference.wire import (
+    JSON,
+    Caching,
+    Extended,
+    Lane,
+    Outgoing,
+    Salting,
+    SaltingLane,
+    Steps,
+    StreamOptions,
+    Wire,
+)
 
 USER_AGENT = "aspendos"
 _EVENT_STREAM = (b"text/event-stream",)
+_ACCEPT = b"accept: application/json, text/event-stream, */*\r\n"
 _ERROR_LIMIT = 256 * 1024
 _SECONDS = re.compile(rb"^\d{1,6}(\.\d+)?$")
 
@@ -136,6 +149,8 @@ class Deployment:
     def head_to(self, outgoing: Outgoing) -> bytes:
         """The same for a request written down for this deployment. Raises ProviderKeyUnreadable."""
         lines = self._lines if self.credential is None else self._own_lines()
+        if any(name == "accept" for name, _ in outgoing.headers):
+            lines = lines.replace(_ACCEPT, b"")
         head = self._head(outgoing.method, outgoing.path, outgoing.content_type, lines)
         if outgoing.headers:
             head += "".join(f"{name}: {value}\r\n" for name, value in outgoing.headers).encode("latin-1")
@@ -273,6 +288,8 @@ class ModelClient:
             if keys is not None:
                 head += await keys.lines(deployment.provider, head, body)
             reply = await self._transport.send(deployment.origin, head, body, deployment.provider.timeouts)
+            if outgoing is not None and outgoing.steps is not None:
+                reply = await self._followed(deployment, outgoing.steps, reply)
             if reply.status != 200:
                 if reply.status == 401 and keys is not None:
                     keys.refused(deployment.provider)
@@ -300,6 +317,15 @@ class ModelClient:
             if keys is not None and deployment.credential is None and keys.proves(deployment.provider)
             else None
         )
+
+    async def _followed(self, deployment: Deployment, steps: Steps, reply: Reply) -> Reply:
+        """The reply that a provider keeps until it is fetched, or its refusal."""
+        timeouts = deployment.provider.timeouts
+
+        async def send(ask: Outgoing) -> Reply:
+            return await self._transport.send(deployment.origin, deployment.head_to(ask), ask.body, timeouts)
+
+        return await follow(steps, reply, send, total=timeouts.total)
 
     def connections(self, provider: Provider) -> tuple[int, int]:
         """Open connections to a provider: idle, busy."""
@@ -392,7 +418,7 @@ def _lines(provider: Provider, wire: Wire, origin: Origin, own_key: str | None =
     lines = [
         f"host: {origin.authority}",
         f"user-agent: {USER_AGENT}",
-        "accept: application/json, text/event-stream, */*",
+        _ACCEPT.decode().rstrip(),
         "accept-encoding: identity",
     ]
     lines += operator_headers(provider, wire) if own_key is None else tenant_headers(provider, wire, own_key)

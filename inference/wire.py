@@ -42,6 +42,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
     `dropped` names the client's fields that could not be carried. `stream_types` are what the
     content type of a stream may begin with. `piped`: the answer's body is itself what the client asked for.
+    `steps`: the answer to this is only where the real one will be found.
     """
 
     path: str
@@ -52,6 +53,26 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     method: str = "POST"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
     piped: bool = False
+    steps: "Steps | None" = None
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """What to ask a provider next on the way to an answer; `done`: what comes then is the answer."""
+
+    ask: Outgoing
+    done: bool
+
+
+class Steps(Protocol):
+    """The way to an answer that is not given to its request, but kept by the provider until it is fetched."""
+
+    def after(self, body: bytes) -> Step:
+        """What to ask next, given what was answered last. Raises UpstreamGarbled."""
+        ...
+
+    def abandon(self) -> Outgoing | None:
+        """What tells the provider that nobody waits any longer; None while it has taken nothing."""
+        ...
 
 
 class Tap(Protocol):

@@ -141,7 +141,118 @@ def _pictures(sent: Sent) -> Answer:
     return as_json({"created": 1, "data": [{"b64_json": PICTURE}] * int(sent.form.get("n", 1))})
 
 
+def _elevenlabs_speech(sent: Sent) -> Answer:
+    formats = {"mp3_44100_128": "audio/mpeg", "pcm_24000": "audio/pcm", "wav_24000": "audio/wav"}
+    if sent.query["output_format"] not in formats or not {"text", "model_id"} <= sent.json.keys():
+        return as_json({"detail": [{"loc": ["query", "output_format"], "msg": "unknown"}]}, 422)
+    return Answer(SOUND, formats[sent.query["output_format"]])
+
+
+def _elevenlabs_transcript(sent: Sent) -> Answer:
+    asked = sent.form
+    if "model_id" not in asked or not isinstance(asked.get("file"), tuple):
+        return as_json({"detail": {"status": "invalid", "message": "file or model_id missing"}}, 400)
+    words = [("Good", 0.1, 0.4, "word"), (" ", 0.4, 0.5, "spacing"), ("day.", 0.5, 0.9, "word")]
+    return as_json(
+        {
+            "language_code": "eng",
+            "language_probability": 0.98,
+            "text": "Good day.",
+            "words": [
+                {"text": text, "start": start, "end": end, "type": kind, "logprob": -0.1}
+                for text, start, end, kind in words
+            ],
+            "transcription_id": "t1",
+        }
+    )
+
+
+def _deepgram_speech(sent: Sent) -> Answer:
+    if sent.json.keys() != {"text"} or not sent.query.get("model", "").startswith("aura-"):
+        return as_json({"err_code": "INVALID_QUERY_PARAMETER", "err_msg": "model", "request_id": "r"}, 400)
+    return Answer(SOUND, "audio/mpeg" if sent.query["encoding"] == "mp3" else "audio/l16;rate=24000")
+
+
+def _deepgram_transcript(sent: Sent) -> Answer:
+    if not sent.body.startswith(b"RIFF"):
+        return as_json(
+            {"err_code": "Bad Request", "err_msg": "corrupt or unsupported data", "request_id": "r"}, 400
+        )
+    words = [("good", "Good", 0.1, 0.4), ("day", "day.", 0.5, 0.9)]
+    alternative = {
+        "transcript": "Good day.",
+        "confidence": 0.99,
+        "words": [
+            {"word": word, "punctuated_word": written, "start": start, "end": end, "confidence": 0.9}
+            for word, written, start, end in words
+        ],
+    }
+    return as_json(
+        {
+            "metadata": {
+                "request_id": "r",
+                "created": "2026-01-01T00:00:00Z",
+                "duration": 1.5,
+                "channels": 1,
+            },
+            "results": {
+                "channels": [{"alternatives": [alternative], "detected_language": "en"}],
+                "utterances": [{"start": 0.1, "end": 0.9, "transcript": "Good day.", "id": "u"}],
+            },
+        }
+    )
+
+
+def _stability(sent: Sent) -> Answer:
+    asked = sent.form
+    if sent.headers["accept"] != "application/json" or not asked.get("prompt"):
+        return as_json({"id": "1", "name": "bad_request", "errors": ["prompt: required"]}, 400)
+    if asked["prompt"] == "forbidden":
+        return as_json({"id": "1", "name": "content_moderation", "errors": ["flagged"]}, 403)
+    reason = "CONTENT_FILTERED" if asked["prompt"] == "filtered" else "SUCCESS"
+    return as_json({"image": PICTURE, "finish_reason": reason, "seed": 1})
+
+
+def _fal_submit(sent: Sent) -> Answer:
+    if "prompt" not in sent.json:
+        return as_json(
+            {"detail": [{"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}]}, 422
+        )
+    here = "https://queue.fal.run/fal-ai/flux/requests/80e7"
+    return as_json(
+        {
+            "status": "IN_QUEUE",
+            "request_id": "80e7",
+            "response_url": here,
+            "status_url": f"{here}/status",
+            "cancel_url": f"{here}/cancel",
+            "queue_position": 0,
+        }
+    )
+
+
+def _fal_result(sent: Sent) -> Answer:
+    made = {"url": "https://fal.media/files/a.png", "content_type": "image/png", "width": 512, "height": 512}
+    return as_json({"images": [made], "seed": 7, "prompt": "a hat", "has_nsfw_concepts": [False]})
+
+
+KEYS = {
+    "/openai/": ("authorization", f"Bearer {UPSTREAM_KEY}"),
+    "/elevenlabs/": ("xi-api-key", UPSTREAM_KEY),
+    "/deepgram/": ("authorization", f"Token {UPSTREAM_KEY}"),
+    "/stability/": ("authorization", f"Bearer {UPSTREAM_KEY}"),
+    "/fal/": ("authorization", f"Key {UPSTREAM_KEY}"),
+}
+"""Which header each provider wants its key in."""
 ANSWERS: dict[str, Callable[[Sent], Answer]] = {
+    "/elevenlabs/v1/text-to-speech/Rachel%2F1": _elevenlabs_speech,
+    "/elevenlabs/v1/speech-to-text": _elevenlabs_transcript,
+    "/deepgram/v1/speak": _deepgram_speech,
+    "/deepgram/v1/listen": _deepgram_transcript,
+    "/stability/v2beta/stable-image/generate/core": _stability,
+    "/stability/v2beta/stable-image/generate/sd3": _stability,
+    "/fal/fal-ai/flux/dev": _fal_submit,
+    "/fal/fal-ai/flux/requests/80e7": _fal_result,
     "/openai/v1/audio/speech": _speech,
     "/openai/v1/audio/transcriptions": _transcription,
     "/openai/v1/audio/translations": _transcription,
@@ -167,11 +278,27 @@ class MediaWorld:
         key = {"env": "UPSTREAM_KEY"}
         self.providers = {
             "openai": {"wire": "openai", "base_url": f"{self.root}/openai/v1", "key": key},
+            "elevenlabs": {"wire": "elevenlabs", "base_url": f"{self.root}/elevenlabs", "key": key},
+            "deepgram": {"wire": "deepgram", "base_url": f"{self.root}/deepgram", "key": key},
+            "stability": {"wire": "stability", "base_url": f"{self.root}/stability", "key": key},
+            "fal": {
+                "wire": "fal",
+                "base_url": f"{self.root}/fal",
+                "key": key,
+                "timeouts": {"total": 3, "first_byte": 3, "idle": 3},
+            },
         }
         self.models: dict[str, tuple[str, str, str, dict[str, float]]] = {
             "tts": ("speech", "openai", "tts-1", {"per_million_characters": 15}),
             "tts-tokens": ("speech", "openai", "gpt-4o-mini-tts", {"input": 0.6, "audio_output": 12}),
             "stt": ("transcription", "openai", "whisper-1", {"per_second": 0.0001}),
+            "eleven": ("speech", "elevenlabs", "eleven_v3", {"per_million_characters": 100}),
+            "scribe": ("transcription", "elevenlabs", "scribe_v2", {"per_hour": 0.4}),
+            "aura": ("speech", "deepgram", "aura-2", {"per_million_characters": 30}),
+            "nova": ("transcription", "deepgram", "nova-3", {"per_hour": 0.258}),
+            "core": ("image", "stability", "core", {"per_image": 0.03}),
+            "sd3": ("image", "stability", "sd3.5-large", {"per_image": 0.065}),
+            "flux": ("image", "fal", "fal-ai/flux/dev", {"per_image": 0.025}),
             "image": ("image", "openai", "dall-e-3", {"per_image": 0.04}),
             "image-tokens": (
                 "image",
@@ -221,9 +348,9 @@ def media_world(gateway: GatewayProcess) -> Generator[MediaWorld]:
             sent = Sent(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
             world.sent.append(sent)
             answer = world.broken.get(parts.path)
-            if answer is None and parts.path.startswith("/openai/"):
-                known = headers.get("authorization") == f"Bearer {UPSTREAM_KEY}"
-                answer = None if known else as_json({"error": {"message": "no"}}, 401)
+            for start, (name, value) in KEYS.items():
+                if parts.path.startswith(start) and headers.get(name) != value:
+                    answer = as_json({"error": {"message": "no"}}, 401)
             answer = answer or world.answers[parts.path](sent)
             self.send_response(answer.status)
             self.send_header("content-type", answer.content_type)

@@ -4,6 +4,7 @@ A target that speaks another format answers in one piece; where the client wante
 all at once. (https://platform.openai.com/docs/api-reference/audio/createTranscription)
 """
 
+import re
 from msgspec import Struct
 
 from gateway.dialects.dialect import Rendered, Request, Setting
