@@ -6,18 +6,9 @@
 import msgspec
 from msgspec import Struct
 
-from inference.ir.errors import (
-    AspendosError,
-    UpstreamAuth,
-    UpstreamFailed,
-    UpstreamGarbled,
-    UpstreamRateLimited,
-    UpstreamRefused,
-)
+from inference.codecs.refusals import refusal
+from inference.ir.errors import AspendosError
 
-_MESSAGE_LIMIT = 2000
-_KEPT = (400, 404, 409, 413, 415, 422)
-_OURS = {503: 503, 504: 504, 408: 504}
 _MODEL_FAILED = 424
 """ModelErrorException: Bedrock asked the model, and the model failed."""
 _STATUSES = {
@@ -48,27 +39,7 @@ _body = msgspec.json.Decoder(_Body)
 
 def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosError:
     """An upstream's refusal as one of ours, read by status, never by words."""
-    message = _told(body)
-    said = f": {message}" if message else "."
-    if status in (401, 402, 403):
-        return UpstreamAuth(
-            "The upstream refused this gateway's own credentials; your key is fine. "
-            "Whoever runs the gateway has to mend its provider key."
-        )
-    if status == 429:
-        return UpstreamRateLimited(f"The upstream is limiting requests{said}", retry_after=retry_after)
-    if status in (408, 425, _MODEL_FAILED) or status >= 500:
-        return UpstreamFailed(
-            f"The upstream failed with status {status}{said}",
-            retry_after=retry_after,
-            status=_OURS.get(status, 502),
-        )
-    if 400 <= status < 500:
-        return UpstreamRefused(
-            message or f"The upstream refused the request with status {status}.",
-            status=status if status in _KEPT else 400,
-        )
-    return UpstreamGarbled(f"The upstream answered with unexpected status {status}.")
+    return refusal(status, _told(body), retry_after=retry_after, failed=status == _MODEL_FAILED)
 
 
 def read_exception(kind: str, body: bytes) -> AspendosError:
@@ -81,4 +52,4 @@ def _told(body: bytes) -> str:
         said = _body.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return ""
-    return (said.message or said.capital or "")[:_MESSAGE_LIMIT]
+    return said.message or said.capital or ""

@@ -10,17 +10,12 @@ import re
 import msgspec
 from msgspec import Raw, Struct
 
-from inference.ir.errors import (
-    AspendosError,
-    UpstreamAuth,
-    UpstreamFailed,
-    UpstreamGarbled,
-    UpstreamRateLimited,
-    UpstreamRefused,
-)
+from inference.codecs.refusals import refusal
+from inference.ir.errors import AspendosError
 
-_MESSAGE_LIMIT = 2000
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_CLOSED = 499
+"""Cancelled, typically by the caller, says Google; nobody here did."""
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d+)?)s")
 _KEY_REASONS = frozenset(
     {"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED", "ACCESS_TOKEN_EXPIRED"}
@@ -71,8 +66,6 @@ _plain = msgspec.json.Decoder(str)
 def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosError:
     """A refusal as one of ours, read by status and by Google's codes, never by words."""
     fault = _told(body)
-    message = (fault.message or "")[:_MESSAGE_LIMIT]
-    said = f": {message}" if message else "."
     code = fault.status if fault.status and _CODE.fullmatch(fault.status) else None
     details = fault.details or ()
     for detail in details:
@@ -80,29 +73,15 @@ def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosE
         if retry_after is None and delay is not None:
             retry_after = float(delay[1])
     keyless = status == 400 and any(detail.reason in _KEY_REASONS for detail in details)
-    if status in (401, 402, 403) or keyless:
-        return UpstreamAuth(
-            "The upstream refused this gateway's own credentials; your key is fine. "
-            "Whoever runs the gateway has to mend its provider key."
-        )
-    if status == 429:
-        return UpstreamRateLimited(
-            f"The upstream is limiting requests{said}", code=code, retry_after=retry_after
-        )
-    if status in (408, 425, 499) or status >= 500:
-        ours = {503: 503, 529: 503, 504: 504, 408: 504}.get(status, 502)
-        return UpstreamFailed(
-            f"The upstream failed with status {status}{said}", retry_after=retry_after, status=ours
-        )
-    if 400 <= status < 500:
-        violated = next((v.field for d in details for v in d.field_violations or () if v.field), None)
-        return UpstreamRefused(
-            message or f"The upstream refused the request with status {status}.",
-            code=code,
-            param=violated[:200] if violated else None,
-            status=status if status in (400, 404, 409, 413, 415, 422) else 400,
-        )
-    return UpstreamGarbled(f"The upstream answered with unexpected status {status}.")
+    violated = next((v.field for d in details for v in d.field_violations or () if v.field), None)
+    return refusal(
+        401 if keyless else status,
+        fault.message or "",
+        code=code,
+        param=violated[:200] if violated else None,
+        retry_after=retry_after,
+        failed=status == _CLOSED,
+    )
 
 
 def read_fault(body: bytes) -> AspendosError:
