@@ -1,26 +1,37 @@
-"""Translations from and to OpenAI's chat format as a reviewer reads them; each file in `openai_chat/` is one case.
+"""Translations as a reviewer reads them: each file in `openai_chat/`, `anthropic/` and `gemini/` is one case.
 
 `client asks` in the dialect named by `client`, `upstream is asked` in the format named by `wire`; on the way back
 `upstream says` and `client hears`. `dropped` are the names of what could not be carried either way.
-`python -m tests.golden.test_openai_chat` writes down what comes out, to be read before it is committed.
+`python -m tests.golden.test_translations` writes down what comes out, to be read before it is committed.
 """
 
 import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from gateway.dialects.anthropic_messages import Messages
 from gateway.dialects.dialect import ChatDialect, Dialect, Setting
+from gateway.dialects.gemini import Gemini
+from gateway.dialects.openai_chat import Chat
+from gateway.dialects.openai_completions import Completions
 from inference.ir.cards import Kind, Model, Price
 from inference.wire import ChatFormat, Wire
 
-CASES = sorted((Path(__file__).parent / "openai_chat").glob("*.txt"))
-DIALECTS = {
-    "openai_chat": ("gateway.dialects.openai_chat", "Chat"),
-    "openai_completions": ("gateway.dialects.openai_completions", "Completions"),
-    "anthropic_messages": ("gateway.dialects.anthropic_messages", "Messages"),
+HERE = Path(__file__).parent
+CASES = sorted(
+    path for name in ("openai_chat", "anthropic", "gemini") for path in (HERE / name).glob("*.txt")
+)
+TITLES = ("client asks", "upstream is asked", "upstream says", "client hears", "dropped")
+DIALECTS: dict[str, Callable[[bool], Dialect]] = {
+    "openai_chat": lambda _: Chat(),
+    "openai_completions": lambda _: Completions(),
+    "anthropic_messages": lambda _: Messages(),
+    "gemini": lambda stream: Gemini("m", stream=stream),
 }
+"""How each is made; only Gemini's clients ask for a stream in the address."""
 CARD = Model(
     name="m",
     kind=Kind.CHAT,
@@ -41,8 +52,7 @@ def sections(text: str) -> dict[str, str]:
 
 
 def sides(case: dict[str, str]) -> tuple[ChatDialect, ChatFormat]:
-    module, name = DIALECTS[case["client"]]
-    dialect: Dialect = getattr(importlib.import_module(module), name)()
+    dialect = DIALECTS[case["client"]](not case.get("upstream says", "").startswith("{"))
     wire: Wire = importlib.import_module(f"inference.providers.{case['wire']}").WIRE
     assert dialect.chat is not None
     assert wire.chat is not None
@@ -67,18 +77,20 @@ def translated(case: dict[str, str]) -> dict[str, str]:
         data = said.encode() + b"\n\n"
         for step in (len(data), 1, 50):
             parser, writer = format.stream(), dialect.writer(asked, setting)
-            out = b"".join(
-                writer.write(parser.feed(data[at : at + step])) for at in range(0, len(data), step)
-            )
-            out += writer.write(parser.finish()) + writer.finish()
-            heard.add(out.decode().strip("\n"))
+            events = [
+                event for at in range(0, len(data), step) for event in parser.feed(data[at : at + step])
+            ]
+            events += parser.finish()
+            # One by one, for Gemini's writer puts what comes together into one event.
+            out = b"".join(writer.write([event]) for event in events) + writer.finish()
+            heard.add(out.decode().replace("\r\n", "\n").strip("\n"))
         (found["client hears"],) = heard
         dropped += writer.dropped
     found["dropped"] = "\n".join(dropped)
     return found
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_translations_are_as_they_were_read(path: Path) -> None:
     case = sections(path.read_text())
     for title, said in translated(case).items():
@@ -92,8 +104,7 @@ def main() -> None:
         case = sections(text)
         case |= translated(case)
         head = text.split("\n== ", 1)[0]
-        titles = ("client asks", "upstream is asked", "upstream says", "client hears", "dropped")
-        told = [f"\n== {title}\n{case[title]}\n" for title in titles if case.get(title)]
+        told = [f"\n== {title}\n{case[title]}\n" for title in TITLES if case.get(title)]
         path.write_text(head + "".join(told))
 
 
