@@ -154,7 +154,7 @@ class _Resolver:
         if entry.wire not in self._built:
             off.append(f"the wire format {quoted(entry.wire)} is not built yet")
         key = self._secret(entry.key.env, keyless) if entry.key else None
-        account = self._account(path, entry, keyless)
+        account, aws = self._account(path, entry, keyless), self._aws(path, entry, keyless)
         if not entry.tls.verify:
             spot = self._reader.spots.get((*path, "tls"), Spot(1, 1))
             self._warn(spot, f"{render(path)} accepts any certificate: anyone on the way can read along")
@@ -174,7 +174,7 @@ class _Resolver:
             key_check=entry.key_check or None,
             also=entry.also,
             service_account=account,
-            aws=self._aws(path, entry, keyless),
+            aws=aws,
             region=entry.region or None,
             lacks_key=not off and bool(keyless),
             account_headers=frozenset(

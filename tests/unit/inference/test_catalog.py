@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from inference import catalog as module
 from inference.catalog import CatalogError, built_wires, load_catalog, read_catalog
 from inference.catalog_file import CatalogFile, Wire
-from inference.ir.cards import Catalog, Kind, Timeouts
+from inference.ir.cards import AwsCredentials, Catalog, Kind, Timeouts
 from inference.yaml_source import MAX_CHARACTERS, Problem, Report, read_tree
 from inference.yaml_struct import Reader
 
@@ -490,4 +490,66 @@ def test_a_service_account_opens_vertex_and_its_address_is_made_of_the_project()
             source="c.yaml",
             environ={},
             built=frozenset({"openai", "vertex"}),
+        )
+
+
+BEDROCK = """\
+version: 1
+providers:
+  signed:
+    wire: bedrock
+    region: eu-west-1
+    aws: {access_key: {env: ID}, secret_key: {env: SECRET}, session_token: {env: SESSION}}
+  keyed: {wire: bedrock, region: cn-north-1, key: {env: B_KEY}}
+  private: {wire: bedrock, region: eu-west-1, base_url: "http://vpc.example", key: {env: B_KEY}}
+models:
+  m: {kind: chat, free: true, targets: [{provider: signed, model: nova}]}
+"""
+
+
+def test_keys_of_aws_open_bedrock_and_its_address_is_made_of_the_region() -> None:
+    def bedrock(text: str, **environ: str) -> Catalog:
+        return load_catalog(text, source="c.yaml", environ=environ, built=frozenset({"bedrock", "openai"}))
+
+    found = bedrock(BEDROCK, ID="AKIA", SECRET="canary", SESSION="canary-too").providers
+    signed = found["signed"]
+    assert signed.base_urls == ("https://bedrock-runtime.eu-west-1.amazonaws.com",)
+    assert signed.aws == AwsCredentials(access_key="AKIA", secret_key="canary", session_token="canary-too")
+    assert (signed.region, signed.off, signed.lacks_key) == ("eu-west-1", None, False)
+    assert "canary" not in repr(signed) + repr(signed.aws)
+    assert found["keyed"].base_urls == ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn",)
+    assert (found["keyed"].off, found["keyed"].aws) == ("B_KEY is not set", None)
+    assert found["private"].base_urls == ("http://vpc.example",)
+    lent = bedrock(BEDROCK, ID="AKIA", SECRET="canary").providers["signed"]
+    assert lent.off is None
+    assert lent.aws == AwsCredentials(access_key="AKIA", secret_key="canary")
+    locked = bedrock(BEDROCK, ID="AKIA").providers["signed"]
+    assert (locked.off, locked.lacks_key, locked.aws) == ("SECRET is not set", True, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("region: eu-west-1\n    aws", "aws", r"signed\.region: expected a region of AWS"),
+        (
+            "region: eu-west-1\n    aws",
+            "region: Europe\n    aws",
+            r"signed\.region: expected a region of AWS",
+        ),
+        ("    aws:", "    key: {env: K}\n    aws:", r"signed\.aws: expected one or the other"),
+        (
+            "  keyed: {wire: bedrock",
+            '  keyed: {wire: openai, base_url: "http://a"',
+            r"keyed\.region: expected wire",
+        ),
+    ],
+)
+def test_mistakes_about_aws(old: str, new: str, words: str) -> None:
+    assert old in BEDROCK
+    with pytest.raises(CatalogError, match=words):
+        load_catalog(
+            BEDROCK.replace(old, new, 1),
+            source="c.yaml",
+            environ={},
+            built=frozenset({"bedrock", "openai"}),
         )
