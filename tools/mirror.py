@@ -31,6 +31,10 @@ TESTED: dict[str, str] = {
     "tests/unit/gateway/dialects/openai_chat/test_parse.py",
     "gateway/dialects/openai_chat/tools.py": "through the whole request: "
     "tests/unit/gateway/dialects/openai_chat/test_parse.py",
+    "inference/providers/cohere/chat_messages.py": "through the whole request: "
+    "tests/unit/inference/providers/cohere/test_chat_request.py",
+    "inference/providers/gemini/answers.py": "shapes, read through streams: "
+    "tests/unit/inference/providers/gemini/test_chat_stream.py",
     "inference/providers/mistral/answers.py": "on recorded answers: tests/recorded/test_openai_chat_calls.py",
     "inference/providers/mistral/messages.py": "through the whole request: "
     "tests/unit/inference/providers/mistral/test_request.py",
