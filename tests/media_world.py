@@ -15,10 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import multipart
 from msgspec import Struct
 from PIL import Image
 
+from inference.codecs.form import read_form
 from tests.harness import UPSTREAM_KEY, GatewayProcess
 
 SOUND = b"ID3" + bytes(range(256)) * 64
@@ -67,11 +67,13 @@ class Sent(Struct):
     @property
     def form(self) -> dict[str, Any]:
         """The body, where it is a form: texts, and files as (filename, content type, bytes)."""
-        _, options = multipart.parse_options_header(self.headers["content-type"])
-        parser = multipart.MultipartParser(io.BytesIO(self.body), options["boundary"], strict=True)
+        form = read_form(self.body)
+        assert f"boundary={form.boundary.decode()}" in self.headers["content-type"].replace('"', "")
         return {
-            part.name: (part.filename, part.content_type, part.raw) if part.filename else part.value
-            for part in parser.parts()
+            part.name: form.read(part)
+            if part.filename is None
+            else (part.filename, part.content_type, form.value(part))
+            for part in form.parts
         }
 
 

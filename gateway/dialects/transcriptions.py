@@ -5,6 +5,7 @@ all at once. (https://platform.openai.com/docs/api-reference/audio/createTranscr
 """
 
 import re
+
 from msgspec import Struct
 
 from gateway.dialects.dialect import Rendered, Request, Setting

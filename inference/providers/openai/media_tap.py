@@ -28,7 +28,7 @@ _OF_PICTURES = frozenset({"image_generation.completed", "image_edit.completed"})
 class _Event(Struct):
     type: str | None = None
     usage: Told | None = None
-    error: Raw | None = None
+    error: Raw = Raw(b"null")  # optional, it would not be kept raw
 
 
 _event = msgspec.json.Decoder(_Event)
@@ -127,7 +127,7 @@ class MediaTap:
             said = _event.decode(data)
         except (msgspec.DecodeError, RecursionError):
             return False
-        if said.type == "error" or (said.error is not None and bytes(said.error) != b"null"):
+        if said.type == "error" or bytes(said.error) != b"null":
             self.events -= 1
             self.upstream_error = event
             return False
