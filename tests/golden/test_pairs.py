@@ -34,10 +34,12 @@ from inference.ir.content import Family, Image, Reasoning, Source, Text, ToolCal
 from inference.ir.folding import fold, unfold
 from inference.ir.usage import Usage, UsageSource
 from inference.providers.anthropic import WIRE as ANTHROPIC
+from inference.providers.bedrock import WIRE as BEDROCK
 from inference.providers.gemini import WIRE as GEMINI
 from inference.providers.openai import WIRE as OPENAI
 from inference.providers.openai_responses import WIRE as RESPONSES
 from inference.wire import ChatFormat, Wire
+from tests.aws_shapes import check_request
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 SETTING = Setting(id="req-00000000000000ab00000001", model="m", created=1_700_000_000, include_usage=True)
@@ -294,3 +296,75 @@ def test_a_stream_comes_back_whole_however_it_is_cut(client: str, target: str, n
         if not again.complete:
             events += again.finish()
         assert heard(fold(events)) == heard(completion)
+
+
+NOVA = "us.amazon.nova-lite-v1:0"
+
+
+@pytest.mark.parametrize("client", SIDES)
+def test_a_request_arrives_whole_at_bedrock(client: str) -> None:
+    """Nobody speaks Bedrock's format to the gateway: what was sent is held against botocore's own shapes."""
+    family, dialect, own = SIDES[client]
+    asked = request(family)
+    written = _format(BEDROCK).request(
+        dialect.parse(own.request(asked, model="m", card=CARD).body), model=NOVA, card=CARD
+    )
+    assert written.dropped == ()
+    check_request(written.body, NOVA, "Converse")
+    assert told_to_bedrock(json.loads(written.body)) == said(asked)
+
+
+def told_to_bedrock(body: dict[str, Any]) -> dict[str, Any]:
+    """What Bedrock was told, in the form of `said`."""
+    inputs: dict[str, Any] = {}
+    turns: list[Any] = [("system", "text", block["text"]) for block in body["system"]]
+    for message in body["messages"]:
+        for block in message["content"]:
+            match block:
+                case {"text": text}:
+                    turns.append((message["role"], "text", text))
+                case {"image": {"format": kind, "source": {"bytes": data}}}:
+                    turns.append(("user", "image", data, f"image/{kind}"))
+                case {"toolUse": {"toolUseId": name, "name": tool, "input": given}}:
+                    inputs[name] = given
+                    turns.append(("assistant", "call", tool, given))
+                case {"toolResult": {"toolUseId": name, "content": content}}:
+                    turns.append(("tool", inputs[name], "".join(each["text"] for each in content)))
+                case _:
+                    raise AssertionError(f"{block!r} was not said")
+    config, limits = body["toolConfig"], body["inferenceConfig"]
+    specs = [tool["toolSpec"] for tool in config["tools"]]
+    assert config["toolChoice"] == {"any": {}}
+    return {
+        "turns": turns,
+        "tools": [
+            (
+                spec["name"],
+                spec["description"],
+                _schema(Raw(json.dumps(spec["inputSchema"]["json"]).encode())),
+            )
+            for spec in specs
+        ],
+        "choice": (ToolMode.REQUIRED, ()),
+        "max": limits["maxTokens"],
+        "temperature": limits["temperature"],
+        "top_p": limits["topP"],
+    }
+
+
+@pytest.mark.parametrize("client", SIDES)
+def test_structured_output_is_asked_for_at_bedrock(client: str) -> None:
+    family, dialect, own = SIDES[client]
+    wanted = Format(kind=FormatKind.SCHEMA, schema=SCHEMA, name="weather")
+    asked = ChatRequest(
+        model="m",
+        family=family,
+        messages=(Message(role=Role.USER, parts=(Text(text="hi"),)),),
+        format=wanted,
+        max_output=9,
+    )
+    read = dialect.parse(own.request(asked, model="m", card=CARD).body)
+    body = _format(BEDROCK).request(read, model=NOVA, card=CARD).body
+    check_request(body, NOVA, "Converse")
+    form = json.loads(body)["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
+    assert _schema(Raw(form["schema"].encode())) == _schema(SCHEMA)

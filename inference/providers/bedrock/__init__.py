@@ -7,7 +7,6 @@ are not spoken for conversations: Converse serves the same models.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError
@@ -20,7 +19,7 @@ from inference.wire import ChatFormat, Exchange, Lane
 class Bedrock:
     """Nobody's dialect goes through unchanged, so it has no lane."""
 
-    lanes: ClassVar[Mapping[str, Lane]] = {}
+    lanes: Mapping[str, Lane] = {}
     chat: ChatFormat | None = Converse()
     exchanges: Mapping[Kind, Exchange] = {Kind.EMBEDDING: BedrockEmbeddings()}
     probe: str = "/async-invoke?maxResults=1"
