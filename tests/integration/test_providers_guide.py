@@ -124,7 +124,7 @@ def guided(
             "PARROT_API_KEY": KEY,
         }
         folder = tmp_path_factory.mktemp("guided")
-        with GatewayProcess(folder, catalogue, environment=environment) as process:
+        with GatewayProcess(folder, yaml.safe_dump(catalogue), environment=environment) as process:
             yield process, process.new_key(), asked
 
 

@@ -4,7 +4,19 @@ from msgspec import Raw
 
 from inference.codecs.unsaid import unsaid
 from inference.ir.chat import ChatRequest, Format, FormatKind, Message, Role, Thinking, Tool
-from inference.ir.content import CacheHint, Citation, Family, Image, Source, Text, ToolCall
+from inference.ir.content import (
+    CacheHint,
+    Citation,
+    Family,
+    Image,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Source,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 
 SAID = frozenset({"max_output"})
 
@@ -76,4 +88,27 @@ def test_what_is_no_text() -> None:
         "messages[0].content[0].citations",
         "messages[0].content[1]",
         "messages[1].content[0]",
+    )
+
+
+def test_formats_that_know_more_than_text() -> None:
+    picture = Image(source=Source(url="https://e.org/a.png"))
+    result = ToolResult(call_id="c", content=(Text(text="a"), picture), error=True)
+    thought = Reasoning(text="hm", signature="s", issuer=Family.ANTHROPIC)
+    called = Message(
+        role=Role.ASSISTANT,
+        parts=(thought, ToolCall(id="c", name="t", signature="s"), Refusal(text="no")),
+    )
+    own = Opaque(family=Family.ANTHROPIC, kind="x", raw=Raw(b"{}"))
+    asked = ChatRequest(
+        model="m",
+        family=Family.OPENAI_CHAT,
+        messages=(called, Message(role=Role.TOOL, parts=(result, own))),
+    )
+    assert unsaid(asked, SAID, (Text, ToolCall, ToolResult, Reasoning, Refusal, Opaque)) == (
+        "messages[0].content[0].signature",
+        "messages[0].content[1].signature",
+        "messages[1].content[0].is_error",
+        "messages[1].content[0].content[1]",
+        "messages[1].content[1]",
     )
