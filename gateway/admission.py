@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from billing.budgets.budget import Action, Cap
+from gateway.access.origin import NOWHERE, Origin
 from gateway.budget_book import refusal as over_budget
 from gateway.call import Call
 from gateway.database.keyring import Keyring
@@ -62,7 +63,7 @@ class Tokens(Protocol):
 
     def lookup(self, token: str) -> Principal | None: ...
 
-    async def principal(self, token: str) -> Principal: ...
+    async def principal(self, token: str, origin: Origin = NOWHERE) -> Principal: ...
 
 
 class OwnKeys(Protocol):
@@ -123,13 +124,13 @@ class Admission:
         self._clock = clock
         self._full = full
 
-    async def principal(self, authorization: bytes | None) -> Principal:
+    async def principal(self, authorization: bytes | None, origin: Origin = NOWHERE) -> Principal:
         """The caller. Raises MissingKey, UnknownKey, ExpiredKey, DisabledKey, TokenRefused, Forbidden for a token
         whose holder is in no team, or Unavailable when nobody knows."""
         token = bearer(authorization)
         if self._tokens is not None and looks_like_one(token):
             holder = self._tokens.lookup(token)
-            return holder if holder is not None else await self._tokens.principal(token)
+            return holder if holder is not None else await self._tokens.principal(token, origin)
         known = self._keyring.lookup(token)
         return known if known is not None else await self._keyring.authenticate(token)
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from billing.pricing import usd
+from gateway.access.origin import Origin
 from gateway.admission import Admission
 from gateway.call import Call
 from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Setting, takes_forms
@@ -121,7 +122,9 @@ class Pipeline:
     async def _run(self, edge: Edge, dialect: Dialect, call: Call) -> None:
         form = takes_forms(dialect)
         check_head(edge, FORM if form else JSON)
-        principal = call.principal = await self._admission.principal(_authorization(edge))
+        principal = call.principal = await self._admission.principal(
+            _authorization(edge), Origin(address=edge.peer, request_id=call.id)
+        )
         call.waiting()
         body = await edge.body()
         call.working()

@@ -60,6 +60,7 @@ from gateway.provider_keys import ProviderKeys
 from gateway.readiness import Readiness
 from gateway.reconciler import Counters, Reconciler
 from gateway.reconciliation import Reconciliation
+from gateway.reload_log import ReloadLog
 from gateway.request_log import RequestLog, Write
 from gateway.responses.shelf import Shelf
 from gateway.responses.turn import Threads
@@ -359,7 +360,7 @@ class Gateway:
             self._tasks.append(spawn(desk.worker.run(), name=f"payments-{name}"))
         tune_collector()
         if hasattr(signal, "SIGHUP"):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.catalogue.reload_quietly)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         catalog = self.catalogue.catalog
         _log.info("started", catalogue=catalog.version, models=self.catalogue.routable(), pid=os.getpid())
         for warning in catalog.warnings:
@@ -400,6 +401,14 @@ class Gateway:
                 os.kill(int(supervisor), signal.SIGHUP)
 
         return announce
+
+    def _reload(self) -> None:
+        """What SIGHUP asks for."""
+        before = self.catalogue.catalog.version
+        self.catalogue.reload_quietly()
+        told = ReloadLog(self.database).signalled(before, self.catalogue.catalog.version)
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(spawn(told, name="reload log"))
 
     async def _migrate_later(self) -> None:
         while True:

@@ -9,8 +9,9 @@ import msgspec
 from gateway.access.access_tokens import AccessTokens
 from gateway.access.holders import Holders
 from gateway.access.issuer_keys import IssuerKeys
-from gateway.access.logins import Logins, Origin, Tokens
+from gateway.access.logins import Logins, Tokens
 from gateway.access.oidc_settings import Issuer
+from gateway.access.origin import Origin
 from gateway.access.passwords import Passwords
 from gateway.access.signing_keys import SigningKeys
 from gateway.access.throttle import Throttle

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,11 +24,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.access.access_tokens import Subject
 from gateway.access.oidc_settings import Issuer
+from gateway.access.origin import NOWHERE, Origin
 from gateway.database import audit, validity
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.sessions import Sessions
-from gateway.database.tables import ChangeCounterRow, MembershipRow, OrganisationRow, TeamRow, UserRow
+from gateway.database.tables import (
+    AuditRow,
+    ChangeCounterRow,
+    MembershipRow,
+    OrganisationRow,
+    TeamRow,
+    UserRow,
+)
 from gateway.database.users import refuse_last_owner
 from gateway.database.validity import stored_limits
 from inference.ir.errors import Conflict, Forbidden, InvalidField
@@ -128,15 +137,22 @@ class Holders:
             holder = await _holder(session, seq, user)
         return msgspec.structs.replace(holder, session=subject.session)
 
-    async def of_issuer(self, issuer: Issuer, claims: Mapping[str, Any]) -> Holder:
-        """The user of an issuer's token. Raises TokenRefused (401), Forbidden (403) or Unavailable."""
+    async def of_issuer(self, issuer: Issuer, claims: Mapping[str, Any], origin: Origin = NOWHERE) -> Holder:
+        """The user of an issuer's token. Raises TokenRefused (401), Forbidden (403) or Unavailable.
+
+        The first token of a login, of those of its session, leaves an entry in the audit log.
+        """
         told = said(issuer, claims)
+        login = login_of(issuer, claims)
         async with self._database.reading() as session:
             seq = await _seq(session)
             organisation = await _organisation(session, told.organisation)
             user = await _user_of(session, issuer.issuer, told.subject)
-            if user is not None and not await self._stale(session, user, organisation, told):
-                return await _holder(session, seq, user, told)
+            known = user is not None and not await self._stale(session, user, organisation, told)
+            if known and user is not None:
+                holder = await _holder(session, seq, user, told)
+                if await _noted(session, login):
+                    return holder
         if user is None and not issuer.provision:
             raise Forbidden(
                 f"The issuer {issuer.issuer} vouches for {told.email}, but there is no such user here, and new "
@@ -145,7 +161,7 @@ class Holders:
             )
         # Two first requests at once: the other one made the user. Or the address belongs to somebody else.
         with suppress(IntegrityError):
-            await self._keep(issuer, told, organisation)
+            await self._keep(issuer, told, organisation, login, origin)
         async with self._database.reading() as session:
             seq = await _seq(session)
             user = await _user_of(session, issuer.issuer, told.subject)
@@ -175,51 +191,74 @@ class Holders:
         team = await _team(session, organisation, told.team)
         return await session.get(MembershipRow, (team.id, user.id)) is None
 
-    async def _keep(self, issuer: Issuer, told: Said, organisation: OrganisationRow) -> None:
-        """Write down what the issuer says: the user, their role, their team. Raises IntegrityError."""
-        actor = f"issuer {issuer.issuer}"
+    async def _keep(
+        self, issuer: Issuer, told: Said, organisation: OrganisationRow, login: str, origin: Origin
+    ) -> None:
+        """Write down what the issuer says: the user, their role, their team, that they came. Raises IntegrityError."""
+        note = partial(
+            audit.record, actor=f"issuer {issuer.issuer}", request_id=origin.request_id, ip=origin.address
+        )
         now = datetime.fromtimestamp(self._clock(), UTC)
         async with self._changes.writing() as session:
             user = await _user_of(session, issuer.issuer, told.subject, lock=True)
+            changed = user is None
             if user is None:
                 user = _new_user(f"user_{self._entropy(8).hex()}", issuer, told, organisation, now)
                 session.add(user)
                 await session.flush()
                 after = {"email": user.email, "role": user.role, "issuer": issuer.issuer}
-                await audit.record(
-                    session, actor, "user.create", "user", user.id, None, after, org_id=user.org_id
+                await note(
+                    session,
+                    action="user.create",
+                    subject_kind="user",
+                    subject_id=user.id,
+                    after=after,
+                    org_id=user.org_id,
                 )
             elif told.role is not None and user.role != told.role.value:
                 await self._may_change(session, user, told.role)
+                changed = True
                 before, user.role = user.role, told.role.value
-                await audit.record(
+                await note(
                     session,
-                    actor,
-                    "user.update",
-                    "user",
-                    user.id,
-                    {"role": before},
-                    {"role": user.role},
+                    action="user.update",
+                    subject_kind="user",
+                    subject_id=user.id,
+                    before={"role": before},
+                    after={"role": user.role},
                     org_id=user.org_id,
                 )
             if told.team is not None:
                 team = await _team(session, organisation, told.team)
                 if await session.get(MembershipRow, (team.id, user.id)) is None:
+                    changed = True
                     session.add(
                         MembershipRow(team_id=team.id, user_id=user.id, role="member", created_at=now)
                     )
                     await session.flush()
-                    await audit.record(
+                    await note(
                         session,
-                        actor,
-                        "team.member_add",
-                        "team",
-                        team.id,
-                        None,
-                        {"user": user.id},
+                        action="team.member_add",
+                        subject_kind="team",
+                        subject_id=team.id,
+                        after={"user": user.id},
                         org_id=user.org_id,
                     )
-            await self._changes.record(session, "user", user.id)
+            if not user.disabled and not await _noted(session, login):
+                caller = Caller(
+                    kind="user", name=user.email, org_id=user.org_id, user_id=user.id, role=Role(user.role)
+                )
+                await note(
+                    session,
+                    actor=caller,
+                    action="login.issuer",
+                    subject_kind="session",
+                    subject_id=login,
+                    after={"issuer": issuer.issuer},
+                    org_id=user.org_id,
+                )
+            if changed:
+                await self._changes.record(session, "user", user.id)
 
     async def _may_change(self, session: AsyncSession, user: UserRow, role: Role) -> None:
         """Raises Forbidden for the last owner: an issuer that forgets its owners must not orphan an organisation."""
@@ -231,6 +270,21 @@ class Holders:
             await refuse_last_owner(session, user, f"made {role.value}, as the token says")
         except Conflict as error:
             raise Forbidden(error.message, code=error.code) from error
+
+
+def login_of(issuer: Issuer, claims: Mapping[str, Any]) -> str:
+    """A name for the login a token belongs to: by its session (`sid`), else by when its holder logged in
+    (`auth_time`), else by itself."""
+    of = next(
+        (f"{name}:{claims[name]}" for name in ("sid", "auth_time", "jti", "iat") if claims.get(name)), ""
+    )
+    whole = msgspec.json.encode([issuer.issuer, str(claims["sub"]), of])
+    return f"oidc_{hashlib.sha256(whole).hexdigest()[:32]}"
+
+
+async def _noted(session: AsyncSession, login: str) -> bool:
+    query = select(AuditRow.id).where(AuditRow.subject_id == login).limit(1)
+    return (await session.execute(query)).first() is not None
 
 
 def _new_user(

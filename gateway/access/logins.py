@@ -14,6 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.access.access_tokens import AccessTokens, Subject
+from gateway.access.origin import Origin
 from gateway.access.passwords import LONGEST, Passwords, check_fit
 from gateway.access.throttle import Throttle
 from gateway.database import audit
@@ -58,13 +59,6 @@ class Invitation(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Invitation({self.user})"
-
-
-class Origin(Struct, frozen=True, kw_only=True):
-    """Where a request came from, for the throttle and the audit log."""
-
-    address: str | None = None
-    request_id: str | None = None
 
 
 class Logins:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from gateway.access.access_tokens import AccessTokens
 from gateway.access.holders import Holder, Holders
 from gateway.access.issuer_keys import IssuerKeys
+from gateway.access.origin import NOWHERE, Origin
 from gateway.access.signatures import verify
 from gateway.database.changes import Changes, News
 from gateway.tasks import spawn
@@ -81,16 +82,19 @@ class TokenReader:
         known = self._remembered(_digest(token))
         return None if known is None else known.holder.caller_of_models()
 
-    async def principal(self, token: str) -> Principal:
+    async def principal(self, token: str, origin: Origin = NOWHERE) -> Principal:
         """Who calls models with `token`. Raises TokenRefused (401), Forbidden for a user in no team, Unavailable."""
-        return (await self.holder(token)).caller_of_models()
+        return (await self.holder(token, origin)).caller_of_models()
 
-    async def caller(self, token: str) -> Caller:
+    async def caller(self, token: str, origin: Origin = NOWHERE) -> Caller:
         """Who calls the management API with `token`. Raises TokenRefused (401), Forbidden, Unavailable."""
-        return (await self.holder(token)).caller
+        return (await self.holder(token, origin)).caller
 
-    async def holder(self, token: str) -> Holder:
-        """Whom `token` stands for. Raises TokenRefused (401), Forbidden, Unavailable."""
+    async def holder(self, token: str, origin: Origin = NOWHERE) -> Holder:
+        """Whom `token` stands for. Raises TokenRefused (401), Forbidden, Unavailable.
+
+        `origin` is for the audit log, should this be the first that is seen of a user, or of their login.
+        """
         digest = _digest(token)
         known = self._remembered(digest)
         if known is not None:
@@ -99,7 +103,7 @@ class TokenReader:
         if until > self._monotonic():
             raise TokenRefused(message, code=code)
         try:
-            found = await self._prove(token)
+            found = await self._prove(token, origin)
         except TokenRefused as error:
             # For a moment only: somebody may be enabled again, a key be published. But a client that keeps
             # sending what was refused shall not keep the database busy.
@@ -181,7 +185,7 @@ class TokenReader:
             }
         self._refused.clear()
 
-    async def _prove(self, token: str) -> _Known:
+    async def _prove(self, token: str, origin: Origin) -> _Known:
         parts = tokens.read(token)
         issuer = tokens.issuer_of(parts)
         if issuer == self._own.issuer:
@@ -191,9 +195,9 @@ class TokenReader:
         keys = self._issuers.get(issuer)
         if keys is None:
             raise tokens.unknown_issuer(issuer)
-        return await self._prove_foreign(parts, keys)
+        return await self._prove_foreign(parts, keys, origin)
 
-    async def _prove_foreign(self, parts: Unverified, keys: IssuerKeys) -> _Known:
+    async def _prove_foreign(self, parts: Unverified, keys: IssuerKeys, origin: Origin) -> _Known:
         issuer = keys.issuer
         if parts.algorithm not in issuer.algorithms:
             raise tokens.wrong_algorithm(parts.algorithm, issuer.algorithms)
@@ -212,7 +216,7 @@ class TokenReader:
                 refusal = error
         else:
             raise refusal or tokens.unknown_key(parts.key_id)
-        holder = await self._holders.of_issuer(issuer, parts.claims)
+        holder = await self._holders.of_issuer(issuer, parts.claims, origin)
         ends_at = float(parts.claims["exp"]) + issuer.leeway
         return _Known(holder=holder, ends_at=ends_at, keys=keys, generation=generation)
 

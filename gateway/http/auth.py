@@ -14,6 +14,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from gateway.access.origin import Origin
 from gateway.admission import bearer
 from gateway.http.caller import OPERATOR, Caller, TokenReader
 from gateway.settings import Settings
@@ -70,6 +71,10 @@ async def _caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     settings: Settings = connection.app.state.settings
     tokens: TokenReader | None = connection.app.state.get("tokens")
     sent = _bearer(connection)
+    client = connection.client
+    origin = Origin(
+        address=client.host if client is not None else None, request_id=connection.app.state.new_id()
+    )
     if sent.startswith("ask-"):
         raise Forbidden(
             "The management API takes no API keys (ask-…): they are for calling models. Send the admin key, or "
@@ -81,7 +86,7 @@ async def _caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     ):
         found = msgspec.structs.replace(OPERATOR, name="admin key")
     elif tokens is not None and sent.count(".") == 2:
-        found = await tokens.caller(sent)
+        found = await tokens.caller(sent, origin)
     elif settings.admin_key is None:
         raise Forbidden(f"The management API is off: no admin key is configured. {_HELP}", code="admin_off")
     else:
@@ -89,10 +94,7 @@ async def _caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
             "This is neither the admin key nor a user's access token: the management API takes "
             "ASPENDOS_ADMIN_KEY, or a token from a login, as Bearer token."
         )
-    client = connection.client
-    return msgspec.structs.replace(
-        found, request_id=connection.app.state.new_id(), ip=client.host if client is not None else None
-    )
+    return msgspec.structs.replace(found, request_id=origin.request_id, ip=origin.address)
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

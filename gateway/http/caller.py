@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 
 from litestar import Request
 
+from gateway.access.origin import NOWHERE, Origin
 from policies.caller import OPERATOR, Caller
 
 __all__ = ["OPERATOR", "Caller", "TokenReader", "provide_caller"]
@@ -15,7 +16,7 @@ __all__ = ["OPERATOR", "Caller", "TokenReader", "provide_caller"]
 class TokenReader(Protocol):
     """Knows the holders of access tokens."""
 
-    async def caller(self, token: str) -> Caller:
+    async def caller(self, token: str, origin: Origin = NOWHERE) -> Caller:
         """Who holds `token`. Raises Unauthenticated when it proves nobody, Unavailable when nobody can tell."""
         ...
 

@@ -13,7 +13,8 @@ from msgspec import Meta, Struct
 
 from gateway.access.access_tokens import AccessTokens, KeySet
 from gateway.access.holders import Holder
-from gateway.access.logins import INVITATION_SECONDS, Invitation, Logins, Origin, Tokens
+from gateway.access.logins import INVITATION_SECONDS, Invitation, Logins, Tokens
+from gateway.access.origin import Origin
 from gateway.access.token_reader import TokenReader
 from gateway.admission import bearer
 from gateway.http.caller import Caller

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -100,6 +101,12 @@ def test_a_drain_has_a_deadline_and_says_so(provider: UpstreamThread, tmp_path: 
         assert record.output_tokens > 0
 
 
+def reloads(own: GatewayProcess) -> list[dict[str, Any]]:
+    """What the audit log has of them, newest first."""
+    answer = own.admin.get(f"{own.url}/admin/v1/audit", params={"action": "config.reload"})
+    return answer.json()["data"]
+
+
 def test_sighup_reloads_and_drops_nothing(own: GatewayProcess) -> None:
     key = own.new_key()
     stream = Stream(own, key, "events-20+paced-20ms")
@@ -110,6 +117,15 @@ def test_sighup_reloads_and_drops_nothing(own: GatewayProcess) -> None:
     os.kill(own.pid, signal.SIGHUP)
     until("the new model never appeared", lambda: chat(own, key, "brand-new").status_code == 200)
     assert chat(own, key, "events-20+paced-20ms").status_code == 404
+    assert len(reloads(own)) == 1
+    del models["models"]["brand-new"]
+    own.config_path.write_text(json.dumps(models))
+    answer = own.admin.post(f"{own.url}/admin/v1/config/reload")
+    asked, signalled = reloads(own)
+    assert (signalled["actor"], asked["actor"]) == ("signal SIGHUP", "admin key")
+    assert asked["before"] == signalled["after"] != signalled["before"]
+    assert asked["after"] == {"version": answer.json()["version"]}
+    assert asked["request_id"] == answer.headers["x-request-id"]
     assert stream.wait().endswith("data: [DONE]\n\n")
 
 

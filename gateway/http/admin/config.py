@@ -7,6 +7,9 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from gateway.catalogue import LiveCatalogue, Reloaded
+from gateway.database.engine import Database
+from gateway.http.caller import Caller
+from gateway.reload_log import ReloadLog
 from policies.roles import Permission
 
 OPERATE = {"permission": Permission.OPERATE}
@@ -92,9 +95,15 @@ class ConfigController(Controller):
 
     @post("/config/reload", summary="Read the catalogue file again", status_code=200, opt=OPERATE)
     async def reload(
-        self, catalogue: NamedDependency[LiveCatalogue], announce: NamedDependency[Announce]
+        self,
+        catalogue: NamedDependency[LiveCatalogue],
+        announce: NamedDependency[Announce],
+        caller: NamedDependency[Caller],
+        database: NamedDependency[Database],
     ) -> Reloaded:
         """A file with mistakes is refused with all of them, and the catalogue before it stays in force."""
+        before = catalogue.catalog.version
         result = catalogue.reload()
+        await ReloadLog(database).asked(caller, before, result.version)
         announce()
         return result

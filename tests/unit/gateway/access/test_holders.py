@@ -10,6 +10,7 @@ import pytest
 from gateway.access.access_tokens import Subject
 from gateway.access.holders import Holders, said
 from gateway.access.oidc_settings import Issuer
+from gateway.access.origin import Origin
 from gateway.database.organisations import OrganisationCreate, OrganisationPatch, OrganisationService
 from gateway.database.teams import TeamCreate, TeamPatch
 from gateway.database.users import UserCreate, UserPatch
@@ -18,7 +19,7 @@ from policies.caller import OPERATOR
 from policies.roles import Role
 from policies.tokens import TokenRefused
 from tests.control_plane import Plane
-from tests.login_world import LoginWorld, refused
+from tests.login_world import HERE, LoginWorld, refused
 
 
 def issuer(**fields: Any) -> Issuer:
@@ -164,6 +165,27 @@ async def test_the_issuers_role_and_team_are_followed(world: LoginWorld, holders
     entry = (await world.audited("user.update"))[0]
     assert (entry.before, entry.after) == ({"role": "member"}, {"role": "admin"})
     assert entry.actor == "issuer https://id.example"
+
+
+async def test_a_login_with_an_issuer_is_in_the_audit_log_once(world: LoginWorld, holders: Holders) -> None:
+    await world.plane.teams.create(OPERATOR, TeamCreate(name="research"))
+    settings = issuer(team="ours", claims={"team": "team"})
+    one = claims(sid="s-1", iat=5, team="research")
+    user = ""
+    for origin in (HERE, Origin(address="192.0.2.8", request_id="later")):
+        for token in (one, {**one, "iat": 6, "jti": "other"}):
+            user = (await holders.of_issuer(settings, token, origin)).user_id
+    for action in ("user.create", "team.member_add", "login.issuer"):
+        entry = (await world.audited(action))[-1]
+        assert len(await world.audited(action)) == 1
+        assert (entry.request_id, entry.ip) == (HERE.request_id, HERE.address), action
+    login = (await world.audited("login.issuer"))[0]
+    assert (login.actor_id, login.actor) == (user, "grace@example.com")
+    assert login.after == {"issuer": settings.issuer}
+    for more in ({"sid": "s-2"}, {"auth_time": 9}, {"jti": "a"}, {"iat": 7}, {"iat": 8}):
+        for _ in range(2):
+            await holders.of_issuer(settings, claims(team="research", **more), HERE)
+    assert len(await world.audited("login.issuer")) == 6
 
 
 async def test_an_issuer_cannot_take_the_last_owner_from_an_organisation(

@@ -8,6 +8,7 @@ from httpx import ASGITransport, AsyncClient
 from litestar import Litestar, Request, Response, Router, get
 from litestar.di import NamedDependency, Provide
 
+from gateway.access.origin import NOWHERE, Origin
 from gateway.http.auth import UnguardedRoute, admin_guard, check_permissions, permissions
 from gateway.http.caller import Caller, provide_caller
 from gateway.http.errors import render_error
@@ -31,7 +32,7 @@ class Tokens:
     def __init__(self, role: Role | None) -> None:
         self._role = role
 
-    async def caller(self, token: str) -> Caller:
+    async def caller(self, token: str, origin: Origin = NOWHERE) -> Caller:
         if token != "a.b.c":
             raise Unauthenticated("expired")
         return Caller(kind="user", name="ada@example.com", org_id="org_1", user_id="user_1", role=self._role)
