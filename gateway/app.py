@@ -211,7 +211,9 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             for method in _METHODS
         },
         find=gemini_finder(gateway.pipeline.serve),
-        render_error=lambda error, request_id: render_error(error, request_id or gateway.new_id()),
+        render_error=lambda error, request_id, path: render_error(
+            error, request_id or gateway.new_id(), path
+        ),
         max_body=settings.max_body,
         roomy={b"/v1/files": Room(settings.max_file + _FORM_BYTES, _UPLOAD_SECONDS)},
         max_headers=settings.max_headers,
@@ -239,7 +241,7 @@ def _answer(request: Request[Any, Any, Any], error: AspendosError) -> Response[b
     name = _request_id(request)
     # Not the path: somebody may have put a prompt or a key there.
     _log.info("refused", request_id=name, method=request.method, status=error.http_status, error=error.code)
-    status, headers, body = render_error(error, name)
+    status, headers, body = render_error(error, name, request.url.path)
     return Response(
         body,
         status_code=status,

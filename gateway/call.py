@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
+from gateway.attempt import Attempt, failed
 from gateway.edge.edge import Edge
 from gateway.responses.turn import Turn
 from inference.client import Deployment
@@ -75,7 +76,7 @@ class Call:
         self.counted = NO_USAGE
         self.deployment: Deployment | None = None
         self.attempts = 0
-        self.failures: list[tuple[str, str, str]] = []
+        self.failures: list[Attempt] = []
         self.ttft_us: int | None = None
         self.turn: Turn | None = None
         self.gone = False
@@ -113,7 +114,7 @@ class Call:
 
     def attempt_failed(self, deployment: Deployment, error: AspendosError) -> None:
         """An attempt ended without an answer; kept for the log and the metrics."""
-        self.failures.append((deployment.provider.name, deployment.name, error.code))
+        self.failures.append(failed(deployment, error))
 
     def client_gone(self) -> None:
         """The client left while nothing had been sent to it: stop whatever is being awaited.

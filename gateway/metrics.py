@@ -18,6 +18,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector  # pyright: ignore[reportUnknownVariableType]  # untyped
 
+from gateway.attempt import Attempt
+from gateway.quotas import Quotas
 from inference.ir.usage import Usage
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
@@ -190,6 +192,7 @@ class Metrics:
             ("provider", "code"),
             registry=registry,
         )
+        self.quotas = Quotas(registry, shared=shared_dir is not None)
         self.rejected = Counter(
             "aspendos_requests_rejected",
             "Requests refused before they had a caller.",
@@ -267,10 +270,10 @@ class Metrics:
             await asyncio.sleep(1.0)
             self.hand_on()
 
-    def attempts_failed(self, failures: Iterable[tuple[str, str, str]]) -> None:
-        """Count failed attempts, given as (provider, deployment, code)."""
-        for provider, _, code in failures:
-            self.upstream_errors.labels(provider, _bounded(code)).inc()
+    def attempts_failed(self, failures: Iterable[Attempt]) -> None:
+        """Count failed attempts."""
+        for failed in failures:
+            self.upstream_errors.labels(failed.provider, _bounded(failed.code)).inc()
 
     def expose(self) -> bytes:
         """The figures in Prometheus' text format, those of all worker processes where there are several."""

@@ -15,7 +15,7 @@ from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Set
 from gateway.edge.edge import Edge, Header
 from gateway.exchange import ExchangeTranslation
 from gateway.http.errors import respond_error
-from gateway.http.limits import headers_of
+from gateway.http.limits import anthropic_headers, headers_of
 from gateway.http.pipe import Pipe
 from gateway.http.stream import Relay
 from gateway.media.inliner import Fetches
@@ -55,7 +55,7 @@ _JSON = b"application/json"
 _KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where Anthropic's, Google's and Azure's SDKs put a key."""
 _ID_HEADERS = {"messages": b"request-id", "count_tokens": b"request-id"}
-"""What Anthropic's SDKs call the id of a request."""
+"""What Anthropic's SDKs call the id of a request; these are the routes where they are at home."""
 _NO = (b"0", b"false", b"")
 
 
@@ -88,6 +88,7 @@ class Pipeline:
         self._client = client
         self._settlement = settlement
         self._in_flight = metrics.in_flight
+        self._quotas = metrics.quotas
         self._draw = draw
         self._new_id = new_id
         self._salt = salt
@@ -172,6 +173,7 @@ class Pipeline:
         if isinstance(translation, Translation):
             await translation.fetch(attempts, self._fetcher)
         answer = await execute(self._client, attempts, ask, call)
+        self._quotas.answered(answer, admitted.route.model.name)
         try:
             if request.stream and (answer.lane is not None or isinstance(translation, Translation)):
                 call.working()
@@ -343,11 +345,12 @@ class Pipeline:
         )
 
     def _headers(self, call: Call, cost: int | None = None) -> list[Header]:
+        at = call.arrived_ns / 1e9 if call.route in _ID_HEADERS else None
         return [
             (b"x-request-id", call.id.encode()),
             *_also_named(call),
             *self._where(call),
-            *(headers_of(call.ticket, cost) if call.ticket is not None else ()),
+            *(headers_of(call.ticket, cost, at) if call.ticket is not None else ()),
             (b"x-aspendos-overhead-us", b"%d" % call.overhead_us()),
         ]
 
@@ -373,6 +376,8 @@ class Pipeline:
             headers = [*_also_named(call), *self._where(call)]
             if call.ticket is not None and not error.headers:
                 headers += headers_of(call.ticket, 0)
+            if call.route in _ID_HEADERS:
+                headers += anthropic_headers([*error.headers, *headers], call.arrived_ns / 1e9)
             respond_error(edge, error, dialect.error_body(error, call.id), call.id, headers)
 
 
@@ -470,7 +475,8 @@ def form_type(edge: Edge, body: bytes) -> str:
     kind = edge.header(b"content-type") or b""
     if boundary_in(body) != boundary_of(kind):
         raise BadRequest(
-            "The request body does not begin with the boundary that its content-type names.", code="invalid_form"
+            "The request body does not begin with the boundary that its content-type names.",
+            code="invalid_form",
         )
     return kind.decode("latin-1")
 

@@ -207,4 +207,7 @@ class Settlement:
             self._log.rejected(call, status, code, duration)
         if call.failures:
             self._metrics.attempts_failed(call.failures)
+            if model is not None:
+                for attempt in call.failures:
+                    self._metrics.quotas.refused(attempt, model.name)
         return cost

@@ -1,7 +1,7 @@
 """One attempt at one model server: a card and a request in, an answer out. Knows nothing of users or money."""
 
 import importlib
-import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from inference.codecs.body import with_text
+from inference.codecs.quota_headers import exhausted, read_quota, read_retry_after
 from inference.credentials import (
     KEY_REFUSALS,
     Credential,
@@ -49,7 +50,6 @@ USER_AGENT = "aspendos"
 _EVENT_STREAM = (b"text/event-stream",)
 _ACCEPT = b"accept: application/json, text/event-stream, */*\r\n"
 _ERROR_LIMIT = 256 * 1024
-_SECONDS = re.compile(rb"^\d{1,6}(\.\d+)?$")
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -259,10 +259,20 @@ class Answer:
 class ModelClient:
     """Carries out attempts over one transport."""
 
-    def __init__(self, transport: Transport, keys: RequestKeys | None = None) -> None:
-        """`keys` are for providers that want every request proved anew, and not by a key that is always the same."""
+    def __init__(
+        self,
+        transport: Transport,
+        keys: RequestKeys | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`keys` are for providers that want every request proved anew, and not by a key that is always the same.
+
+        `now` tells Unix seconds.
+        """
         self._transport = transport
         self._keys = keys
+        self._now = now
 
     async def attempt(self, deployment: Deployment, ask: Ask) -> Answer:
         """Ask one deployment. Raises an UpstreamError; a refusal's body has been read and mapped."""
@@ -341,18 +351,30 @@ class ModelClient:
             body = await reply.read(_ERROR_LIMIT)
         except UpstreamGarbled:
             body = b""
-        after = reply.header(b"retry-after") or b""
-        retry_after = float(after) if _SECONDS.match(after) else None
-        credential, provider = deployment.credential, deployment.provider
-        own = credential.secret if credential is not None else None
-        body = unspoken(provider, body, own)
-        if credential is not None and reply.status in KEY_REFUSALS:
-            return key_refused(provider.name, deployment.wire, reply.status, retry_after, body)
-        error = deployment.wire.error(reply.status, retry_after, body)
-        if credential is not None and isinstance(error, UpstreamAuth):
-            # Google refuses a key with status 400, and only its code says that it is the key.
-            return key_refused(provider.name, deployment.wire, 401, retry_after, body)
+        now = self._now()
+        quota = read_quota(reply.headers, now)
+        retry_after = read_retry_after(reply.headers, now)
+        if retry_after is None and reply.status == 429:
+            retry_after = exhausted(quota)
+        error = self._mapped(deployment, reply.status, retry_after, body)
+        if isinstance(error, UpstreamError):
+            error.answered, error.quota = reply.status, quota
         return error
+
+    def _mapped(
+        self, deployment: Deployment, status: int, retry_after: float | None, body: bytes
+    ) -> AspendosError:
+        """A refusal as one of ours; of a tenant's key, in words that say whose it is."""
+        credential, provider = deployment.credential, deployment.provider
+        body = unspoken(provider, body, credential.secret if credential is not None else None)
+        error = deployment.wire.error(status, retry_after, body)
+        if credential is None:
+            return error
+        # Google refuses a key with status 400, and only its code says that it is the key.
+        refused = status if status in KEY_REFUSALS else 401 if isinstance(error, UpstreamAuth) else None
+        if refused is None:
+            return error
+        return key_refused(provider.name, deployment.wire, refused, error.retry_after or retry_after, body)
 
 
 def _patched(lane: Lane, deployment: Deployment, ask: Ask) -> bytes:

@@ -17,11 +17,14 @@ from gateway.edge.edge import Edge, Handler, Header
 from inference.ir.errors import AspendosError
 
 
-def render_error(error: AspendosError, request_id: str | None) -> tuple[int, Sequence[Header], bytes]:
+def render_error(
+    error: AspendosError, request_id: str | None, path: str
+) -> tuple[int, Sequence[Header], bytes]:
     body = {"error": {"message": error.message, "type": error.type, "code": error.code, "param": error.param}}
     headers = [
         (b"content-type", b"application/json"),
         (b"x-request-id", (request_id or "made-here").encode()),
+        (b"x-path", path.encode("latin-1", "replace")),
     ]
     return error.http_status, headers, msgspec.json.encode(body)
 

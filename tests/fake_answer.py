@@ -10,6 +10,8 @@ class FakeReply(Reply):
     """A reply whose body the test pushes itself."""
 
     def __init__(self) -> None:
+        self.headers = []
+        self.first_byte_at = 0.0
         self.sink: Sink | None = None
         self.did: list[str] = []
 

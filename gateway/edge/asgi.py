@@ -210,7 +210,7 @@ class AsgiEdge:
         if self.started:
             self.abort()
         else:
-            self.respond(*self._config.render_error(error, guards.request_id(self.headers)))
+            self.respond(*self._config.render_error(error, guards.request_id(self.headers), self.path))
 
     def refuse(self, fault: AspendosError) -> None:
         """Answer a request that nobody is to see, and have the server close behind it."""

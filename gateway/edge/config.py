@@ -8,7 +8,7 @@ from gateway.edge.edge import Handler, Header
 from inference.ir.errors import AspendosError
 
 RenderedError = tuple[int, Sequence[Header], bytes]
-ErrorRenderer = Callable[[AspendosError, str | None], RenderedError]
+ErrorRenderer = Callable[[AspendosError, str | None, str], RenderedError]
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -27,7 +27,8 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The hot routes whose path is no fixed text: asked with method and path, unquoted and without the query, for
     what `routes` does not hold. None of it: the ASGI application's."""
     render_error: ErrorRenderer
-    """An error met before or outside a handler -> status, headers and body, in the client's JSON."""
+    """An error met before or outside a handler, the request's id where it gave one, and its path (unquoted, without
+    the query; empty where none was read) -> status, headers and body, in the JSON of that path's clients."""
     max_body: int = 32 * 1024 * 1024
     max_header_bytes: int = 64 * 1024
     max_headers: int = 100

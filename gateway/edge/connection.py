@@ -377,7 +377,11 @@ class Connection(GuardedReader):
                 self._refusal = fault
 
     def _refuse(self, fault: AspendosError) -> None:
-        status, headers, body = self.edge_config.render_error(fault, guards.request_id(self.headers or ()))
+        # Idle: what could not be read came after a request, and is none itself.
+        path = guards.path_of(self.url) if self._phase != "idle" else ""
+        status, headers, body = self.edge_config.render_error(
+            fault, guards.request_id(self.headers or ()), path
+        )
         framing = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self.transport.write(response_head(status, (*self.fixed_headers, *headers), framing) + body)
         self._end(unread=True)

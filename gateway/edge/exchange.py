@@ -340,4 +340,4 @@ class Exchange:
         if self.started:
             self.abort()
         else:
-            self.respond(*self._line.edge_config.render_error(error, request_id(self.headers)))
+            self.respond(*self._line.edge_config.render_error(error, request_id(self.headers), self.path))

@@ -7,6 +7,7 @@ in that difference.
 
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import unquote
 
 from gateway.edge.edge import Header
 from inference.ir.errors import (
@@ -63,6 +64,13 @@ def origin_form(target: bytes, host: bytes) -> bytes:
         raise BadRequest("The request target and the Host header name different hosts.", code="invalid_host")
     rest = absolute[2]
     return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def path_of(target: bytes) -> str:
+    """The path of a request target, or of as much of one as was read: unquoted, without host and query."""
+    absolute = _ABSOLUTE.fullmatch(target)
+    path, _, _ = (target if absolute is None else absolute[2]).partition(b"?")
+    return unquote(path.decode("latin-1"))
 
 
 def unparsable(reason: str, data: bytes) -> AspendosError:

@@ -1,32 +1,67 @@
-"""Errors on their way out: any failure as a status, headers and OpenAI's error JSON. Never a stack trace."""
+"""Errors on their way out: any failure as a status, headers and the client's own JSON. Never a stack trace.
 
+Met in a handler, an error is written by its dialect. Met before or outside one, the path tells whose client it is.
+"""
+
+import re
 from collections.abc import Sequence
 
-from gateway.dialects.openai_errors import error_body
+from gateway.dialects.anthropic_messages.errors import error_body as anthropic_body
+from gateway.dialects.gemini.errors import error_body as gemini_body
+from gateway.dialects.openai_errors import error_body as openai_body
 from gateway.edge.edge import Edge, Header
+from inference.ir.content import Family
 from inference.ir.errors import AspendosError, MethodNotAllowed, MissingKey, Unauthenticated
 
 _JSON = (b"content-type", b"application/json")
+_BODIES = {Family.ANTHROPIC: anthropic_body, Family.GEMINI: gemini_body}
+_ANTHROPIC = re.compile(r"/v1/messages(?:/|$)")
+_GEMINI = re.compile(
+    r"/v1(?:beta1?|alpha)(?:/|$)|/v1/(?:projects|publishers)/|/v1/models/.*:[a-z]+[A-Z]\w*$", re.DOTALL
+)
+"""Google's paths, with any verb: one that is not served here is asked for by a client of Google's all the same."""
+
+
+def family_of(path: str) -> Family:
+    """Whose clients ask for a path (unquoted, without a query); OpenAI's where nobody else's do."""
+    if _ANTHROPIC.match(path):
+        return Family.ANTHROPIC
+    return Family.GEMINI if _GEMINI.match(path) else Family.OPENAI_CHAT
 
 
 def render_error(
-    error: AspendosError, request_id: str | None, body: bytes | None = None
+    error: AspendosError, request_id: str | None, path: str = ""
 ) -> tuple[int, list[Header], bytes]:
-    """Status, headers and body of an error; `retry-after` in whole seconds, rounded up.
+    """Status, headers and body of an error met outside a handler, as the clients of a path read it."""
+    family = family_of(path)
+    headers = _headers(error, request_id, family)
+    if family is Family.ANTHROPIC and request_id:
+        headers.append((b"request-id", request_id.encode()))
+    return error.http_status, headers, _BODIES.get(family, openai_body)(error, request_id)
 
-    `body` None: OpenAI's error object.
-    """
+
+def respond_error(
+    edge: Edge, error: AspendosError, body: bytes, request_id: str, extra: Sequence[Header] = ()
+) -> None:
+    """Answer with an error in the client's dialect, when nothing has been sent yet."""
+    headers = [*_headers(error, request_id, family_of(edge.path)), *extra]
+    edge.respond(error.http_status, headers, body)
+
+
+def _headers(error: AspendosError, request_id: str | None, family: Family) -> list[Header]:
+    """`retry-after` in whole seconds, rounded up, for everybody; OpenAI's SDKs also read it in milliseconds."""
     headers: list[Header] = [_JSON]
     if request_id:
         headers.append((b"x-request-id", request_id.encode()))
     if isinstance(error, Unauthenticated):
         headers.append((b"www-authenticate", _challenge(error)))
     if error.retry_after is not None:
-        headers.append((b"retry-after", str(max(1, -int(-error.retry_after // 1))).encode()))
+        headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
+        if family is Family.OPENAI_CHAT:
+            headers.append((b"retry-after-ms", b"%d" % max(1, -int(-error.retry_after * 1000 // 1))))
     if isinstance(error, MethodNotAllowed) and error.param:
         headers.append((b"allow", error.param.encode()))
-    headers += error.headers
-    return error.http_status, headers, error_body(error) if body is None else body
+    return [*headers, *error.headers]
 
 
 def _challenge(error: Unauthenticated) -> bytes:
@@ -36,11 +71,3 @@ def _challenge(error: Unauthenticated) -> bytes:
     said = error.message.replace("\\", "/").replace('"', "'")
     why = "".join(letter if " " <= letter <= "~" else "?" for letter in said)
     return f'Bearer realm="aspendos", error="invalid_token", error_description="{why}"'.encode()
-
-
-def respond_error(
-    edge: Edge, error: AspendosError, body: bytes, request_id: str, extra: Sequence[Header] = ()
-) -> None:
-    """Answer with an error in the client's dialect, when nothing has been sent yet."""
-    status, headers, body = render_error(error, request_id, body)
-    edge.respond(status, [*headers, *extra], body)

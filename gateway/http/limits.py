@@ -1,22 +1,35 @@
 """What limits and credit look like on the wire: headers of an answer, words of a refusal. Pure.
 
 `x-ratelimit-*` are OpenAI's (https://platform.openai.com/docs/guides/rate-limits), of the limit that is nearest to
-its end. A reset is written as they write it: `1s`, `6m0s`, `12ms`.
+its end. A reset is written as they write it: `1s`, `6m0s`, `12ms`. Anthropic's SDKs know others of the same sense,
+`anthropic-ratelimit-*`, whose resets are times (https://docs.anthropic.com/en/api/rate-limits).
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from gateway.edge.edge import Header
+from inference.codecs.quota_headers import read_span
 from inference.ir.errors import AspendosError, PaymentRequired, RateLimited
 from inference.ir.tiers import NANO_PER_CREDIT
 from policies.stores.step import Refused, Slot, Standing, Ticket, Unit, Window
 
 _DEGRADED = b"x-aspendos-degraded"
+_MEASURES = ("limit", "remaining", "reset")
+_NAMES = {unit: tuple(f"x-ratelimit-{measure}-{unit}".encode() for measure in _MEASURES) for unit in Unit}
+_ANTHROPICS = {
+    f"x-ratelimit-{measure}-{unit}".encode(): f"anthropic-ratelimit-{unit}-{measure}".encode()
+    for unit in Unit
+    for measure in _MEASURES
+}
 
 
-def headers_of(ticket: Ticket, settled: int | None = None) -> list[Header]:
-    """Headers of a request let in; `settled` is what it cost in nano-USD, None while that is not known."""
-    found = limit_headers(ticket.standings)
+def headers_of(ticket: Ticket, settled: int | None = None, anthropic: float | None = None) -> list[Header]:
+    """Headers of a request let in; `settled` is what it cost in nano-USD, None while that is not known.
+
+    `anthropic`: say the limits in Anthropic's words too; Unix seconds, when they were true.
+    """
+    found = limit_headers(ticket.standings, anthropic)
     if ticket.balance is not None:
         left = ticket.balance if settled is None else ticket.balance + ticket.held - settled
         found.append((b"x-aspendos-credits-remaining", credits_text(left).encode()))
@@ -25,22 +38,29 @@ def headers_of(ticket: Ticket, settled: int | None = None) -> list[Header]:
     return found
 
 
-def limit_headers(standings: Sequence[Standing]) -> list[Header]:
+def limit_headers(standings: Sequence[Standing], anthropic: float | None = None) -> list[Header]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of the tightest limit of each unit."""
     if not standings:
         return []
     found: list[Header] = []
-    for unit in Unit:
+    for unit, names in _NAMES.items():
         tightest = _tightest(standing for standing in standings if standing.window.unit is unit)
         if tightest is None:
             continue
-        name = unit.value.encode()
-        found += [
-            (b"x-ratelimit-limit-" + name, b"%d" % tightest.window.limit),
-            (b"x-ratelimit-remaining-" + name, b"%d" % max(tightest.remaining, 0)),
-            (b"x-ratelimit-reset-" + name, duration(tightest.reset).encode()),
-        ]
+        limit, remaining = b"%d" % tightest.window.limit, b"%d" % max(tightest.remaining, 0)
+        found += zip(names, (limit, remaining, duration(tightest.reset).encode()), strict=True)
+        if anthropic is not None:
+            found += zip(_theirs(names), (limit, remaining, _time(anthropic + tightest.reset)), strict=True)
     return found
+
+
+def anthropic_headers(headers: Sequence[Header], at: float) -> list[Header]:
+    """What a refusal's `x-ratelimit-*` say, in Anthropic's words. `at`: Unix seconds, when they were true."""
+    return [
+        (_ANTHROPICS[name], _time(at + (read_span(value.decode()) or 0.0)) if b"-reset-" in name else value)
+        for name, value in headers
+        if name in _ANTHROPICS
+    ]
 
 
 def refused_headers(refused: Refused) -> list[Header]:
@@ -111,6 +131,15 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     tail = f"{whole}.{rest:03d}".rstrip("0") if rest else f"{whole}"
     return f"{f'{hours}h' if hours else ''}{f'{minutes}m' if hours or minutes else ''}{tail}s"
+
+
+def _theirs(names: Iterable[bytes]) -> list[bytes]:
+    return [_ANTHROPICS[name] for name in names]
+
+
+def _time(seconds: float) -> bytes:
+    """RFC 3339, rounded up to the second."""
+    return datetime.fromtimestamp(-int(-seconds // 1), UTC).isoformat()[:19].encode() + b"Z"
 
 
 def _tightest(standings: Iterable[Standing]) -> Standing | None:

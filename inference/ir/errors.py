@@ -38,6 +38,8 @@
 
 from typing import ClassVar
 
+from inference.ir.quota import Quota
+
 
 class AspendosError(Exception):
     """A failure that has a status, a stable code and a message fit for the client's eyes."""
@@ -186,9 +188,13 @@ class ClientGone(ClientError):
 
 
 class UpstreamError(AspendosError):
+    """`answered` is the status the target itself gave, None where it gave none; `quota` what it said of its limits."""
+
     status = 502
     type = "upstream_error"
     default_code = "upstream_error"
+    answered: int | None = None
+    quota: Quota | None = None
 
 
 class UpstreamRefused(UpstreamError):

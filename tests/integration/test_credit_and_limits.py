@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
@@ -191,6 +193,23 @@ def test_a_fourth_request_in_a_minute_waits_and_headers_say_so(site: GatewayProc
     assert 50 <= int(caught.value.response.headers["retry-after"]) <= 62
     assert caught.value.response.headers["x-ratelimit-limit-requests"] == "3"
     assert "limit of 3 requests a minute (tier thrice)" in caught.value.message
+
+
+def test_anthropics_clients_are_told_in_their_own_words(site: GatewayProcess) -> None:
+    key = tiered(site, "thrice")
+    asked = {"model": "small", "max_tokens": 20, "messages": PROMPT}
+    answers = [
+        httpx.post(f"{site.url}/v1/messages", json=asked, headers={"x-api-key": key.text}) for _ in range(4)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    for answer, left in zip(answers, "2100", strict=True):
+        assert answer.headers["anthropic-ratelimit-requests-remaining"] == left
+        assert answer.headers["x-ratelimit-remaining-requests"] == left
+        assert answer.headers["anthropic-ratelimit-requests-limit"] == "3"
+        full = datetime.fromisoformat(answer.headers["anthropic-ratelimit-requests-reset"])
+        assert -5 <= (full - datetime.now(UTC)).total_seconds() <= 63
+    assert answers[-1].json()["error"]["type"] == "rate_limit_error"
+    assert 50 <= int(answers[-1].headers["retry-after"]) <= 62
 
 
 def test_one_at_a_time_frees_its_slot_when_the_client_leaves(site: GatewayProcess) -> None:

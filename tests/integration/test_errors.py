@@ -372,6 +372,7 @@ def test_an_upstream_that_refuses_or_fails(
     assert (answer.status_code, error["type"], error["code"]) == (status, kind, code)
     assert words in error["message"]
     assert answer.headers.get("retry-after") == ("7" if model == "status-429" else None)
+    assert answer.headers.get("retry-after-ms") == ("7000" if model == "status-429" else None)
     record = gateway.record(key)
     assert (record.id, record.status, record.error) == (answer.headers["x-request-id"], status, code)
     assert (record.model, record.provider, record.attempts) == (model, provider, 1)

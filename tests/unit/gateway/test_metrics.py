@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from gateway.attempt import Attempt
 from gateway.metrics import Metrics
 from inference.ir.usage import NO_USAGE, UNCOMMON, Usage, uncommon
 
@@ -61,8 +62,8 @@ def test_what_few_calls_have_has_series_only_where_it_came_up() -> None:
 
 def test_an_upstreams_own_codes_do_not_become_labels() -> None:
     metrics = Metrics()
-    metrics.attempts_failed([("p", "d", f"their-code-{number}") for number in range(50)])
-    metrics.attempts_failed([("p", "d", "upstream_auth")])
+    codes = [*(f"their-code-{number}" for number in range(50)), "upstream_auth"]
+    metrics.attempts_failed([Attempt(provider="p", deployment="d", code=code) for code in codes])
     text = metrics.expose().decode()
     assert 'aspendos_upstream_errors_total{code="upstream_refused",provider="p"} 50.0' in text
     assert 'aspendos_upstream_errors_total{code="upstream_auth",provider="p"} 1.0' in text

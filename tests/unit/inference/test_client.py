@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
+import msgspec
 import pytest
 
 from inference.client import Ask, Deployment, ModelClient
@@ -14,9 +15,11 @@ from inference.ir.errors import (
     ProviderKeyUnpaid,
     ProviderKeyUnreadable,
     UpstreamAuth,
+    UpstreamError,
     UpstreamFailed,
     UpstreamRefused,
 )
+from inference.ir.quota import Limit, Quota
 from inference.transport import Transport
 from inference.wire import Outgoing
 from tests.own_key import OWN_SECRET, OwnKey
@@ -209,3 +212,52 @@ async def test_a_key_that_google_refuses_with_400_is_still_the_tenants(transport
             await ModelClient(transport).attempt(target.keyed(OwnKey("theirs")), asked)
         with pytest.raises(UpstreamAuth):
             await ModelClient(transport).attempt(target, asked)
+
+
+# limits, and when to come back
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        (429, (b"Retry-After: 7",), 7.0),
+        (429, (b"Retry-After: Thu, 01 Jan 1970 00:17:10 GMT",), 30.0),
+        (503, (b"retry-after: 7", b"retry-after-ms: 6500"), 6.5),
+        (529, (b"retry-after: 3",), 3.0),
+        (429, (b"x-ratelimit-remaining-requests: 0", b"x-ratelimit-reset-requests: 1m1s"), 61.0),
+        (503, (b"x-ratelimit-remaining-requests: 0", b"x-ratelimit-reset-requests: 1m1s"), None),
+        (429, (b"x-ratelimit-remaining-requests: 1", b"x-ratelimit-reset-requests: 1m1s"), None),
+    ],
+)
+async def test_a_refusal_says_when_to_come_back(
+    transport: Transport, status: int, headers: tuple[bytes, ...], seconds: float | None
+) -> None:
+    async with Peer(Server(refusal(status, b"{}", *headers))) as peer:
+        client = ModelClient(transport, now=lambda: 1000.0)
+        with pytest.raises(UpstreamError) as refused:
+            await client.attempt(deployment(peer), ASK)
+    assert refused.value.retry_after == seconds
+    assert refused.value.answered == status
+
+
+async def test_a_refusal_brings_the_limits_it_told_of(transport: Transport) -> None:
+    lines = (b"x-ratelimit-limit-tokens: 100", b"x-ratelimit-remaining-tokens: 3")
+    async with Peer(Server(refusal(429, b"{}", *lines))) as peer:
+        with pytest.raises(UpstreamError) as refused:
+            await ask(transport, deployment(peer))
+        with pytest.raises(ProviderKeyLimited) as own:
+            await ask(transport, deployment(peer).keyed(OwnKey("theirs")))
+    assert refused.value.quota == own.value.quota == Quota(tokens=Limit(limit=100, remaining=3))
+
+
+async def test_google_says_it_in_the_body_also_of_a_tenants_key(transport: Transport) -> None:
+    body = b'{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"12.5s"}]}}'
+    async with Peer(Server(refusal(429, body))) as peer:
+        url = f"http://127.0.0.1:{peer.port}"
+        provider = Provider(name="theirs", wire="gemini", base_urls=(url,), key=OPERATORS)
+        target = Deployment(Target(provider=provider, model="gemini-x"), url, Load())
+        asked = msgspec.structs.replace(ASK, route="gemini", body=b'{"contents":[]}')
+        for each in (target, target.keyed(OwnKey("theirs"))):
+            with pytest.raises(UpstreamError) as refused:
+                await ModelClient(transport).attempt(each, asked)
+            assert refused.value.retry_after == 12.5

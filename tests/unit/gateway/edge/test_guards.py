@@ -61,3 +61,19 @@ def test_a_good_head_breaks_no_rule() -> None:
     assert guards.check_head(headers, http_version="1.1", **limits) is None
     assert guards.check_head([], http_version="1.0", **limits) is None
     assert guards.check_head([], http_version="2", **limits) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"", ""),
+        (b"/v1/messages", "/v1/messages"),
+        (b"/v1/messages?beta=true", "/v1/messages"),
+        (b"/v1%2Fmessages", "/v1/messages"),
+        (b"http://a/v1/messages?x", "/v1/messages"),
+        (b"http://a", ""),
+        (b"/v1/\xff%zz", "/v1/\xff%zz"),
+    ],
+)
+def test_the_path_of_whatever_was_read(target: bytes, path: str) -> None:
+    assert guards.path_of(target) == path

@@ -2,13 +2,22 @@
 
 import pytest
 
-from gateway.http.limits import credits_text, duration, headers_of, limited, refused_headers, unpaid
+from gateway.http.limits import (
+    anthropic_headers,
+    credits_text,
+    duration,
+    headers_of,
+    limited,
+    refused_headers,
+    unpaid,
+)
 from inference.ir.errors import RateLimited
 from policies.stores.step import Refused, Rules, Slot, Standing, Ticket, Unit, Window
 
 MINUTE = Window("w:1", Unit.REQUESTS, 20, 60, "your team's limit of 20 requests a minute")
 HOUR = Window("w:2", Unit.REQUESTS, 1000, 3600, "your team's limit of 1000 requests an hour")
 TOKENS = Window("w:3", Unit.TOKENS, 5000, 60, "your limit of 5000 tokens a minute")
+AT = 1_766_103_800.0
 SLOT = Slot("s:1", 2, "your limit of 2 requests at a time")
 
 
@@ -27,6 +36,22 @@ def test_headers_tell_of_the_tightest_limit_of_each_unit() -> None:
         b"x-ratelimit-limit-tokens": b"5000",
         b"x-ratelimit-remaining-tokens": b"0",
         b"x-ratelimit-reset-tokens": b"1m30s",
+    }
+
+
+def test_the_same_in_anthropics_words() -> None:
+    standing = ticket(Standing(MINUTE, 3, 1.5), Standing(TOKENS, 0, 90.0), balance=5)
+    found = headers_of(standing)
+    both = headers_of(standing, anthropic=AT)
+    assert set(found) < set(both)
+    assert set(both) - set(found) == set(anthropic_headers(found, AT))
+    assert dict(anthropic_headers(found, AT)) == {
+        b"anthropic-ratelimit-requests-limit": b"20",
+        b"anthropic-ratelimit-requests-remaining": b"3",
+        b"anthropic-ratelimit-requests-reset": b"2025-12-19T00:23:22Z",
+        b"anthropic-ratelimit-tokens-limit": b"5000",
+        b"anthropic-ratelimit-tokens-remaining": b"0",
+        b"anthropic-ratelimit-tokens-reset": b"2025-12-19T00:24:50Z",
     }
 
 

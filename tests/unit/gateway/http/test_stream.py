@@ -8,6 +8,7 @@ import pytest
 
 from billing.meter import Meter
 from billing.usage import HoldRecord, UsageRecord
+from gateway.attempt import Attempt
 from gateway.call import Call
 from gateway.dialects.dialect import Request
 from gateway.dialects.openai_errors import OpenAIVoice
@@ -172,7 +173,9 @@ async def test_an_upstream_that_dies_becomes_an_error_inside_the_stream() -> Non
     assert stage.edge.finished
     assert (stage.record.status, stage.record.error) == (504, "upstream_timeout_idle")
     assert stage.record.output_tokens == 1
-    assert stage.call.failures == [("fake", "real@127.0.0.1:1", "upstream_timeout_idle")]
+    assert stage.call.failures == [
+        Attempt(provider="fake", deployment="real@127.0.0.1:1", code="upstream_timeout_idle")
+    ]
 
 
 async def test_a_stream_that_stops_short_is_not_passed_off_as_whole() -> None:

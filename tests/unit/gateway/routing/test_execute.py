@@ -56,7 +56,7 @@ async def test_who_cannot_be_reached_is_followed_by_the_next(failure: AspendosEr
     assert answer.deployment is second
     assert call.deployment is second
     assert call.attempts == 2
-    assert [code for _, _, code in call.failures] == [failure.code]
+    assert [attempt.code for attempt in call.failures] == [failure.code]
 
 
 @pytest.mark.parametrize(
