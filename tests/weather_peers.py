@@ -135,13 +135,13 @@ PEERS = (
         wire="anthropic",
         turns=_anthropic,
         results=_anthropic_results,
-        model_at=lambda gateway, port: anthropic_peer.model_at(gateway, port),
+        model_at=anthropic_peer.model_at,
     ),
     WeatherPeer(
         wire="gemini",
         turns=_gemini,
         results=_gemini_results,
-        model_at=lambda gateway, port: gemini_peer.model_at(gateway, port),
+        model_at=gemini_peer.model_at,
     ),
     WeatherPeer(
         wire="openai",

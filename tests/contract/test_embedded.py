@@ -3,11 +3,24 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from anthropic import Anthropic
+from anthropic.types import Message
+from langchain_core.messages import HumanMessage
 from openai import OpenAI
+from pydantic_ai import Agent
 
+from inference.local.training.lessons import read_course
+from tests.contract.test_langchain import CLIENTS, Opened, said
+from tests.contract.test_llm_cli import CommandLine
+from tests.contract.test_pydantic_ai import CLIENTS as AGENTS
+from tests.contract.test_pydantic_ai import model_of, sdk_of
 from tests.harness import ROOT, GatewayProcess, VirtualKey
+
+GREEDY: dict[str, Any] = {"extra_body": {"temperature": 0}}
+"""Anthropic's SDK has no argument for it any more; its API does."""
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +81,48 @@ def test_another_key_completes_and_embeds(embedded: GatewayProcess) -> None:
     )
     assert near > far
     assert {record.status for record in embedded.usage(key=key.id)} == {200}
+
+
+# other clients, whose dialects the worker does not speak
+
+
+def test_anthropics_sdk_streams_two_turns(embedded: GatewayProcess) -> None:
+    with Anthropic(base_url=embedded.url, api_key=embedded.new_key().text, max_retries=0) as client:
+        asked: dict[str, Any] = {"model": "aspendos-tiny", "max_tokens": 100, **GREEDY}
+        turns: list[Any] = [{"role": "user", "content": "What are you?"}]
+        stream: Any = client.messages.stream
+        with stream(**asked, messages=turns) as opened:
+            pieces = list(opened.text_stream)
+            first: Message = opened.get_final_message()
+        assert len(pieces) > 2
+        turns += [{"role": "assistant", "content": first.content}, {"role": "user", "content": "Hello"}]
+        with stream(**asked, messages=turns) as opened:
+            second: Message = opened.get_final_message()
+    assert second.content[0].type == "text"
+    assert second.content[0].text == read_course().answers()["Hello"]
+    assert first.usage.input_tokens > second.usage.input_tokens > 0, "it reads the newest turn only"
+    assert (first.stop_reason, second.stop_reason) == ("end_turn", "end_turn")
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__)
+async def test_langchain_streams(embedded: GatewayProcess, client: Any) -> None:
+    opened: Opened = client(embedded, embedded.new_key(), "aspendos-tiny")
+    async with opened as model:
+        answer = await said(model, [HumanMessage("What are you?")])
+    assert len(answer.text) > 20
+
+
+@pytest.mark.parametrize("client", AGENTS)
+async def test_pydantic_ai_streams(embedded: GatewayProcess, client: str) -> None:
+    async with sdk_of(client, embedded, embedded.new_key()) as sdk:
+        agent = Agent(model_of(client, "aspendos-tiny", sdk), model_settings={"max_tokens": 100})
+        async with agent.run_stream("What are you?") as stream:
+            pieces = [piece async for piece in stream.stream_text(delta=True, debounce_by=None)]
+    assert len(pieces) > 2
+    assert len("".join(pieces)) > 20
+
+
+async def test_the_llm_tool_streams_and_continues(embedded: GatewayProcess, tmp_path: Path) -> None:
+    line = CommandLine(tmp_path / "llm", embedded, embedded.new_key(), "aspendos-tiny")
+    assert len(await line.ask("-m", "through-the-gateway", "What are you?")) > 20
+    assert (await line.ask("-c", "Hello")).strip()

@@ -1,4 +1,4 @@
-"""LangChain's chat models of OpenAI and Anthropic, pointed at the gateway: streamed, with a tool, over several turns."""
+"""LangChain, with its models of OpenAI and Anthropic, pointed at the gateway: streamed, with a tool, several turns."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

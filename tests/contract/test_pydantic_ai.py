@@ -1,4 +1,4 @@
-"""pydantic-ai's agents with models of OpenAI and Anthropic, pointed at the gateway: streamed, with a tool and memory."""
+"""pydantic-ai with its models of OpenAI and Anthropic, pointed at the gateway: streamed, with a tool, several turns."""
 
 from typing import Any
 
