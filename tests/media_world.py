@@ -3,6 +3,7 @@
 What was sent is kept, byte for byte. `broken` answers a path with something else; `pause` holds a body back half-way.
 """
 
+import base64
 import io
 import json
 import os
@@ -238,7 +239,76 @@ def _fal_result(sent: Sent) -> Answer:
     return as_json({"images": [made], "seed": 7, "prompt": "a hat", "has_nsfw_concepts": [False]})
 
 
+def _google_speech(sent: Sent) -> Answer:
+    asked = sent.json
+    voice, config = asked["voice"], asked["audioConfig"]
+    if not voice["name"].startswith(voice["languageCode"]) or config["audioEncoding"] not in (
+        "MP3",
+        "LINEAR16",
+    ):
+        return as_json({"error": {"code": 400, "message": "voice", "status": "INVALID_ARGUMENT"}}, 400)
+    return as_json({"audioContent": base64.b64encode(SOUND).decode()})
+
+
+def _google_transcript(sent: Sent) -> Answer:
+    asked = sent.json
+    if base64.b64decode(asked["audio"]["content"]) != sound_file() or "languageCode" not in asked["config"]:
+        return as_json({"error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}}, 400)
+    words = [("Good", "0.100s", "0.400s"), ("day.", "0.500s", "0.900s")]
+    alternative = {
+        "transcript": "Good day.",
+        "confidence": 0.9,
+        "words": [{"word": word, "startTime": start, "endTime": end} for word, start, end in words],
+    }
+    return as_json(
+        {
+            "results": [{"alternatives": [alternative], "resultEndTime": "1.500s", "languageCode": "en-us"}],
+            "totalBilledTime": "2s",
+            "requestId": "1",
+        }
+    )
+
+
+def _azure_speech(sent: Sent) -> Answer:
+    if (
+        sent.headers["content-type"] != "application/ssml+xml"
+        or "x-microsoft-outputformat" not in sent.headers
+    ):
+        return Answer(b"", status=415)
+    return Answer(SOUND, "audio/mpeg")
+
+
+def _azure_transcript(sent: Sent) -> Answer:
+    asked = sent.form
+    if sent.query != {"api-version": "2024-11-15"} or json.loads(asked["definition"]) != {
+        "locales": ["en-US"]
+    }:
+        return as_json({"code": "InvalidRequest", "message": "bad"}, 400)
+    words = [("Good", 100, 300), ("day.", 500, 400)]
+    return as_json(
+        {
+            "durationMilliseconds": 1500,
+            "combinedPhrases": [{"text": "Good day."}],
+            "phrases": [
+                {
+                    "offsetMilliseconds": 100,
+                    "durationMilliseconds": 800,
+                    "text": "Good day.",
+                    "words": [
+                        {"text": text, "offsetMilliseconds": at, "durationMilliseconds": length}
+                        for text, at, length in words
+                    ],
+                    "locale": "en-US",
+                    "confidence": 0.9,
+                }
+            ],
+        }
+    )
+
+
 KEYS = {
+    "/google/": ("x-goog-api-key", UPSTREAM_KEY),
+    "/azure/": ("ocp-apim-subscription-key", UPSTREAM_KEY),
     "/openai/": ("authorization", f"Bearer {UPSTREAM_KEY}"),
     "/elevenlabs/": ("xi-api-key", UPSTREAM_KEY),
     "/deepgram/": ("authorization", f"Token {UPSTREAM_KEY}"),
@@ -247,6 +317,10 @@ KEYS = {
 }
 """Which header each provider wants its key in."""
 ANSWERS: dict[str, Callable[[Sent], Answer]] = {
+    "/google/v1/text:synthesize": _google_speech,
+    "/google/v1/speech:recognize": _google_transcript,
+    "/azure/cognitiveservices/v1": _azure_speech,
+    "/azure/speechtotext/transcriptions:transcribe": _azure_transcript,
     "/elevenlabs/v1/text-to-speech/Rachel%2F1": _elevenlabs_speech,
     "/elevenlabs/v1/speech-to-text": _elevenlabs_transcript,
     "/deepgram/v1/speak": _deepgram_speech,
@@ -282,6 +356,8 @@ class MediaWorld:
             "openai": {"wire": "openai", "base_url": f"{self.root}/openai/v1", "key": key},
             "elevenlabs": {"wire": "elevenlabs", "base_url": f"{self.root}/elevenlabs", "key": key},
             "deepgram": {"wire": "deepgram", "base_url": f"{self.root}/deepgram", "key": key},
+            "google": {"wire": "google-speech", "base_url": f"{self.root}/google", "key": key},
+            "azure": {"wire": "azure-speech", "base_url": f"{self.root}/azure", "key": key},
             "stability": {"wire": "stability", "base_url": f"{self.root}/stability", "key": key},
             "fal": {
                 "wire": "fal",
@@ -298,6 +374,10 @@ class MediaWorld:
             "scribe": ("transcription", "elevenlabs", "scribe_v2", {"per_hour": 0.4}),
             "aura": ("speech", "deepgram", "aura-2", {"per_million_characters": 30}),
             "nova": ("transcription", "deepgram", "nova-3", {"per_hour": 0.258}),
+            "neural": ("speech", "google", "en-US-Neural2-A", {"per_million_characters": 16}),
+            "latest": ("transcription", "google", "latest_short", {"per_hour": 0.96}),
+            "jenny": ("speech", "azure", "en-US-JennyNeural", {"per_million_characters": 15}),
+            "fast": ("transcription", "azure", "fast", {"per_hour": 0.36}),
             "core": ("image", "stability", "core", {"per_image": 0.03}),
             "sd3": ("image", "stability", "sd3.5-large", {"per_image": 0.065}),
             "flux": ("image", "fal", "fal-ai/flux/dev", {"per_image": 0.025}),

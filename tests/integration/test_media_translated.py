@@ -87,6 +87,51 @@ def test_speech(
         assert sent.query == {"model": "aura-2-thalia-en", "encoding": "mp3", "speed": "1.1"}
 
 
+@pytest.mark.parametrize(
+    ("model", "voice", "dropped"),
+    [("neural", "de-DE-Neural2-B", None), ("neural", "alloy", "voice"), ("jenny", "alloy", "voice")],
+)
+def test_speech_by_voices_that_name_their_language(
+    ask: Any,
+    world: MediaWorld,
+    gateway: GatewayProcess,
+    key: VirtualKey,
+    model: str,
+    voice: str,
+    dropped: str | None,
+) -> None:
+    answer = ask("audio/speech", model, input="Fish & <chips>", voice=voice, speed=1.25)
+    assert answer.status_code == 200, answer.text
+    assert (answer.content, answer.headers["content-type"]) == (SOUND, "audio/mpeg")
+    assert answer.headers.get("x-aspendos-dropped") == dropped
+    assert gateway.record(key).characters == 14
+    sent = world.last()
+    if model == "neural":
+        assert sent.json == {
+            "input": {"text": "Fish & <chips>"},
+            "voice": {"languageCode": "en-US", "name": "en-US-Neural2-A"}
+            if dropped
+            else {"languageCode": "de-DE", "name": "de-DE-Neural2-B"},
+            "audioConfig": {"audioEncoding": "MP3", "speakingRate": 1.25},
+        }
+    else:
+        assert sent.headers["x-microsoft-outputformat"] == "audio-24khz-96kbitrate-mono-mp3"
+        assert b'<voice name="en-US-JennyNeural">' in sent.body
+        assert b'<prosody rate="+25%">Fish &amp; &lt;chips&gt;</prosody>' in sent.body
+
+
+@pytest.mark.parametrize(("model", "milliseconds"), [("latest", 2000), ("fast", 1500)])
+def test_transcriptions_that_are_told_their_language(
+    hear: Any, gateway: GatewayProcess, key: VirtualKey, model: str, milliseconds: int
+) -> None:
+    """Google bills more than the recording's length, and says so."""
+    told = hear(model, language="en-US", response_format="verbose_json").json()
+    assert (told["text"], told["duration"]) == ("Good day.", 1.5)
+    assert told["segments"][0]["start"] == 0.1
+    assert gateway.record(key).audio_ms == milliseconds
+    assert hear(model, language="en-US", response_format="srt").text.endswith("00:00:00,900\nGood day.\n\n")
+
+
 def test_speech_arrives_while_it_is_made(world: MediaWorld, gateway: GatewayProcess, key: VirtualKey) -> None:
     world.pause.clear()
     body = {"model": world.name("eleven"), "input": "a", "voice": "Rachel/1"}
@@ -181,6 +226,7 @@ def test_what_cannot_be_written_down(hear: Any, world: MediaWorld) -> None:
         "response_format",
         "not_translatable",
     )
+    assert refusal(hear("latest")) == (400, "language", "missing_field")
     assert not world.sent
     world.broken["/deepgram/v1/listen"] = as_json({"err_code": "Bad Request", "err_msg": "corrupt"}, 400)
     answer = hear("nova")
