@@ -45,7 +45,8 @@ def signature_fault(asked: Asked, aws: AwsCredentials, *, region: str) -> str | 
     if not given.startswith("AWS4-HMAC-SHA256 "):
         return "no signature"
     names = given.partition("SignedHeaders=")[2].partition(",")[0].split(";")
-    if "host" not in names or any(name.startswith("x-amz-") and name not in names for name in headers):
+    needed = {"host", *(name for name in headers if name == "content-type" or name.startswith("x-amz-"))}
+    if not needed <= set(names):
         return "a header that must be signed is not"
     method, target = asked.line.split(" ")
     again = signed_by_botocore(

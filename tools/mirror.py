@@ -31,6 +31,14 @@ TESTED: dict[str, str] = {
     "tests/unit/gateway/dialects/openai_chat/test_parse.py",
     "gateway/dialects/openai_chat/tools.py": "through the whole request: "
     "tests/unit/gateway/dialects/openai_chat/test_parse.py",
+    "inference/providers/bedrock/media.py": "through the whole request: "
+    "tests/unit/inference/providers/bedrock/test_converse_request.py",
+    "inference/providers/bedrock/model_fields.py": "through the whole request: "
+    "tests/unit/inference/providers/bedrock/test_converse_request.py",
+    "inference/providers/bedrock/tools.py": "through the whole request: "
+    "tests/unit/inference/providers/bedrock/test_converse_request.py",
+    "inference/providers/bedrock/writing.py": "through the whole request: "
+    "tests/unit/inference/providers/bedrock/test_converse_request.py",
     "inference/providers/cohere/chat_messages.py": "through the whole request: "
     "tests/unit/inference/providers/cohere/test_chat_request.py",
     "inference/providers/gemini/answers.py": "shapes, read through streams: "
