@@ -9,37 +9,35 @@ import structlog
 
 from billing.pricing import usd
 from gateway.access.origin import Origin
-from gateway.admission import Admission
+from gateway.admission import Admission, Admitted
+from gateway.answer_headers import answer_headers, dropped_header, refusal_headers
 from gateway.call import Call
 from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Setting, takes_forms
 from gateway.edge.edge import Edge, Header
 from gateway.exchange import ExchangeTranslation
 from gateway.http.errors import respond_error
-from gateway.http.limits import anthropic_headers, headers_of
 from gateway.http.pipe import Pipe
 from gateway.http.stream import Relay
 from gateway.media.inliner import Fetches
 from gateway.metrics import Metrics
+from gateway.request_head import authorization, check_head, form_type, forwarded, wants_all
 from gateway.responses.turn import Threads
 from gateway.routing.execute import execute
 from gateway.routing.table import Route, RoutingTable
 from gateway.settlement import Settlement
 from gateway.tags import read_tags
 from gateway.translation import Translation
+from gateway.unseen import body_without, check_allowed, form_without
 from inference.client import Answer, Ask, Deployment, ModelClient
-from inference.codecs.body import decode_fields, encode_fields
-from inference.codecs.form import FORM, boundary_in, boundary_of, patched, read_form
+from inference.codecs.form import FORM
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.ir.cards import PromptCache
 from inference.ir.errors import (
     AspendosError,
-    BadRequest,
     ClientGone,
     Internal,
     InvalidField,
-    MethodNotAllowed,
     Unavailable,
-    UnsupportedMedia,
 )
 from inference.ir.usage import Usage, UsageSource, filled
 from inference.wire import JSON, Completed
@@ -52,11 +50,6 @@ _EVENT_STREAM: tuple[Header, ...] = (
     (b"x-accel-buffering", b"no"),
 )
 _JSON = b"application/json"
-_KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
-"""Where Anthropic's, Google's and Azure's SDKs put a key."""
-_ID_HEADERS = {"messages": b"request-id", "count_tokens": b"request-id"}
-"""What Anthropic's SDKs call the id of a request; these are the routes where they are at home."""
-_NO = (b"0", b"false", b"")
 
 
 class Catalogue(Protocol):
@@ -124,7 +117,7 @@ class Pipeline:
         form = takes_forms(dialect)
         check_head(edge, FORM if form else JSON)
         principal = call.principal = await self._admission.principal(
-            _authorization(edge), Origin(address=edge.peer, request_id=call.id)
+            authorization(edge), Origin(address=edge.peer, request_id=call.id)
         )
         call.waiting()
         body = await edge.body()
@@ -151,19 +144,14 @@ class Pipeline:
             request_id=call.id,
             max_output=admitted.max_output,
             translate=None if translation is None else translation.outgoing,
-            headers=_forwarded(edge, dialect.forwarded) if dialect.forwarded else b"",
+            headers=forwarded(edge, dialect.forwarded) if dialect.forwarded else b"",
             cached=admitted.route.model.prompt_cache is PromptCache.AUTO,
             salt=partial(self._salt, principal),
             content_type=content_type,
         )
         edge.watch(call)
         call.waiting()
-        key_for = admitted.key_for
-        attempts = (
-            admitted.route.attempts(self._draw)
-            if key_for is None
-            else admitted.route.attempts_with(self._draw, key_for)
-        )
+        attempts = self._attempts(admitted)
         unheard = translation is None and not admitted.route.speaks(dialect.route)
         if unheard and isinstance(dialect, Estimating):
             attempts = [deployment for deployment in attempts if dialect.route in deployment.lanes]
@@ -175,15 +163,34 @@ class Pipeline:
         answer = await execute(self._client, attempts, ask, call)
         self._quotas.answered(answer, admitted.route.model.name)
         try:
-            if request.stream and (answer.lane is not None or isinstance(translation, Translation)):
-                call.working()
-                await self._stream(call, answer, dialect, request, translation, endless=admitted.endless)
-            elif request.piped and (answer.outgoing is None or answer.outgoing.piped):
-                await self._pipe(call, answer)
-            else:
-                await self._deliver(call, answer, translation)
+            await self._respond(call, answer, dialect, request, translation, endless=admitted.endless)
         finally:
             answer.release()
+
+    def _attempts(self, admitted: Admitted) -> list[Deployment]:
+        """What to try, in order, with the caller's own keys where it has some."""
+        if admitted.key_for is None:
+            return admitted.route.attempts(self._draw)
+        return admitted.route.attempts_with(self._draw, admitted.key_for)
+
+    async def _respond(
+        self,
+        call: Call,
+        answer: Answer,
+        dialect: Dialect,
+        request: Request,
+        translation: Translation | ExchangeTranslation | None,
+        *,
+        endless: bool,
+    ) -> None:
+        """The answer in the way it was asked for: as a stream, as it comes, or whole."""
+        if request.stream and (answer.lane is not None or isinstance(translation, Translation)):
+            call.working()
+            await self._stream(call, answer, dialect, request, translation, endless=endless)
+        elif request.piped and (answer.outgoing is None or answer.outgoing.piped):
+            await self._pipe(call, answer)
+        else:
+            await self._deliver(call, answer, translation)
 
     async def _understood(
         self, edge: Edge, dialect: Dialect, body: bytes, table: RoutingTable, call: Call
@@ -206,9 +213,9 @@ class Pipeline:
                 request = dialect.decode(body)
                 call.prompt = request.prompt
         if route.model.drop:
-            unseen = _unseen_in_form if takes_forms(dialect) else _unseen
-            body, call.dropped = unseen(body, route.model.drop)
-            _check_allowed(call.dropped, strict=_strict(edge))
+            without = form_without if takes_forms(dialect) else body_without
+            body, call.dropped = without(body, route.model.drop)
+            check_allowed(call.dropped, strict=wants_all(edge))
             if call.dropped:
                 request = dialect.decode(body)
         if request.tools or request.pictures or request.audio:
@@ -220,7 +227,7 @@ class Pipeline:
         call.working()
         call.edge.watch(None)
         self._settlement.settle(call)
-        headers = [*self._headers(call, 0), (b"content-type", _JSON), (b"x-aspendos-estimated", b"true")]
+        headers = [*answer_headers(call, 0), (b"content-type", _JSON), (b"x-aspendos-estimated", b"true")]
         call.edge.respond(200, headers, body)
 
     async def _deliver(
@@ -252,9 +259,9 @@ class Pipeline:
             )
         usage = filled(usage, call.counted)
         cost = self._settlement.settle(call, usage, finish_reason=completed.finish_reason)
-        headers = self._headers(call, cost)
+        headers = answer_headers(call, cost)
         headers.append((b"content-type", kind or _JSON))
-        headers += _dropped(call, answer, dropped)
+        headers += dropped_header(call, answer, dropped)
         headers.append((b"x-aspendos-cost", usd(cost).encode()))
         call.edge.respond(200, headers, body)
 
@@ -284,7 +291,7 @@ class Pipeline:
             settlement=self._settlement,
             purse=self._settlement.purse(call, endless=endless),
         )
-        call.edge.start(200, [*_EVENT_STREAM, *self._headers(call), *_dropped(call, answer)])
+        call.edge.start(200, [*_EVENT_STREAM, *answer_headers(call), *dropped_header(call, answer)])
         call.waiting()
         relay.start()
         try:
@@ -298,7 +305,7 @@ class Pipeline:
         call.working()
         kind = answer.reply.header(b"content-type") or b"application/octet-stream"
         pipe = Pipe(call, answer, settlement=self._settlement)
-        call.edge.start(200, [(b"content-type", kind), *self._headers(call), *_dropped(call, answer)])
+        call.edge.start(200, [(b"content-type", kind), *answer_headers(call), *dropped_header(call, answer)])
         call.waiting()
         pipe.start()
         try:
@@ -330,7 +337,7 @@ class Pipeline:
             created=call.arrived_ns // 1_000_000_000,
             include_usage=options is not None and bool(options.include_usage),
         )
-        strict = _strict(edge)
+        strict = wants_all(edge)
         if dialect.chat is not None:
             return Translation(dialect.chat, body, setting, strict=strict)
         assert dialect.exchange is not None
@@ -344,27 +351,6 @@ class Pipeline:
             characters=request.characters,
         )
 
-    def _headers(self, call: Call, cost: int | None = None) -> list[Header]:
-        at = call.arrived_ns / 1e9 if call.route in _ID_HEADERS else None
-        return [
-            (b"x-request-id", call.id.encode()),
-            *_also_named(call),
-            *self._where(call),
-            *(headers_of(call.ticket, cost, at) if call.ticket is not None else ()),
-            (b"x-aspendos-overhead-us", b"%d" % call.overhead_us()),
-        ]
-
-    def _where(self, call: Call) -> list[Header]:
-        """Which model and provider were tried last, and how many targets; nothing where none was."""
-        model, deployment = call.model, call.deployment
-        if model is None or deployment is None:
-            return []
-        return [
-            (b"x-aspendos-model", model.name.encode()),
-            (b"x-aspendos-provider", deployment.provider.name.encode()),
-            (b"x-aspendos-attempts", b"%d" % call.attempts),
-        ]
-
     def _refuse(self, call: Call, dialect: Dialect, error: AspendosError) -> None:
         """Settle a call that failed, and tell the client if it is there to be told."""
         self._settlement.settle(call, status=error.http_status, error=error)
@@ -373,29 +359,8 @@ class Pipeline:
         if isinstance(error, ClientGone):
             edge.abort()
         elif not edge.started:
-            headers = [*_also_named(call), *self._where(call)]
-            if call.ticket is not None and not error.headers:
-                headers += headers_of(call.ticket, 0)
-            if call.route in _ID_HEADERS:
-                headers += anthropic_headers([*error.headers, *headers], call.arrived_ns / 1e9)
+            headers = refusal_headers(call, error)
             respond_error(edge, error, dialect.error_body(error, call.id), call.id, headers)
-
-
-def _also_named(call: Call) -> list[Header]:
-    """The id again, under the name where the SDKs of this route look for it."""
-    name = _ID_HEADERS.get(call.route)
-    return [] if name is None else [(name, call.id.encode())]
-
-
-def _authorization(edge: Edge) -> bytes | None:
-    """The caller's key as a bearer token, whichever header the client's SDK sends it in."""
-    bearer = edge.header(b"authorization")
-    if bearer is None:
-        for name in _KEY_HEADERS:
-            key = edge.header(name)
-            if key is not None:
-                return b"Bearer " + key
-    return bearer
 
 
 def _translated(translation: Translation | ExchangeTranslation | None) -> Translation:
@@ -414,89 +379,3 @@ def _whole(
     if isinstance(translation, ExchangeTranslation):
         return translation.whole(deployment, body, (content_type or b"").decode("latin-1"))
     return _translated(translation).whole(deployment, body)
-
-
-def _unseen(body: bytes, unseen: frozenset[str]) -> tuple[bytes, tuple[str, ...]]:
-    """The body less the fields a model is never to see, and their names."""
-    fields = decode_fields(body)
-    gone = tuple(sorted(unseen & fields.keys()))
-    if not gone:
-        return body, ()
-    return encode_fields({name: value for name, value in fields.items() if name not in gone}), gone
-
-
-def _unseen_in_form(body: bytes, unseen: frozenset[str]) -> tuple[bytes, tuple[str, ...]]:
-    """The same for a form."""
-    form = read_form(body)
-    gone = tuple(sorted(unseen & {part.name.removesuffix("[]") for part in form.parts}))
-    return (patched(form, {}, without=unseen), gone) if gone else (body, ())
-
-
-def _check_allowed(gone: tuple[str, ...], *, strict: bool) -> None:
-    """Raises InvalidField where something is left out and the request is `strict`."""
-    if gone and strict:
-        raise InvalidField(
-            f"The model is set to leave out {', '.join(gone)}, and `x-aspendos-strict` allows nothing to be left out. "
-            "Leave those out yourself, or ask without it.",
-            param=gone[0],
-            code="not_translatable",
-        )
-
-
-def _strict(edge: Edge) -> bool:
-    """Whether the client wants nothing left out on the way to a model."""
-    header = edge.header(b"x-aspendos-strict")
-    return header is not None and header not in _NO
-
-
-def _dropped(call: Call, answer: Answer, more: Sequence[str] = ()) -> list[Header]:
-    """The header that names what was not carried to the model or back; nothing where all was."""
-    names = (*call.dropped, *(answer.outgoing.dropped if answer.outgoing is not None else ()), *more)
-    if not names:
-        return []
-    return [(b"x-aspendos-dropped", ", ".join(dict.fromkeys(names)).encode("ascii", "replace"))]
-
-
-def _forwarded(edge: Edge, names: Sequence[bytes]) -> bytes:
-    """The client's own headers that a provider of its dialect is to see, as lines."""
-    lines: list[bytes] = []
-    for name in names:
-        value = edge.header(name)
-        if value is not None:
-            lines.append(name + b": " + value + b"\r\n")
-    return b"".join(lines)
-
-
-def form_type(edge: Edge, body: bytes) -> str:
-    """The content type of a form, once it is sure that the body begins with the boundary it names.
-
-    Whoever reads the form later goes by the body alone. Raises BadRequest.
-    """
-    kind = edge.header(b"content-type") or b""
-    if boundary_in(body) != boundary_of(kind):
-        raise BadRequest(
-            "The request body does not begin with the boundary that its content-type names.",
-            code="invalid_form",
-        )
-    return kind.decode("latin-1")
-
-
-def check_head(edge: Edge, wanted: str = JSON) -> None:
-    """What can be refused before the body is read. Raises MethodNotAllowed or UnsupportedMedia."""
-    if edge.method != "POST":
-        raise MethodNotAllowed(f"{edge.path} takes POST, not {edge.method}.", param="POST")
-    kind = edge.header(b"content-type")
-    if wanted is JSON:
-        fits = kind is None or kind.split(b";", 1)[0].strip().lower() == _JSON
-    else:
-        fits = kind is None or boundary_of(kind) is not None
-    if not fits:
-        named = " with a boundary" if wanted is not JSON else ""
-        raise UnsupportedMedia(
-            f"The content-type is `{(kind or b'')[:100].decode('latin-1')}`: send the body as `{wanted}`{named}."
-        )
-    encoding = edge.header(b"content-encoding")
-    if encoding is not None and encoding.strip().lower() != b"identity":
-        raise UnsupportedMedia(
-            f"The content-encoding `{encoding[:40].decode('latin-1')}` is not understood: send the body uncompressed."
-        )

@@ -1,0 +1,63 @@
+"""Answer headers: what every answer says of itself before its body."""
+
+from collections.abc import Sequence
+
+from gateway.call import Call
+from gateway.edge.edge import Header
+from gateway.http.limits import anthropic_headers, headers_of
+from inference.client import Answer
+from inference.ir.errors import AspendosError
+
+_ID_HEADERS = {"messages": b"request-id", "count_tokens": b"request-id"}
+"""What Anthropic's SDKs call the id of a request; these are the routes where they are at home."""
+
+
+def answer_headers(call: Call, cost: int | None = None) -> list[Header]:
+    """The request's id, who answers it, what is left of its limits, and what the gateway itself took.
+
+    `cost` is in nano-USD, None while it is not known.
+    """
+    at = call.arrived_ns / 1e9 if call.route in _ID_HEADERS else None
+    return [
+        (b"x-request-id", call.id.encode()),
+        *also_named(call),
+        *where_tried(call),
+        *(headers_of(call.ticket, cost, at) if call.ticket is not None else ()),
+        (b"x-aspendos-overhead-us", b"%d" % call.overhead_us()),
+    ]
+
+
+def refusal_headers(call: Call, error: AspendosError) -> list[Header]:
+    """The same of an answer that is an error, beside what the error itself brings."""
+    found = [*also_named(call), *where_tried(call)]
+    if call.ticket is not None and not error.headers:
+        found += headers_of(call.ticket, 0)
+    if call.route in _ID_HEADERS:
+        found += anthropic_headers([*error.headers, *found], call.arrived_ns / 1e9)
+    return found
+
+
+def also_named(call: Call) -> list[Header]:
+    """The id again, under the name where the SDKs of this route look for it."""
+    name = _ID_HEADERS.get(call.route)
+    return [] if name is None else [(name, call.id.encode())]
+
+
+def where_tried(call: Call) -> list[Header]:
+    """Which model and provider were tried last, and how many targets; nothing where none was."""
+    model, deployment = call.model, call.deployment
+    if model is None or deployment is None:
+        return []
+    return [
+        (b"x-aspendos-model", model.name.encode()),
+        (b"x-aspendos-provider", deployment.provider.name.encode()),
+        (b"x-aspendos-attempts", b"%d" % call.attempts),
+    ]
+
+
+def dropped_header(call: Call, answer: Answer, more: Sequence[str] = ()) -> list[Header]:
+    """The header that names what was not carried to the model or back; nothing where all was."""
+    names = (*call.dropped, *(answer.outgoing.dropped if answer.outgoing is not None else ()), *more)
+    if not names:
+        return []
+    return [(b"x-aspendos-dropped", ", ".join(dict.fromkeys(names)).encode("ascii", "replace"))]
