@@ -78,7 +78,7 @@ def _picture(parts: tuple[Text | Image, ...]) -> dict[str, Any]:
             "This model makes one vector of one text or one picture, not of several together: send them as inputs "
             "of their own.",
             param="input",
-            code="mixed_input_not_taken",
+            code="not_translatable",
         )
     source = only_part.source
     return {"image": source.url if source.url is not None else source.data or written_url(source)}

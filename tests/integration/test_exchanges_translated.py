@@ -99,8 +99,8 @@ def test_fields_nobody_can_carry_are_named_or_refused(world: ExchangeWorld, ask:
 
 
 BAD_INPUTS: list[tuple[Any, str, str]] = [
-    ([1, 2, 3], "input[0]", "tokens_not_taken"),
-    (["a", [4, 5]], "input[1]", "tokens_not_taken"),
+    ([1, 2, 3], "input[0]", "not_translatable"),
+    (["a", [4, 5]], "input[1]", "not_translatable"),
     ([], "input", "invalid_value"),
     (["a", ""], "input[1]", "invalid_value"),
     (["a", 7], "input[1]", "invalid_value"),

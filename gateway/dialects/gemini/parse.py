@@ -118,7 +118,7 @@ def _part(raw: Raw, path: str, ids: CallIds) -> Part:
         raise InvalidField(
             f"Invalid value for `{where}`: it answers a call of `{error.args[0]}`, and no such call came before it.",
             param=where,
-            code="tool_result_without_call",
+            code="tool_call_not_found",
         ) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidField(

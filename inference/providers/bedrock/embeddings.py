@@ -110,7 +110,7 @@ def _single(asked: EmbeddingRequest) -> str:
         raise InvalidField(
             "Invalid value for `input`: this model embeds one text a call. Send them one by one.",
             param="input",
-            code="one_input_only",
+            code="not_translatable",
         )
     return texts[0]
 

@@ -106,7 +106,7 @@ def _orphan(part: ToolResult) -> InvalidField:
         f"A message holds the answer to the tool call `{part.call_id}`, and no such call came before it. "
         "Send the assistant's message with the call, too.",
         param="messages",
-        code="tool_result_without_call",
+        code="tool_call_not_found",
     )
 
 
@@ -116,5 +116,5 @@ def _no_object(part: object) -> InvalidField:
         f"A message holds a call of the tool `{name}` whose arguments are no JSON object; the model that is to answer "
         "takes no others. Mend the arguments, or leave out that call and its answer.",
         param="messages",
-        code="invalid_tool_arguments",
+        code="not_translatable",
     )

@@ -91,6 +91,6 @@ def _part(part: Text | Image) -> dict[str, Any]:
         raise InvalidField(
             "This model takes pictures by value only: send a `data:` URL.",
             param="input",
-            code="url_not_taken",
+            code="not_translatable",
         )
     return {"inlineData": {"mimeType": source.media_type or "image/png", "data": source.data}}

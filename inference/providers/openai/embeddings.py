@@ -115,14 +115,14 @@ def only(
                     f"Invalid value for `{path}`: this model takes texts, not tokens, which only the model they "
                     "were made for could read. Send the text itself.",
                     param=path,
-                    code="tokens_not_taken",
+                    code="not_translatable",
                 )
             written.append(each)
         elif mixed is None:
             raise InvalidField(
                 f"Invalid value for `{path}`: this model takes no pictures.",
                 param=path,
-                code="images_not_taken",
+                code="not_translatable",
             )
         else:
             written.append(mixed(each))

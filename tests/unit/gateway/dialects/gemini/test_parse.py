@@ -72,6 +72,6 @@ def test_mistakes_name_their_field() -> None:
     assert caught.value.param == "contents[0].parts[1]"
     with pytest.raises(InvalidField) as caught:
         asked({"contents": [{"parts": [{"functionResponse": {"name": "f", "response": {}}}]}]})
-    assert caught.value.code == "tool_result_without_call"
+    assert caught.value.code == "tool_call_not_found"
     with pytest.raises(InvalidJSON):
         parse(b'{"top_k": ', model="m", stream=False)

@@ -56,7 +56,7 @@ def test_one_request_for_each_input() -> None:
 def test_pictures_by_address_and_tokens_are_refused() -> None:
     with pytest.raises(InvalidField) as refused:
         sent(inputs=((Image(source=Source(url="https://x/y.png")),),))
-    assert refused.value.code == "url_not_taken"
+    assert refused.value.code == "not_translatable"
     with pytest.raises(InvalidField):
         sent(inputs=((1, 2),))
 

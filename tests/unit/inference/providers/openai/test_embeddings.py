@@ -35,7 +35,7 @@ def test_what_it_is_asked() -> None:
     picture = EmbeddingRequest(model="m", inputs=("a", (Image(source=Source(url="https://e.org/a")),)))
     with pytest.raises(InvalidField) as refused:
         OpenAIEmbeddings().request(picture, model="up", card=None)  # pyright: ignore[reportArgumentType]  # not looked at
-    assert (refused.value.param, refused.value.code) == ("input[1]", "images_not_taken")
+    assert (refused.value.param, refused.value.code) == ("input[1]", "not_translatable")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"data": 3}', b'{"data": [{"index": 0}]}'])
