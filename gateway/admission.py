@@ -16,13 +16,22 @@ from gateway.budget_book import refusal as over_budget
 from gateway.call import Call
 from gateway.database.keyring import Keyring
 from gateway.dialects.dialect import Request
+from gateway.errand import ALREADY_SETTLED
 from gateway.http.limits import limited, refused_headers, unpaid
 from gateway.routing.table import KeyFor, Route, RoutingTable
 from gateway.rule_book import RuleBook
 from gateway.settlement import journal_full
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind, Model, Price
-from inference.ir.errors import AspendosError, Forbidden, Internal, MissingKey, ModelNotFound, Unavailable
+from inference.ir.errors import (
+    AspendosError,
+    Conflict,
+    Forbidden,
+    Internal,
+    MissingKey,
+    ModelNotFound,
+    Unavailable,
+)
 from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal
@@ -253,6 +262,8 @@ class Admission:
                 return Admitted(bid.route, key_for, cut, endless and request.stream)
             if isinstance(verdict, Cold):
                 await self._treasury.warm(verdict)
+            elif verdict.by is None and verdict.account is None:
+                raise _settled_before()
             elif verdict.by is None:
                 self._lower(bid, call, table, principal, verdict)
             elif isinstance(verdict.by, Quota):
@@ -335,6 +346,13 @@ class Admission:
             and _open(other.model, principal, tier)
         ]
         return min(found, key=lambda each: (_price(each.model), each.model.name), default=None)
+
+
+def _settled_before() -> Conflict:
+    """For a call whose id the counters know as ended: an errand whose answer was lost. Others have ids of their own."""
+    error = Conflict("This call was settled before.", code="already_settled")
+    error.headers = ((ALREADY_SETTLED, b"true"),)
+    return error
 
 
 def _open(model: Model, principal: Principal, tier: Tier | None) -> bool:

@@ -48,6 +48,7 @@ from gateway.http.admin.tiers import TierController
 from gateway.http.admin.usage import UsageController
 from gateway.http.admin.users import UserController
 from gateway.http.auth import admin_guard, check_permissions
+from gateway.http.batches import BatchController
 from gateway.http.billing import BillingController
 from gateway.http.caller import Caller, provide_caller
 from gateway.http.count_tokens import CountTokens
@@ -135,7 +136,8 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         "reconciler": gateway.reconciler,
         "announce": gateway.announce_reload,
         "shelf": gateway.shelf,
-        "cabinet": gateway.cabinet,
+        "cabinet": gateway.batches.cabinet,
+        "batches": gateway.batches.intake,
         "budgets": gateway.budgets.service,
         "alert_targets": gateway.budgets.targets,
         "payments": gateway.payments,
@@ -150,6 +152,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             AccountController,
             ResponseController,
             FileController,
+            BatchController,
             HealthController,
             metrics,
             receive_webhook,

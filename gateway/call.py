@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from gateway.attempt import Attempt, failed
 from gateway.edge.edge import Edge
+from gateway.errand import Errand
 from gateway.responses.turn import Turn
 from inference.client import Deployment
 from inference.ir.cards import Model
@@ -39,6 +40,7 @@ class Call:
         "drain",
         "dropped",
         "edge",
+        "errand",
         "failures",
         "feature",
         "gone",
@@ -79,6 +81,7 @@ class Call:
         self.failures: list[Attempt] = []
         self.ttft_us: int | None = None
         self.turn: Turn | None = None
+        self.errand: Errand | None = None
         self.gone = False
         self.drain = False
         self.dropped: tuple[str, ...] = ()

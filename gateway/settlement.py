@@ -6,12 +6,13 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from billing.meter import Meter
-from billing.pricing import cost_nano
+from billing.pricing import cost_nano, usd
 from billing.usage import UsageRecord
 from gateway.call import Call
+from gateway.errand import Errand
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
-from inference.ir.cards import Price
+from inference.ir.cards import WHOLE, Model, Price
 from inference.ir.errors import AspendosError, ClientGone, Unavailable
 from inference.ir.usage import NO_USAGE, Usage, uncommon
 from policies.ceiling import output_cost
@@ -71,6 +72,20 @@ def journal_full() -> Unavailable:
         code=JOURNAL_FULL,
         retry_after=_FULL_RETRY_SECONDS,
     )
+
+
+def errand_cost(whole: int, model: Model, errand: Errand) -> int:
+    """What a call of a batch costs its caller, of what it would cost otherwise: nano-USD, rounded half up."""
+    return 0 if errand.paid else (whole * model.batch_price + WHOLE // 2) // WHOLE
+
+
+def _price_version(call: Call) -> str | None:
+    """The price's name; of a batch's call, with the part of it that was charged."""
+    model = call.model
+    if model is None:
+        return None
+    part = WHOLE if call.errand is None else 0 if call.errand.paid else model.batch_price
+    return model.price.version if part == WHOLE else f"{model.price.version}*{usd(part)}"
 
 
 class Settlement:
@@ -137,7 +152,8 @@ class Settlement:
         own_key = deployment is not None and deployment.credential is not None
         if model is not None and usage is not NO_USAGE and not own_key:
             whole = cost_nano(usage, model.price)
-            cost = whole if error is None or isinstance(error, ClientGone) else 0
+            asked = whole if call.errand is None else errand_cost(whole, model, call.errand)
+            cost = asked if error is None or isinstance(error, ClientGone) else 0
             if at_most is not None:
                 cost = min(cost, at_most)
             paid = None if deployment is None else deployment.cost
@@ -172,7 +188,7 @@ class Settlement:
                 reasoning_tokens=usage.reasoning_tokens,
                 usage_source=usage.source,
                 cost_nano=cost,
-                price_version=model.price.version if model is not None else None,
+                price_version=_price_version(call),
                 ttft_us=call.ttft_us,
                 duration_us=duration,
                 overhead_us=overhead,

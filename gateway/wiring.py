@@ -25,6 +25,7 @@ from gateway.admission import Admission
 from gateway.alerts.desk import BudgetDesk
 from gateway.alerts.mail import mail_server
 from gateway.balances import Balances
+from gateway.batches.desk import BatchDesk
 from gateway.cache_salt import CacheSalt
 from gateway.call import request_ids
 from gateway.catalogue import LiveCatalogue
@@ -47,7 +48,6 @@ from gateway.database.teams import TeamService
 from gateway.database.users import UserService
 from gateway.database.vault import Vault
 from gateway.drift_watch import DriftWatch
-from gateway.files.cabinet import Cabinet
 from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
@@ -274,14 +274,6 @@ class Gateway:
             now=lambda: datetime.now(UTC),
             shared=self.database.is_postgres or settings.workers > 1,
         )
-        self.cabinet = Cabinet(
-            self.database,
-            settings.data_dir / "files",
-            largest=settings.max_file,
-            total=settings.max_files_total,
-            now=lambda: datetime.now(UTC),
-            new_name=lambda: secrets.token_hex(12),
-        )
         self.pipeline = Pipeline(
             admission=self.admission,
             catalogue=self.catalogue,
@@ -299,6 +291,16 @@ class Gateway:
             max_response=settings.max_response,
             fetcher=Fetcher(),
             threads=Threads(self.shelf, largest=settings.max_body),
+        )
+        self.batches = BatchDesk(
+            self.database,
+            self.pipeline,
+            holder=self.keyring.holder_of,
+            folder=settings.data_dir,
+            largest=settings.max_file,
+            total=settings.max_files_total,
+            parallel=settings.batch_parallel,
+            longest_line=settings.max_body,
         )
         self.readiness = Readiness(
             database=self.database,
@@ -334,7 +336,7 @@ class Gateway:
         self.door.tokens.start()
         self._tasks.append(spawn(self.drain.run(), name="drain"))
         self._tasks.append(spawn(self.shelf.run(), name="responses"))
-        self._tasks.append(spawn(self.cabinet.run(), name="files"))
+        self._tasks.extend(spawn(run, name=name) for name, run in self.batches.runs())
         if self._settings.drift_every:
             run = self.drift_watch.run(self._settings.drift_every)
             self._tasks.append(spawn(run, name="drift watch"))
@@ -369,6 +371,7 @@ class Gateway:
     async def stop(self) -> None:
         """Stop what was started, in reverse; what is in the journal is drained if the database is there."""
         self._stopping = True
+        await self.batches.worker.stop()
         if isinstance(self.store, FallbackStore):
             await self.store.redis.flush(_REDIS_SECONDS)
             if await self.drain.flush(timeout=_REDIS_SECONDS):

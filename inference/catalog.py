@@ -27,7 +27,17 @@ from inference.catalog_file import (
 )
 from inference.catalog_prices import Fault, cost_fault, dearer, price_fault, price_of
 from inference.catalog_tiers import TierResolver
-from inference.ir.cards import AwsCredentials, Catalog, Kind, Model, Price, Provider, Target, Timeouts
+from inference.ir.cards import (
+    WHOLE,
+    AwsCredentials,
+    Catalog,
+    Kind,
+    Model,
+    Price,
+    Provider,
+    Target,
+    Timeouts,
+)
 from inference.providers.bedrock.naming import address as bedrock_address
 from inference.providers.vertex import address as vertex_address
 from inference.yaml_source import (
@@ -361,6 +371,7 @@ class _Resolver:
             name=name,
             kind=entry.kind,
             price=price,
+            batch_price=WHOLE if isinstance(entry.batch_price, UnsetType) else int(entry.batch_price),
             free=entry.free,
             targets=tuple(targets),
             locked_targets=tuple(locked),

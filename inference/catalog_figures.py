@@ -51,6 +51,22 @@ class UsdPerMillionCharacters(Usd):
     expected: ClassVar[str] = f"{unit}, such as `15`"
 
 
+class Part(Usd):
+    """A part of a price, in billionths: 0.5 is 500_000_000."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    unit: ClassVar[str] = "of the price"
+    expected: ClassVar[str] = "a part of the price above 0 and up to 1, such as `0.5`"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """As a price is read. Raises MisfitError; also for nothing, which is said with `free: true`."""
+        part = super().read(text)
+        if not 0 < part <= 10**9:
+            raise MisfitError(cls.expected)
+        return part
+
+
 class Seconds(float):
     """A length of time, above zero and at most a day."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from inference.catalog_figures import Amount, Seconds, Usd, UsdEach, UsdPerMillionCharacters
+from inference.catalog_figures import Amount, Part, Seconds, Usd, UsdEach, UsdPerMillionCharacters
 from inference.ir.cards import CacheScope, Kind, PromptCache
 from inference.ir.tiers import NO_LIMITS, NO_RATES, Disconnect, Feature, Limits, Rates
 
@@ -380,6 +380,12 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ()
     price: PriceEntry | UnsetType = UNSET
     free: Annotated[bool, Meta(description="Said aloud: this model costs nothing.")] = False
+    batch_price: Annotated[
+        Part | UnsetType,
+        Meta(
+            description="The part of the price that calls of batches cost: 0.5 is half. Left out: all of it."
+        ),
+    ] = UNSET
     priced_at: Annotated[date | UnsetType, Meta(description="The day the price was taken; for people.")] = (
         UNSET
     )

@@ -185,6 +185,12 @@ def verify(credential: Credential, token: str, now: float, pepper: Pepper) -> Pr
     digest = pepper.digest(token[_SECRET_START:])
     if not hmac.compare_digest(digest, credential.digest):
         _accept_previous(credential, digest, now)
+    return standing(credential, now)
+
+
+def standing(credential: Credential, now: float) -> Principal:
+    """Whose a key is, if nothing stands against it at `now` (epoch seconds). Raises DisabledKey or ExpiredKey."""
+    principal = credential.principal
     if credential.disabled or credential.user_disabled or credential.team_disabled or credential.org_disabled:
         raise _disabled(credential)
     if now >= credential.expires_at:

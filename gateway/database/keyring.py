@@ -23,7 +23,16 @@ from gateway.database.validity import stored_limits
 from gateway.tasks import spawn
 from inference.ir.errors import ServiceError, Unavailable
 from inference.ir.tiers import Limits
-from policies.api_keys import Credential, Pepper, Principal, claimed_id, public_id_of, unknown, verify
+from policies.api_keys import (
+    Credential,
+    Pepper,
+    Principal,
+    claimed_id,
+    public_id_of,
+    standing,
+    unknown,
+    verify,
+)
 
 _LOOK_SECONDS = 5.0
 _FLUSH_SECONDS = 10.0
@@ -119,6 +128,18 @@ class Keyring:
         if principal is None:
             raise unknown(claimed_id(token))
         return principal
+
+    async def holder_of(self, public_id: str) -> Principal:
+        """Who holds the key of that id, as it stands now, for work done in its name without its secret.
+
+        Raises UnknownKey, ExpiredKey, DisabledKey; Unavailable.
+        """
+        if public_id not in self._credentials and self._absent.get(public_id, -inf) <= self._monotonic():
+            await self._find(public_id)
+        credential = self._credentials.get(public_id)
+        if credential is None:
+            raise unknown(public_id)
+        return standing(credential, self._clock())
 
     async def start(self) -> None:
         """Load every key, then follow changes. An absent database is no error here: see `state`.

@@ -70,6 +70,8 @@ def refused_headers(refused: Refused) -> list[Header]:
         found.append((b"x-aspendos-credits-remaining", credits_text(refused.remaining).encode()))
     if refused.degraded is not None:
         found.append((_DEGRADED, refused.degraded.encode("latin-1", "replace")))
+    if isinstance(refused.by, Window) and refused.retry_after is None:
+        found.append((b"x-should-retry", b"false"))  # OpenAI's SDKs heed it, and so do batches
     return found
 
 

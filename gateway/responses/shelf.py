@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import structlog
 from msgspec import Struct
-from sqlalchemy import CursorResult, Result, delete, insert, literal, select, update
+from sqlalchemy import CursorResult, Result, delete, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from gateway.database.engine import Database
@@ -74,6 +75,10 @@ class Shelf:
         self._now = now
         self._room = room
         self._looks = _LOOKS if shared else ()
+        # A batch's line that is run again gives its answer the name it had before.
+        put = (postgresql if database.is_postgres else sqlite).insert(ResponseRow)
+        again = {"input": put.excluded.input, "response": put.excluded.response}
+        self._insert = put.on_conflict_do_update(index_elements=["id"], set_=again)
         self._waiting: dict[str, Kept] = {}
         self._size = 0
         self._news = asyncio.Event()
@@ -237,7 +242,7 @@ class Shelf:
         ]
         threads = {kept.thread for kept in batch if kept.previous is not None}
         async with self._database.writing() as session:
-            await session.execute(insert(ResponseRow), rows)
+            await session.execute(self._insert, rows)
             if threads:  # a conversation that goes on is kept whole
                 await session.execute(
                     update(ResponseRow).where(ResponseRow.thread_id.in_(threads)).values(expires_at=expires)

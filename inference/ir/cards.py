@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from inference.ir.tiers import Disconnect, Tier
 
+WHOLE = 1_000_000_000
+"""All of a price: parts of it are told in billionths."""
+
 
 class Kind(StrEnum):
     """What a model does; decides which routes may ask for it."""
@@ -143,6 +146,7 @@ class Target(Struct, frozen=True, kw_only=True):
 class Model(Struct, frozen=True, kw_only=True):
     """What clients ask for. `targets` holds only those that can be used now; where that is none, `off` says why.
 
+    `batch_price` is the part of the price that calls of batches are charged, in billionths.
     `locked_targets` can be used only with a tenant's own key: their providers lack the operator's.
     `disconnect` None: the tier of whoever asks decides, and without a tier a request is aborted.
     `declares`: the catalogue says what it can, so a request that needs more is refused. `drop` names fields of
@@ -152,6 +156,7 @@ class Model(Struct, frozen=True, kw_only=True):
     name: str
     kind: Kind
     price: Price
+    batch_price: int = WHOLE
     free: bool = False
     targets: tuple[Target, ...] = ()
     locked_targets: tuple[Target, ...] = ()

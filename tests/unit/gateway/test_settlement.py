@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from billing.meter import Meter
 from billing.usage import UsageRecord
 from gateway.call import Call, request_ids
+from gateway.errand import Errand
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from gateway.settlement import Settlement, journal_full
-from inference.ir.cards import Price
+from inference.ir.cards import WHOLE, Price
 from inference.ir.errors import MissingKey, Unavailable, UpstreamFailed
 from inference.ir.usage import Usage, UsageSource
 from policies.api_keys import Principal
@@ -35,8 +36,8 @@ class Journal:
         return self.room
 
 
-def call() -> Call:
-    made = Call("req-1", "chat", FakeEdge())
+def call(name: str = "req-1") -> Call:
+    made = Call(name, "chat", FakeEdge())
     made.principal = Principal(key_id="k", key_name="n", team_id="t", team_name="team")
     made.model = model()
     made.attempted(deployment())
@@ -65,6 +66,33 @@ async def test_a_call_is_settled_once() -> None:
     assert 'aspendos_requests_total{model="m",provider="fake",route="chat",status="200"} 1.0' in text
     assert 'aspendos_tokens_total{kind="input",model="m",provider="fake"} 1000.0' in text
     assert 'aspendos_cost_usd_total{model="m",provider="fake"} 0.00102' in text
+
+
+async def test_a_call_of_a_batch_costs_its_part_of_the_price_and_what_was_billed_before_nothing() -> None:
+    journal = Journal()
+    log = RequestLog(list[bytes]().append)
+    settlement = Settlement(Meter(journal), Metrics(), log, MemoryStore(time.time))
+
+    async def nobody() -> Principal:
+        raise AssertionError("asked for before")
+
+    usage = Usage(input_tokens=1001, output_tokens=10, source=UsageSource.REPORTED)
+    for part, paid, cost, version in (
+        (WHOLE, False, 1_021_000, "p1"),
+        (500_000_000, False, 510_500, "p1*0.5"),
+        (333_333_333, False, 340_333, "p1*0.333333333"),
+        (500_000_000, True, 0, "p1*0"),
+    ):
+        settled = call(f"req-{part}-{paid}")
+        settled.model = replace(model(), batch_price=part)
+        settled.errand = Errand(id="req-1", principal=nobody, paid=paid)
+        assert settlement.settle(settled, usage) == cost
+        record = journal.records[-1]
+        assert (record.cost_nano, record.price_version) == (cost, version)
+        assert record.provider_cost_nano == 1_021_000
+    settled = call("req-2")
+    settled.model = replace(model(), batch_price=500_000_000)
+    assert settlement.settle(settled, usage) == 1_021_000, "only batches' calls cost less"
 
 
 async def test_what_is_not_text_is_charged_recorded_and_counted() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.catalog_figures import Amount, Seconds, Usd
+from inference.catalog_figures import Amount, Part, Seconds, Usd
 from inference.yaml_struct import MisfitError
 
 DIGITS = st.text("0123456789")
@@ -17,6 +17,13 @@ def test_a_price_is_exact_to_the_nano_dollar(whole: str, part: str) -> None:
     text = f"{whole}.{part}" if part else whole
     with localcontext(prec=40):
         assert Usd.read(text) == Decimal(text) * 10**9
+
+
+def test_a_part_of_a_price_is_above_nothing_and_at_most_all() -> None:
+    assert [Part.read(text) for text in ("0.5", "1", ".000000001")] == [500_000_000, 10**9, 1]
+    for text in ("0", "1.000000001", "2", "-0.5", "half", "0.0000000001"):
+        with pytest.raises(MisfitError):
+            Part.read(text)
 
 
 @given(DIGITS, DIGITS)

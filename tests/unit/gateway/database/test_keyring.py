@@ -90,6 +90,21 @@ async def test_a_key_deleted_and_known_is_forgotten(plane: Plane) -> None:
         await plane.keyring.authenticate(issued.key)
 
 
+async def test_a_key_is_known_by_its_id_as_it_stands_now(plane: Plane) -> None:
+    issued = await plane.issue()
+    found = await plane.keyring.holder_of(issued.details.id)  # the database is asked
+    assert found == await plane.keyring.authenticate(issued.key)
+    await plane.keys.update(OPERATOR, issued.details.id, KeyPatch(disabled=True))
+    await plane.keyring.sync()
+    with pytest.raises(DisabledKey):
+        await plane.keyring.holder_of(issued.details.id)
+    await plane.keys.delete(OPERATOR, issued.details.id)
+    await plane.keyring.sync()
+    for _ in range(2):
+        with pytest.raises(UnknownKey, match="was deleted"):
+            await plane.keyring.holder_of(issued.details.id)
+
+
 async def test_both_secrets_until_the_overlap_ends(plane: Plane) -> None:
     old = await plane.issue()
     new = await plane.keys.rotate(OPERATOR, old.details.id, overlap_seconds=60)

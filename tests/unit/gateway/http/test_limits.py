@@ -76,6 +76,7 @@ def test_a_full_window_says_when_and_a_request_that_never_fits_says_so() -> None
     never = limited(Refused(TOKENS, retry_after=None, remaining=5000), 6000)
     assert isinstance(never, RateLimited)
     assert (never.code, never.retry_after) == ("request_exceeds_limit", None)
+    assert (b"x-should-retry", b"false") not in refused_headers(full)
     assert "6000 tokens" in never.message
     assert limited(Refused(TOKENS, retry_after=1.0), 1).code == "token_limit_exceeded"
 

@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import func, select
 
 from gateway.database.engine import Database
@@ -147,12 +149,22 @@ async def test_another_process_looks_again(database: Database, clock: Clock, she
 async def test_one_that_cannot_be_written_does_not_hold_up_the_others(shelf: Shelf) -> None:
     shelf.put(kept("r1"))
     await shelf.flush()
-    shelf.put(kept("r1"))  # the same id twice: the database refuses it
+    shelf.put(kept("r9", thread=cast(str, None)))  # the database refuses it
     await shelf.flush()
     assert shelf.lost == 1
     shelf.put(kept("r2", "r1"))
     await shelf.flush()
     assert await names(shelf, "r2") == ["r2", "r1"]
+
+
+async def test_a_response_put_again_is_the_newer_one(shelf: Shelf) -> None:
+    shelf.put(kept("r1"))
+    await shelf.flush()
+    again = replace(kept("r1"), response=b'{"id":"r1","output":[1]}')
+    shelf.put(again)
+    await shelf.flush()
+    assert await shelf.find(ADA, "r1") == again
+    assert shelf.lost == 0
 
 
 async def test_without_a_database_it_waits_as_long_as_there_is_room(
