@@ -14,6 +14,7 @@ from gateway.answer_headers import answer_headers, dropped_header, refusal_heade
 from gateway.call import Call
 from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Setting, takes_forms
 from gateway.edge.edge import Edge, Header
+from gateway.errand import Errand
 from gateway.exchange import ExchangeTranslation
 from gateway.http.errors import respond_error
 from gateway.http.pipe import Pipe
@@ -89,9 +90,13 @@ class Pipeline:
         self._fetcher = fetcher
         self._threads = threads
 
-    async def serve(self, edge: Edge, dialect: Dialect) -> None:
-        """Answer one request, whatever happens; it is settled exactly once."""
-        call = Call(self._new_id(), dialect.route, edge)
+    async def serve(self, edge: Edge, dialect: Dialect, errand: Errand | None = None) -> None:
+        """Answer one request, whatever happens; it is settled exactly once.
+
+        `errand`: nobody is connected; it says as whom, and under which id.
+        """
+        call = Call(self._new_id() if errand is None else errand.id, dialect.route, edge)
+        call.errand = errand
         in_flight = self._in_flight[dialect.route]
         in_flight.inc()
         try:
@@ -116,8 +121,11 @@ class Pipeline:
     async def _run(self, edge: Edge, dialect: Dialect, call: Call) -> None:
         form = takes_forms(dialect)
         check_head(edge, FORM if form else JSON)
-        principal = call.principal = await self._admission.principal(
-            authorization(edge), Origin(address=edge.peer, request_id=call.id)
+        errand = call.errand
+        principal = call.principal = await (
+            self._admission.principal(authorization(edge), Origin(address=edge.peer, request_id=call.id))
+            if errand is None
+            else errand.principal()
         )
         call.waiting()
         body = await edge.body()
