@@ -1,6 +1,7 @@
 """How long a recording is, by its own head: WAV, FLAC, Ogg, MP3 and MP4. Pure; reads no sound, guesses only if asked.
 
-A recording is billed by the length a provider reports; this is for those that report none.
+A recording is billed by the length a provider reports; this is for those that report none. Who sends it wrote its head
+too, so it is not believed that sound is packed looser than its kind allows: no recording is shorter than that makes it.
 (RIFF: Microsoft's Multimedia Programming Interface 1.0; FLAC: RFC 9639, 8.2; Ogg: RFC 3533, 6, Opus: RFC 7845, 4;
 MP3: ISO 11172-3, 2.4.2.3 and its Xing header; MP4: ISO 14496-12, 8.2.2)
 """
@@ -11,7 +12,12 @@ GUESSED_BYTES_PER_SECOND = 4_000
 """32 kbit/s, as speech is often encoded: for what says nothing of its length."""
 _RATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _RATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_PLAIN = frozenset({0x0001, 0x0003, 0xFFFE})
+"""Kinds of WAV that hold samples as they are."""
 _SAMPLING = (44_100, 48_000, 32_000)
+_DENSEST_LOSSY = 64_000
+_DENSEST_LOSSLESS = 1_200_000
+"""Bytes a second: 512 kbit/s, more than any of these encoders is asked for, and 192 kHz of 24 bits in two channels."""
 _LONGEST_MS = 30 * 24 * 3_600_000
 
 
@@ -19,18 +25,20 @@ def length_ms(audio: bytes) -> int | None:
     """Milliseconds; None for what is none of these, or says nonsense."""
     try:
         if audio[:4] == b"RIFF" and audio[8:12] == b"WAVE":
-            found = _wav(audio)
+            found, densest = _wav(audio), 0
         elif audio[:4] == b"fLaC":
-            found = _flac(audio)
+            found, densest = _flac(audio), _DENSEST_LOSSLESS
         elif audio[:4] == b"OggS":
-            found = _ogg(audio)
+            found, densest = _ogg(audio), _DENSEST_LOSSY
         elif audio[4:8] == b"ftyp":
-            found = _mp4(audio)
+            found, densest = _mp4(audio), _DENSEST_LOSSY
         else:
-            found = _mp3(audio)
+            found, densest = _mp3(audio), _DENSEST_LOSSY
     except (struct.error, IndexError, ZeroDivisionError):
         return None
-    return found if found is not None and 0 <= found <= _LONGEST_MS else None
+    if found is None or not 0 <= found <= _LONGEST_MS:
+        return None
+    return max(found, len(audio) * 1000 // densest) if densest else found
 
 
 def guessed_ms(size: int) -> int:
@@ -39,12 +47,17 @@ def guessed_ms(size: int) -> int:
 
 
 def _wav(audio: bytes) -> int | None:
-    """The size of `data` by the bytes a second that `fmt ` names. One still being written says 0 or 2^32-1."""
+    """The size of `data` by the bytes a second: of plain samples those that are played, else those that `fmt ` names.
+
+    One still being written says 0 or 2^32-1.
+    """
     at, rate = 12, 0
     while at + 8 <= len(audio):
         name, size = audio[at : at + 4], struct.unpack_from("<I", audio, at + 4)[0]
         if name == b"fmt ":
-            rate = struct.unpack_from("<I", audio, at + 16)[0]
+            kind, channels, hertz, rate, _, bits = struct.unpack_from("<HHIIHH", audio, at + 8)
+            if kind in _PLAIN:
+                rate = hertz * channels * bits // 8
         elif name == b"data":
             return min(size or len(audio), len(audio) - at - 8) * 1000 // rate
         at += 8 + size + size % 2

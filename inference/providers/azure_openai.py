@@ -18,6 +18,7 @@ from inference.providers.openai.chat import OpenAIChat
 from inference.providers.openai.chat_traits import ChatTraits
 from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.lanes import OpenAILane
+from inference.providers.openai.media_lanes import FormLane, MediaLane
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing
 
 API_VERSION = "2024-10-21"
@@ -38,6 +39,22 @@ class AzureLane(OpenAILane):
     def path(self, model: str, *, stream: bool) -> str:
         """Below the resource's address."""
         return _path(model, self._below)
+
+
+class AzureMediaLane(MediaLane):
+    """A lane of pictures whose path names the deployment."""
+
+    def path(self, model: str, *, stream: bool) -> str:
+        """Below the resource's address."""
+        return _path(model, super().path(model, stream=stream))
+
+
+class AzureFormLane(FormLane):
+    """A lane of recordings whose path names the deployment."""
+
+    def path(self, model: str, *, stream: bool) -> str:
+        """Below the resource's address."""
+        return _path(model, super().path(model, stream=stream))
 
 
 class AzureChat(OpenAIChat):
@@ -61,7 +78,12 @@ class AzureEmbeddings(OpenAIEmbeddings):
 class AzureOpenAI(OpenAI):
     """OpenAI's format under Azure's addresses. A base URL is the resource's: `https://<resource>.openai.azure.com`."""
 
-    lanes: Mapping[str, Lane] = {route: AzureLane(path) for route, path in PATHS.items()}
+    lanes: Mapping[str, Lane] = {
+        **{route: AzureLane(path) for route, path in PATHS.items()},
+        "images": AzureMediaLane("/images/generations"),
+        "transcriptions": AzureFormLane("/audio/transcriptions"),
+        "translations": AzureFormLane("/audio/translations"),
+    }
     chat: ChatFormat | None = AzureChat(ChatTraits())
     exchanges: Mapping[Kind, Exchange] = {Kind.EMBEDDING: AzureEmbeddings()}
     probe: str = f"/openai/models?api-version={API_VERSION}"

@@ -16,6 +16,8 @@ def test_a_deployment_is_in_the_path_and_the_key_in_its_header() -> None:
     assert WIRE.chat is not None
     assert WIRE.chat.request(asked, model="my/gpt", card=CARD).path == path
     assert WIRE.credential("k") == ("api-key", "k")
+    for route, below in (("images", "images/generations"), ("transcriptions", "audio/transcriptions")):
+        assert WIRE.lanes[route].path("my/gpt", stream=False) == path.replace("chat/completions", below)
 
 
 def test_the_catalogues_name_has_a_dash() -> None:
