@@ -153,6 +153,8 @@ class Messages:
         """Name what a part says beside its content."""
         if part.cache is not None:
             self.dropped.append(f"{path}.cache_control")
+        if isinstance(part, Text | ToolCall) and part.signature is not None:
+            self.dropped.append(f"{path}.signature")
         self.dropped += [f"{path}.{name}" for name in part.rest]
 
 

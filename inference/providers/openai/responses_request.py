@@ -21,7 +21,7 @@ from inference.codecs.responses.words import (
 from inference.codecs.responses.writing import Item, result_item, said_items, seal_of
 from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest, Message, Role, Thinking
-from inference.ir.content import Family, Opaque, Part, ToolCall, ToolResult
+from inference.ir.content import Family, File, Opaque, Part, ToolCall, ToolResult
 from inference.ir.content import Text as TextPart
 from inference.ir.errors import InvalidField
 from inference.wire import Outgoing
@@ -150,6 +150,13 @@ class _Writing:
             self._dropped += [f"{at}.{key}" for key in getattr(part, "rest", ())]
         if getattr(part, "cache", None) is not None:
             self._dropped.append(f"{at}.cache_control")
+        if isinstance(part, File):
+            unsaid = {
+                "title": part.title is not None and part.name is not None,
+                "context": part.context is not None,
+                "citations": bool(part.citations),
+            }
+            self._dropped += [f"{at}.{name}" for name, lost in unsaid.items() if lost]
         return written
 
     def _rest_of(self, message: Message, at: str) -> None:

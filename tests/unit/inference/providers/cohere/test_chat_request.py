@@ -172,6 +172,16 @@ def test_what_has_no_word_is_named_by_its_place() -> None:
     )
 
 
+def test_signatures_of_text_and_calls_are_named() -> None:
+    """Gemini signs both; nobody else can read it."""
+    parts = (
+        Text(text="a", signature="s", issuer=Family.GEMINI),
+        ToolCall(id="c", name="t", signature="s", issuer=Family.GEMINI),
+    )
+    _, dropped = turns(said(Role.ASSISTANT, *parts))
+    assert dropped == ("messages[0].content[0].signature", "messages[0].content[1].signature")
+
+
 def test_sampling_under_its_own_names() -> None:
     body, dropped = sent(
         asked(

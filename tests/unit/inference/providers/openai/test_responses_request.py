@@ -22,6 +22,7 @@ from inference.ir.chat import (
 from inference.ir.content import (
     CacheHint,
     Family,
+    File,
     Image,
     Opaque,
     Reasoning,
@@ -154,6 +155,15 @@ def test_the_shape_of_the_answer_and_how_much_to_think() -> None:
 def test_what_the_format_has_no_word_for_is_named_in_the_clients(family: Family, names: list[str]) -> None:
     _, dropped = write(family=family, top_k=3, stop=("END",))
     assert dropped == names
+
+
+def test_what_a_document_says_of_itself_is_named() -> None:
+    document = File(text="x", name="a.txt", title="A", context="c", citations=True)
+    titled = File(text="x", title="A", citations=False)
+    body, dropped = write(Message(role=Role.USER, parts=(document, titled)))
+    assert [each["filename"] for each in body["input"][0]["content"]] == ["a.txt", "A"]
+    path = "messages[0].content[0]"
+    assert dropped == [f"{path}.title", f"{path}.context", f"{path}.citations"]
 
 
 def test_fields_only_the_client_knows_are_named() -> None:
