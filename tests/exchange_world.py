@@ -78,7 +78,7 @@ def vllm_rerank(asked: dict[str, Any]) -> object:
 
 
 def moderation(asked: dict[str, Any]) -> object:
-    given = asked["input"]
+    given: str | list[Any] = asked["input"]
     several = isinstance(given, list) and isinstance(given[0], str)
     return {"id": "modr-1", "model": "omni-moderation", "results": [JUDGED] * (len(given) if several else 1)}
 

@@ -150,8 +150,39 @@ def _response(body: dict[str, Any]) -> dict[str, Any]:
     results = [_flat(each["output"]) for each in items if each.get("type") == "function_call_output"]
     wants = body.get("text", {}).get("format", {}).get("type") == "json_schema"
     text = _said(texts, results, tools=bool(body.get("tools")), wants_json=wants)
+    return {
+        "id": "resp_upstreams_own",
+        "object": "response",
+        "created_at": 1700000000,
+        "status": "completed",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": body.get("instructions"),
+        "max_output_tokens": None,
+        "model": body["model"],
+        "output": _output(text, turn=len(texts)),
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "reasoning": {"effort": None, "summary": None},
+        "store": body.get("store", True),
+        "temperature": 1.0,
+        "text": body.get("text") or {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": body.get("tools") or [],
+        "top_p": 1.0,
+        "truncation": "disabled",
+        "usage": USAGE,
+        "user": None,
+        "metadata": {},
+        "x_upstream": {"kept": True},
+    }
+
+
+def _output(text: str | None, *, turn: int) -> list[dict[str, Any]]:
+    """A sealed thought, then the text, or the tool's call where there is none."""
     output: list[dict[str, Any]] = [
-        {"id": "rs_up1", "type": "reasoning", "summary": [], "encrypted_content": f"sealed-{len(texts)}"}
+        {"id": "rs_up1", "type": "reasoning", "summary": [], "encrypted_content": f"sealed-{turn}"}
     ]
     if text is None:
         output.append(
@@ -175,33 +206,7 @@ def _response(body: dict[str, Any]) -> dict[str, Any]:
                 "content": [part],
             }
         )
-    return {
-        "id": "resp_upstreams_own",
-        "object": "response",
-        "created_at": 1700000000,
-        "status": "completed",
-        "background": False,
-        "error": None,
-        "incomplete_details": None,
-        "instructions": body.get("instructions"),
-        "max_output_tokens": None,
-        "model": body["model"],
-        "output": output,
-        "parallel_tool_calls": True,
-        "previous_response_id": None,
-        "reasoning": {"effort": None, "summary": None},
-        "store": body.get("store", True),
-        "temperature": 1.0,
-        "text": body.get("text") or {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": body.get("tools") or [],
-        "top_p": 1.0,
-        "truncation": "disabled",
-        "usage": USAGE,
-        "user": None,
-        "metadata": {},
-        "x_upstream": {"kept": True},
-    }
+    return output
 
 
 def _response_events(made: dict[str, Any], *, fail: bool) -> Iterator[str]:
