@@ -119,15 +119,23 @@ class Script:
 
 def model_at(gateway: GatewayProcess, port: int, wire: str = "anthropic", **model: Any) -> str:
     """A new chat model at a server a test itself runs."""
-    name = f"claude-{os.urandom(3).hex()}"
-    base_url = f"http://127.0.0.1:{port}" + ("" if wire == "anthropic" else "/v1")
+    return named_model(
+        gateway, "claude", f"http://127.0.0.1:{port}" + ("" if wire == "anthropic" else "/v1"), wire, model
+    )
+
+
+def named_model(
+    gateway: GatewayProcess, family: str, base_url: str, wire: str, model: Mapping[str, Any]
+) -> str:
+    """A chat model of a name that no other test has, at a provider of its own."""
+    name = f"{family}-{os.urandom(3).hex()}"
     gateway.configure(
         providers={name: {"wire": wire, "base_url": base_url, "key": {"env": "UPSTREAM_KEY"}}},
         models={
             name: {
                 "kind": "chat",
                 "price": PRICE,
-                "targets": [{"provider": name, "model": "claude-there"}],
+                "targets": [{"provider": name, "model": f"{family}-there"}],
                 **model,
             }
         },

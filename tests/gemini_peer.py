@@ -1,12 +1,11 @@
 """What a provider that speaks Gemini's format says, for scripted peers; see `tests.anthropic_peer.Script`."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.anthropic_peer import Script, streamed, whole
-from tests.harness import PRICE, GatewayProcess
+from tests.anthropic_peer import Script, named_model, streamed, whole
+from tests.harness import GatewayProcess
 
 __all__ = ["SIGNATURE", "USAGE", "Script", "answer", "event", "failure", "model_at", "streamed", "whole"]
 
@@ -48,19 +47,5 @@ def failure(status: int, word: str, words: str, *details: Mapping[str, Any]) -> 
 
 def model_at(gateway: GatewayProcess, port: int, wire: str = "gemini", **model: Any) -> str:
     """A new chat model at a server a test itself runs."""
-    name = f"gemini-{os.urandom(3).hex()}"
     path = {"gemini": "/v1beta", "vertex": "/v1/projects/p/locations/l"}.get(wire, "/v1")
-    gateway.configure(
-        providers={
-            name: {"wire": wire, "base_url": f"http://127.0.0.1:{port}{path}", "key": {"env": "UPSTREAM_KEY"}}
-        },
-        models={
-            name: {
-                "kind": "chat",
-                "price": PRICE,
-                "targets": [{"provider": name, "model": "gemini-there"}],
-                **model,
-            }
-        },
-    )
-    return name
+    return named_model(gateway, "gemini", f"http://127.0.0.1:{port}{path}", wire, model)
