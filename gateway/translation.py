@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.dialects.dialect import ChatDialect, Rendered, Setting, Writer
+from gateway.dialects.places import respelled, retold
 from gateway.media.inliner import Fetches, Shown, addresses, check_pictures, inlined
 from inference.client import Deployment
 from inference.codecs.token_estimate import estimate_text
@@ -23,6 +24,7 @@ from inference.ir.events import (
     RefusalDelta,
     TextDelta,
 )
+from inference.ir.place import Place
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.wire import ByModel, ChatFormat, Completed, Outgoing, Parser, TakesBytes
 
@@ -30,13 +32,17 @@ from inference.wire import ByModel, ChatFormat, Completed, Outgoing, Parser, Tak
 class Translation:
     """Made once a request is known to need it; every attempt writes it down anew, for its own target."""
 
-    __slots__ = ("_asked", "_card", "_dialect", "_setting", "_strict")
+    __slots__ = ("_asked", "_body", "_card", "_dialect", "_setting", "_strict")
 
     def __init__(self, dialect: ChatDialect, body: bytes, setting: Setting, *, strict: bool) -> None:
         """Reads the whole request. Raises InvalidField. `strict`: nothing may be left out on the way."""
         self._dialect = dialect
+        self._body = body
         self._asked: ChatRequest = dialect.parse(body)
-        check_pictures(self._asked)
+        try:
+            check_pictures(self._asked)
+        except InvalidField as error:
+            raise retold(error, self._places()) from None
         self._setting = setting
         self._strict = strict
         self._card: Model | None = None
@@ -63,16 +69,30 @@ class Translation:
             return any(taker.takes_bytes(part) for taker in takers)
 
         if addresses(self._asked, wants):
-            self._asked = await inlined(self._asked, wants, fetcher)
+            try:
+                self._asked = await inlined(self._asked, wants, fetcher)
+            except InvalidField as error:
+                raise retold(error, self._places()) from None
 
     def outgoing(self, deployment: Deployment) -> Outgoing:
         """The request for one target. Raises InvalidField for what that target cannot be told."""
         card = self._card
         assert card is not None
-        written = _format(deployment).request(self._asked, model=deployment.model, card=card)
+        wire = _format(deployment)
+        try:
+            written = wire.request(self._asked, model=deployment.model, card=card)
+        except InvalidField as error:
+            raise retold(error, self._places()) from None
+        if written.dropped:
+            dropped = respelled(written.dropped, self._places())
+            written = msgspec.structs.replace(written, dropped=dropped)
         if self._strict:
             refuse_losses(deployment, written)
         return written
+
+    def _places(self) -> Sequence[Place]:
+        """Where in the client's own words each message stands."""
+        return self._dialect.places(self._body, self._asked.messages)
 
     def whole(self, deployment: Deployment, body: bytes) -> tuple[Rendered, Completed]:
         """The answer in the client's dialect, and what metering needs of it. Raises UpstreamGarbled."""

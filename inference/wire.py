@@ -40,9 +40,10 @@ class Completed(Struct, frozen=True, kw_only=True):
 class Outgoing(Struct, frozen=True, kw_only=True):
     """A request as it goes to a provider. `path` is below the base URL and may carry a query.
 
-    `dropped` names the client's fields that could not be carried. `stream_types` are what the
-    content type of a stream may begin with. `piped`: the answer's body is itself what the client asked for.
-    `steps`: the answer to this is only where the real one will be found.
+    `dropped` names the client's fields that could not be carried; what stands in a message by its place among the
+    neutral ones (`messages[0].content[1].citations`), for whoever knows the client's words to respell.
+    `stream_types` are what the content type of a stream may begin with. `piped`: the answer's body is itself what the
+    client asked for. `steps`: the answer to this is only where the real one will be found.
     """
 
     path: str

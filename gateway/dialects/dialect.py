@@ -10,10 +10,11 @@ from typing import Any, Protocol, runtime_checkable
 from msgspec import Struct
 
 from inference.ir.cards import Kind
-from inference.ir.chat import ChatRequest
+from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError
 from inference.ir.events import Event
+from inference.ir.place import Place
 from inference.ir.usage import NO_USAGE, Usage
 from inference.wire import JSON, StreamOptions, Tap
 
@@ -111,6 +112,11 @@ class ChatDialect(Protocol):
 
     def parse(self, body: bytes) -> ChatRequest:
         """Raises InvalidField with the field's path, in the client's words."""
+        ...
+
+    def places(self, body: bytes, messages: Sequence[Message]) -> Sequence[Place]:
+        """Where in a request, read as these messages, each of them stands. Asked only when there is something to say
+        of one."""
         ...
 
     def answer(self, completion: Completion, asked: ChatRequest, setting: Setting) -> Rendered: ...

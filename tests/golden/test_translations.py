@@ -17,6 +17,7 @@ from gateway.dialects.dialect import ChatDialect, Dialect, Setting
 from gateway.dialects.gemini import Gemini
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
+from gateway.dialects.places import respelled
 from inference.ir.cards import Kind, Model, Price
 from inference.wire import ChatFormat, Wire
 
@@ -65,7 +66,8 @@ def translated(case: dict[str, str]) -> dict[str, str]:
     asked = dialect.parse(case["client asks"].encode())
     outgoing = format.request(asked, model=case["model"], card=CARD)
     found = {"upstream is asked": json.dumps(json.loads(outgoing.body), indent=1, ensure_ascii=False)}
-    dropped = list(outgoing.dropped)
+    places = dialect.places(case["client asks"].encode(), asked.messages)
+    dropped = list(respelled(outgoing.dropped, places))
     said = case.get("upstream says", "")
     setting = Setting(id="1", model="m", created=7, include_usage=True)
     if said.startswith("{"):

@@ -14,15 +14,17 @@ from gateway.dialects.anthropic_messages.answer import answer
 from gateway.dialects.anthropic_messages.errors import error_body, error_event
 from gateway.dialects.anthropic_messages.frames import ending, frame
 from gateway.dialects.anthropic_messages.parse import parse
+from gateway.dialects.anthropic_messages.places import places
 from gateway.dialects.anthropic_messages.writer import MessageWriter
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, listed, tags_of
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.body import check_text, explain
 from inference.ir.cards import Kind
-from inference.ir.chat import ChatRequest
+from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.place import Place
 from inference.ir.usage import Usage
 from inference.wire import Tap
 
@@ -57,6 +59,10 @@ class MessagesChat:
     def parse(self, body: bytes) -> ChatRequest:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         return parse(body)
+
+    def places(self, body: bytes, messages: Sequence[Message]) -> Sequence[Place]:
+        """Where in the request each of its messages stands."""
+        return places(body)
 
     def answer(self, completion: Completion, asked: ChatRequest, setting: Setting) -> Rendered:
         """A message."""

@@ -14,13 +14,15 @@ from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Req
 from gateway.dialects.gemini.answer import answer
 from gateway.dialects.gemini.errors import error_body
 from gateway.dialects.gemini.parse import parse
+from gateway.dialects.gemini.places import places
 from gateway.dialects.gemini.writer import GeminiVoice, GeminiWriter
 from gateway.dialects.hints import Hints, least, listed, tags_of
 from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
-from inference.ir.chat import ChatRequest
+from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.place import Place
 from inference.wire import Tap
 
 _BYTES = re.compile(rb'"data"\s*:\s*"[A-Za-z0-9+/_=\\-]{200,}"')
@@ -62,6 +64,10 @@ class GeminiChatDialect:
     def parse(self, body: bytes) -> ChatRequest:
         """Raises InvalidField."""
         return parse(body, model=self._model, stream=self._stream)
+
+    def places(self, body: bytes, messages: Sequence[Message]) -> Sequence[Place]:
+        """Where in the request each of its messages stands."""
+        return places(body)
 
     def answer(self, completion: Completion, asked: ChatRequest, setting: Setting) -> Rendered:
         """The whole answer."""

@@ -12,13 +12,15 @@ from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Req
 from gateway.dialects.hints import Hints, least, listed, tags_of
 from gateway.dialects.openai_chat.answer import answer
 from gateway.dialects.openai_chat.parse import parse
+from gateway.dialects.openai_chat.places import places
 from gateway.dialects.openai_chat.writer import ChatWriter
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
 from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
-from inference.ir.chat import ChatRequest
+from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.place import Place
 from inference.wire import StreamOptions, Tap
 
 
@@ -47,6 +49,10 @@ class OpenAIChatDialect:
     def parse(self, body: bytes) -> ChatRequest:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         return parse(body)
+
+    def places(self, body: bytes, messages: Sequence[Message]) -> Sequence[Place]:
+        """Where in the request each of its messages stands."""
+        return places(body, messages)
 
     def answer(self, completion: Completion, asked: ChatRequest, setting: Setting) -> Rendered:
         """What cannot be said in it is named in what is rendered."""

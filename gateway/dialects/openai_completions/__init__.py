@@ -13,9 +13,10 @@ from gateway.dialects.openai_completions.writer import CompletionWriter
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
 from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
-from inference.ir.chat import ChatRequest
+from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.place import Place
 from inference.wire import StreamOptions, Tap
 
 
@@ -44,6 +45,10 @@ class CompletionsDialect:
     def parse(self, body: bytes) -> ChatRequest:
         """Raises BadRequest, InvalidJSON or InvalidField."""
         return parse(body)
+
+    def places(self, body: bytes, messages: Sequence[Message]) -> Sequence[Place]:
+        """Where in the request each of its messages stands."""
+        return [Place(at="prompt", parts=("prompt",))]
 
     def answer(self, completion: Completion, asked: ChatRequest, setting: Setting) -> Rendered:
         """What cannot be said in it is named in what is rendered."""

@@ -28,6 +28,7 @@ from inference.ir.content import (
     Video,
 )
 from inference.ir.errors import InvalidField
+from inference.ir.place import Place
 
 _CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 _RESULTS = ("function_call_output", "custom_tool_call_output")
@@ -42,8 +43,12 @@ class ItemReader:
 
     def __init__(self, at: str, *, continued: bool = False) -> None:
         self._at = at
+        self.places: list[Place] = []
+        """Where in the document each turn stands."""
         self._turns: list[Message] = []
         self._parts: list[Part] = []
+        self._ats: list[str] = []
+        self._said_at: str | None = None
         self._id: str | None = None
         self._rest: Rest = NO_REST
         self._spoken = False
@@ -65,30 +70,35 @@ class ItemReader:
             self._message(fields)
         elif kind in _CALLS:
             self._parts.append(self._call(fields, kind))
+            self._ats.append(at)
         elif kind in _RESULTS:
             self._close()
             self._turns.append(Message(role=Role.TOOL, parts=(self._result(fields, kind),)))
+            self.places.append(Place(at=at, parts=(at,), inner="output"))
         elif kind == "reasoning":
             self._reasoning(fields)
         else:
             self._opaque = True  # what it holds is not known, a call perhaps
             self._parts.append(Opaque(family=OWN, kind=kind, raw=item))
+            self._ats.append(at)
 
     def _message(self, fields: Fields) -> None:
         role = _ROLES.get(fields.needed("role"))
         if role is None:
             raise fields.wrong("role", "expected `user`, `assistant`, `system` or `developer`")
-        parts = _content(fields, "content")
+        parts, ats = _placed(fields, "content")
         name = fields.text("id")
         rest = _without_status(fields) or NO_REST
         if role is not Role.ASSISTANT:
             self._close()
             self._turns.append(Message(role=role, parts=parts, id=name, rest=rest))
+            self.places.append(Place(at=fields.path, parts=ats))
             return
         if self._spoken:
             self._close()
-        self._spoken, self._id, self._rest = True, name, rest
+        self._spoken, self._id, self._rest, self._said_at = True, name, rest, fields.path
         self._parts += parts
+        self._ats += ats
 
     def _call(self, fields: Fields, kind: str) -> ToolCall:
         call_id = fields.needed("call_id")
@@ -147,6 +157,7 @@ class ItemReader:
                 rest=rest or NO_REST,
             )
         )
+        self._ats.append(fields.path)
 
     def _apply(self, seal: Seal) -> None:
         """Give a signature back to the call or the text it belongs to."""
@@ -165,7 +176,16 @@ class ItemReader:
         if self._parts or self._spoken:
             turn = Message(role=Role.ASSISTANT, parts=tuple(self._parts), id=self._id, rest=self._rest)
             self._turns.append(turn)
+            self.places.append(Place(at=self._said_at or self._ats[0], parts=tuple(self._ats)))
         self._parts, self._id, self._rest, self._spoken = [], None, NO_REST, False
+        self._ats, self._said_at = [], None
+
+
+def _placed(fields: Fields, key: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """What stands in a field, and where each of it does."""
+    alone, path = fields.is_text(key), fields.at(key)
+    parts = _content(fields, key)
+    return parts, (path,) if alone else tuple([f"{path}[{n}]" for n in range(len(parts))])
 
 
 def _content(fields: Fields, key: str) -> tuple[Part, ...]:

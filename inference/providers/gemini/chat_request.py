@@ -29,7 +29,7 @@ def write_chat(asked: ChatRequest, *, model: str, labels: bool) -> tuple[bytes, 
     Raises InvalidField.
     """
     own = asked.family is Family.GEMINI
-    naming = Naming(asked.family, asked.messages)
+    naming = Naming(asked.family)
     contents = Contents(
         asked.messages, naming, family=asked.family, unsigned=not own and _LEVELS.search(model) is not None
     )

@@ -1,15 +1,10 @@
-"""Naming: what of a request cannot be said, by its path in the words of the client that said it. Pure."""
+"""Naming: what of a request cannot be said: its fields in the words of the client that said it, messages by their
+place. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from inference.ir.chat import Message, Role
 from inference.ir.content import Family
 
-_TURNS = {
-    Family.OPENAI_RESPONSES: ("input", "content"),
-    Family.GEMINI: ("contents", "parts"),
-}
-_USUAL = ("messages", "content")
 _TOP: Mapping[Family, Mapping[str, str]] = {
     Family.OPENAI_CHAT: {"parallel_tools": "parallel_tool_calls", "cache_key": "prompt_cache_key"},
     Family.OPENAI_RESPONSES: {
@@ -27,21 +22,13 @@ _FORMATS = {
     Family.OPENAI_RESPONSES: "text.format",
     Family.ANTHROPIC: "output_config.format",
 }
-_APART = (Family.ANTHROPIC, Family.OPENAI_RESPONSES, Family.GEMINI)
-"""Whose system prompt stands beside the conversation, as a field of its own."""
 
 
 class Naming:
     """Collects the names of what is left out of one request, each once."""
 
-    def __init__(self, family: Family, messages: Sequence[Message]) -> None:
+    def __init__(self, family: Family) -> None:
         self._family = family
-        self._turns, self._parts = _TURNS.get(family, _USUAL)
-        self._before = 0
-        if family in _APART:
-            self._before = next(
-                (n for n, each in enumerate(messages) if each.role is not Role.SYSTEM), len(messages)
-            )
         self._names: dict[str, None] = {}
 
     @property
@@ -63,16 +50,9 @@ class Naming:
 
     def message(self, place: int, name: str) -> None:
         """A field of a message."""
-        self._names[f"{self._turn(place)}.{name}"] = None
+        self._names[f"messages[{place}].{name}"] = None
 
     def part(self, message: int, place: int, name: str) -> None:
         """A part of a message, or a field of one."""
-        where = f"{self._turn(message)}.{self._parts}[{place}]"
+        where = f"messages[{message}].content[{place}]"
         self._names[f"{where}.{name}" if name else where] = None
-
-    def _turn(self, place: int) -> str:
-        if place < self._before:
-            return {Family.ANTHROPIC: "system", Family.GEMINI: "systemInstruction"}.get(
-                self._family, "instructions"
-            )
-        return f"{self._turns}[{place - self._before}]"

@@ -59,9 +59,6 @@ class _Writing:
         self._card = card
         self._own = asked.family is OWN
         self._dropped: list[str] = []
-        shifted = asked.family in (Family.ANTHROPIC, Family.GEMINI)
-        self._shift = 1 if shifted and asked.messages and asked.messages[0].role is Role.SYSTEM else 0
-        self._list = {OWN: "input", Family.GEMINI: "contents"}.get(asked.family, "messages")
 
     def outgoing(self) -> Outgoing:
         asked = self._asked
@@ -86,7 +83,7 @@ class _Writing:
         found: dict[str, object] = {}
         items: list[Item] = []
         for n, message in enumerate(self._asked.messages):
-            at = f"{self._list}[{n - self._shift}]"
+            at = f"messages[{n}]"
             if message.id == INSTRUCTIONS and n == 0:
                 found["instructions"] = "".join(
                     part.text for part in message.parts if isinstance(part, TextPart)

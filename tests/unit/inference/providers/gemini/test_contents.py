@@ -15,7 +15,7 @@ def turn(role: Role, *parts: Part) -> Message:
 def contents(
     *messages: Message, family: Family = Family.OPENAI_CHAT, unsigned: bool = False
 ) -> tuple[Contents, Naming]:
-    naming = Naming(family, messages)
+    naming = Naming(family)
     return Contents(messages, naming, family=family, unsigned=unsigned), naming
 
 

@@ -100,9 +100,9 @@ def test_a_conversation_with_tools_and_thoughts() -> None:
     assert body["input"][6]["output"] == "1"
     assert body["input"][7]["output"] == [{"type": "input_image", "image_url": "https://x/y.png"}]
     assert dropped == [
-        "messages[1].content[0]",
-        "messages[2].content[0].is_error",
-        "messages[2].content[2].cache_control",
+        "messages[2].content[0]",
+        "messages[3].content[0].is_error",
+        "messages[3].content[2].cache_control",
     ]
 
 
