@@ -121,12 +121,7 @@ class Pipeline:
     async def _run(self, edge: Edge, dialect: Dialect, call: Call) -> None:
         form = takes_forms(dialect)
         check_head(edge, FORM if form else JSON)
-        errand = call.errand
-        principal = call.principal = await (
-            self._admission.principal(authorization(edge), Origin(address=edge.peer, request_id=call.id))
-            if errand is None
-            else errand.principal()
-        )
+        principal = call.principal = await self._principal(edge, call)
         call.waiting()
         body = await edge.body()
         call.working()
@@ -174,6 +169,14 @@ class Pipeline:
             await self._respond(call, answer, dialect, request, translation, endless=admitted.endless)
         finally:
             answer.release()
+
+    async def _principal(self, edge: Edge, call: Call) -> Principal:
+        """Who asks: by the key that was sent, or as whom the errand is run."""
+        if call.errand is not None:
+            return await call.errand.principal()
+        return await self._admission.principal(
+            authorization(edge), Origin(address=edge.peer, request_id=call.id)
+        )
 
     def _attempts(self, admitted: Admitted) -> list[Deployment]:
         """What to try, in order, with the caller's own keys where it has some."""
