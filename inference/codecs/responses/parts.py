@@ -130,8 +130,10 @@ def write_given(part: Part, own: bool) -> dict[str, object] | Raw | None:
             found: dict[str, object] = {"type": "input_text", "text": part.text}
         case Image():
             found = {"type": "input_image", **_where("image_url", part.source, "image/png")}
-            if part.detail is not None:
-                found["detail"] = part.detail
+            if part.detail is not None or not own:
+                found["detail"] = (
+                    part.detail or "auto"
+                )  # OpenAI's types want it said, though its service does not
         case File():
             found = _write_file(part)
         case Audio() if part.source.data is not None:

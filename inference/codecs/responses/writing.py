@@ -30,6 +30,25 @@ def said_message(content: Sequence[object], name: str | None) -> dict[str, objec
     return found if name is None else {"id": name, "status": "completed", **found}
 
 
+def told_messages(content: Sequence[object]) -> list[Item]:
+    """The same by a client of another format, whose messages have no ids: OpenAI's types take only text without.
+
+    One message for each text; what is more than text stays as it is, which OpenAI's service takes all the same.
+    """
+    texts = [_plain_text(each) for each in content]
+    if None in texts:
+        return [said_message(tuple(content), None)]
+    return [{"type": "message", "role": "assistant", "content": text} for text in texts]
+
+
+def _plain_text(part: object) -> str | None:
+    match part:
+        case {"type": "output_text", "text": str(text), "annotations": []}:
+            return text
+        case _:
+            return None
+
+
 def call_item(call: ToolCall, name: str | None, own: bool) -> dict[str, object]:
     """A call of a function, or of a tool that takes any text."""
     custom = call.custom
@@ -98,9 +117,11 @@ def said_items(
     content: list[object] = []
 
     def close() -> None:
-        if content:
-            items.append(said_message(tuple(content), name) | (rest if own else {}))
-            content.clear()
+        if content and own:
+            items.append(said_message(tuple(content), name) | rest)
+        elif content:
+            items.extend(told_messages(content))
+        content.clear()
 
     for n, part in enumerate(parts):
         where = f"{at}.content[{n}]"

@@ -47,7 +47,9 @@ def test_parts_of_other_families() -> None:
         "file_data": "data:application/pdf;base64,AA",
     }
     image = Image(source=Source(data="AA"))
-    assert write_given(image, own=False) == {"type": "input_image", "image_url": "data:image/png;base64,AA"}
+    shown = {"type": "input_image", "image_url": "data:image/png;base64,AA"}
+    assert write_given(image, own=False) == {**shown, "detail": "auto"}
+    assert write_given(image, own=True) == shown
     sound = Audio(source=Source(data="AA", media_type="audio/flac"))
     assert write_given(sound, own=False) == {
         "type": "input_audio",

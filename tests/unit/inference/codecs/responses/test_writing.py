@@ -9,6 +9,7 @@ from msgspec import Raw
 from inference.codecs.responses.writing import result_item, said_items, seal_of
 from inference.ir.content import (
     Audio,
+    Citation,
     Family,
     Opaque,
     Part,
@@ -46,6 +47,16 @@ def test_text_and_refusals_are_one_message() -> None:
             "phase": "commentary",
         }
     ]
+
+
+def test_messages_without_an_id_are_text_alone_where_they_can_be() -> None:
+    """OpenAI's types take parts only in a message with an id, which those of another format have not."""
+    made, _ = items(Text(text="a"), Text(text="b"), own=False)
+    assert [(item["role"], item["content"]) for item in made] == [("assistant", "a"), ("assistant", "b")]
+    cited = Text(text="a", citations=(Citation(url="https://x"),))
+    for part in (cited, Refusal(text="no")):
+        made, _ = items(Text(text="b"), part, own=False)
+        assert [len(item["content"]) for item in made] == [2]
 
 
 def test_everything_else_is_an_item_in_its_place() -> None:

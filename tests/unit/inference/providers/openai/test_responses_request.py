@@ -98,7 +98,9 @@ def test_a_conversation_with_tools_and_thoughts() -> None:
         "arguments": '{"x": 1}',
     }
     assert body["input"][6]["output"] == "1"
-    assert body["input"][7]["output"] == [{"type": "input_image", "image_url": "https://x/y.png"}]
+    assert body["input"][3]["content"] == "Let me see."
+    image = {"type": "input_image", "image_url": "https://x/y.png", "detail": "auto"}
+    assert body["input"][7]["output"] == [image]
     assert dropped == [
         "messages[2].content[0]",
         "messages[3].content[0].is_error",
