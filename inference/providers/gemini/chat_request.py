@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from inference.ir.chat import ChatRequest, Format, FormatKind, Thinking, Tool, ToolChoice, ToolKind, ToolMode
 from inference.ir.content import Family, Rest
+from inference.ir.errors import InvalidField
 from inference.providers.gemini.contents import Contents
 from inference.providers.gemini.naming import Naming
 
@@ -33,6 +34,11 @@ def write_chat(asked: ChatRequest, *, model: str, labels: bool) -> tuple[bytes, 
     contents = Contents(
         asked.messages, naming, family=asked.family, unsigned=not own and _LEVELS.search(model) is not None
     )
+    if not contents.turns:
+        raise InvalidField(
+            "The conversation has no turn that Gemini's format can carry: send at least one message of the user.",
+            param="messages",
+        )
     body: Body = {"contents": contents.turns}
     if contents.system:
         body["systemInstruction"] = {"role": "user", "parts": contents.system}

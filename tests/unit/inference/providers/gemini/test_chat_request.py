@@ -16,7 +16,8 @@ from inference.ir.chat import (
     ToolKind,
     ToolMode,
 )
-from inference.ir.content import Family, Text
+from inference.ir.content import Family, Opaque, Text
+from inference.ir.errors import InvalidField
 from inference.providers.gemini.chat_request import write_chat
 
 USER = (Message(role=Role.USER, parts=(Text(text="x"),)),)
@@ -134,3 +135,13 @@ def test_schemas_go_as_json_schema() -> None:
         "responseMimeType": "application/json",
         "responseJsonSchema": {"type": "object", "$defs": {}},
     }
+
+
+def test_a_conversation_without_a_turn_is_refused() -> None:
+    """Google would refuse it without saying which field of the client's is meant."""
+    guarded = Opaque(family=Family.BEDROCK, kind="guardContent", raw=Raw(b"{}"))
+    messages = (Message(role=Role.USER, parts=(guarded,)),)
+    asked = ChatRequest(model="m", messages=messages, family=Family.BEDROCK)
+    with pytest.raises(InvalidField, match="at least one message") as refused:
+        write_chat(asked, model="gemini-2.5-flash", labels=False)
+    assert refused.value.param == "messages"
