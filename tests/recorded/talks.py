@@ -41,6 +41,7 @@ from tests.recorded import (
     test_openai_chat_calls,
     test_responses_calls,
 )
+from tests.recorded.asking import told
 from tests.recorded.calls import Recorded
 from tests.recorded.translating import CLIENTS, survives, told_streamed, told_whole
 from tests.recorded.verdicts import Finding, Unsupported, judged
@@ -68,6 +69,11 @@ def findings(call: Recorded, talk: Talk) -> Iterator[Finding]:
         yield from _answered(call, talk)
     if call.request is not None:
         yield from judged(("request", *_asked_for(call, talk)), lambda: talk.returns(call))
+        for target in CLIENTS:
+            if target is not talk.family:
+                yield from judged(
+                    (f"asked of {target}",), lambda target=target: told(talk.parse(call), target)
+                )
 
 
 def _asked_for(call: Recorded, talk: Talk) -> Iterator[str]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from inference.ir.content import Family
 from tests.recorded.calls import RECORDED, Recorded, calls
 from tests.recorded.surfaces import surface_of
+from tests.recorded.translating import CLIENTS
 from tests.recorded.verdicts import Finding, Verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
@@ -44,10 +44,7 @@ FEATURES = (
     "embeddings",
     "rerank",
     "errors",
-    *(
-        f"to {family}"
-        for family in (Family.OPENAI_CHAT, Family.OPENAI_RESPONSES, Family.ANTHROPIC, Family.GEMINI)
-    ),
+    *(f"{way} {family}" for way in ("asked of", "to") for family in CLIENTS),
 )
 HEAD = """\
 # Conformance
@@ -68,6 +65,9 @@ feature the answer shows counts as failed:
 * `to ...`: each answer is told to a client of every other dialect and read back by that family's reader: text,
   thoughts, names and arguments of tools, reason and counts survive, and what the dialect has no words for is named as
   dropped;
+* `asked of ...`: each request is written for a provider of every other family, valid by OpenAI's and Anthropic's own
+  types, and read back: the turns with their texts, pictures, calls and results, and the tools; what the other format
+  has no words for is refused, or named as dropped, and counts as unsupported;
 * a refusal keeps the provider's status and words, in the shape of each dialect.
 """
 
