@@ -17,6 +17,7 @@ from tests.vllm.worker import Worker
 QUESTION = "What is the capital of France?"
 NEXT = "What are you?"
 """Of a conversation this model reads only the newest turn: that the others are sent is shown elsewhere."""
+FORECAST = {"name": "forecast", "description": "The weather to come", "input_schema": SCHEMA, "strict": True}
 GREEDY: dict[str, Any] = {"extra_body": {"temperature": 0}}
 """Anthropic's SDK has no argument for it any more; its API does."""
 
@@ -62,7 +63,7 @@ def test_a_tool_is_called_by_name(claude: anthropic.Anthropic) -> None:
         "max_tokens": 200,
         **GREEDY,
         "messages": [{"role": "user", "content": "How will the weather be in Ankara?"}],
-        "tools": [{"name": "forecast", "description": "The weather to come", "input_schema": SCHEMA}],
+        "tools": [FORECAST],
         "tool_choice": {"type": "tool", "name": "forecast"},
     }
     answer = streamed(claude, asked)[0]
