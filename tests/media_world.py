@@ -425,7 +425,7 @@ def media_world(gateway: GatewayProcess) -> Generator[MediaWorld]:
         def _serve(self) -> None:
             world = worlds[0]
             parts = urlsplit(self.path)
-            headers = {name.lower(): value for name, value in self.headers.items()}
+            headers = {name.lower(): ", ".join(self.headers.get_all(name, [])) for name in self.headers}
             body = self.rfile.read(int(headers.get("content-length", 0)))
             sent = Sent(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
             world.sent.append(sent)
