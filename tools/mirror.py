@@ -60,7 +60,6 @@ TESTED: dict[str, str] = {
     "gateway/http/batches.py": "by the official SDK: tests/contract/test_openai_batches.py",
     "gateway/batches/run.py": "through its worker: tests/unit/gateway/batches/test_worker.py",
     "gateway/batches/intake.py": "over HTTP: tests/integration/test_batches_route.py",
-    "gateway/http/files.py": "through a socket: tests/integration/test_files_route.py",
     "gateway/http/responses.py": "by the official SDK: tests/contract/test_openai_responses.py",
     "gateway/http/models.py": "through a socket: tests/integration/test_models_route.py",
     "gateway/http/openapi.py": "against what is served: tests/integration/test_openapi.py",

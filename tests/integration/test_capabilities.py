@@ -78,9 +78,7 @@ def test_fields_a_model_is_never_to_see_are_taken_out_and_named(
 def test_a_picture_that_is_none_is_refused_where_it_has_to_be_read(
     gateway: GatewayProcess, key: VirtualKey
 ) -> None:
-    gateway.configure(
-        providers={"claude": {"wire": "anthropic", "base_url": "http://127.0.0.1:9"}}
-    )
+    gateway.configure(providers={"claude": {"wire": "anthropic", "base_url": "http://127.0.0.1:9"}})
     name = model(gateway, "claude", max_output=100)
     fake = base64.b64encode(b"no picture at all").decode()
     content = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{fake}"}}]

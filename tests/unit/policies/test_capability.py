@@ -1,4 +1,4 @@
-"""What a model is declared not to take is refused, with those that do; what is not declared is its provider's to say."""
+"""What a model is declared not to take is refused, with those that do; the rest is its provider's to say."""
 
 import pytest
 
