@@ -207,6 +207,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
     app.state.settings = settings
     app.state.tokens = gateway.door.tokens
     app.state.new_id = gateway.new_id
+    app.state.admission = gateway.admission
     config = EdgeConfig(
         routes={
             (method, path): _hot(gateway.pipeline, dialect)

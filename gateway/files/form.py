@@ -61,7 +61,7 @@ async def read_form(body: AsyncIterable[bytes], boundary: str, sink: Callable[[]
         parser.close()
     except MultipartError as error:
         raise BadRequest(
-            f"The body is not a whole multipart form: {error}.", code="invalid_multipart"
+            f"The body is not a whole multipart form: {error}.", code="invalid_form"
         ) from None
     return Form(fields=reader.fields, filename=reader.filename)
 

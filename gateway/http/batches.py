@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
@@ -95,11 +97,17 @@ class BatchList(Struct, frozen=True, kw_only=True):
     has_more: bool
 
 
+async def key_guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Litestar's guard: who has no key is told so before anything of a body is read. Raises Unauthenticated."""
+    await principal_of(connection, connection.app.state.admission)
+
+
 class BatchController(Controller):
     """Batches as OpenAI's API has them."""
 
     path = "/v1/batches"
     tags = ("OpenAI",)
+    guards = (key_guard,)
 
     @post("/", summary="Make a batch", operation_id="createBatch", status_code=200)
     async def create(

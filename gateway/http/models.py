@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
 from msgspec import Struct
@@ -111,7 +112,7 @@ class ModelController(Controller):
 
 
 async def principal_of(
-    request: Request[Any, Any, Any], admission: Admission, key: str | None = None
+    request: ASGIConnection[Any, Any, Any, Any], admission: Admission, key: str | None = None
 ) -> Principal:
     """Who asks, by the key in any header an SDK puts it in, or by `key`. Raises Unauthenticated."""
     header = request.headers.get("authorization")
