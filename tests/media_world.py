@@ -306,7 +306,30 @@ def _azure_transcript(sent: Sent) -> Answer:
     )
 
 
+def _gemini(sent: Sent) -> Answer:
+    asked = sent.json
+    wanted = asked["generationConfig"]["responseModalities"]
+    kind, data = (
+        ("audio/L16;codec=pcm;rate=24000", bytes(480)) if wanted == ["AUDIO"] else ("image/png", b"picture")
+    )
+    if not asked["contents"][0]["parts"][0]["text"]:
+        return as_json({"error": {"code": 400, "message": "empty", "status": "INVALID_ARGUMENT"}}, 400)
+    part = {"inlineData": {"mimeType": kind, "data": base64.b64encode(data).decode()}}
+    modality = {"modality": wanted[-1], "tokenCount": 1290}
+    return as_json(
+        {
+            "candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}],
+            "usageMetadata": {
+                "promptTokenCount": 8,
+                "candidatesTokenCount": 1290,
+                "candidatesTokensDetails": [modality],
+            },
+        }
+    )
+
+
 KEYS = {
+    "/gemini/": ("x-goog-api-key", UPSTREAM_KEY),
     "/google/": ("x-goog-api-key", UPSTREAM_KEY),
     "/azure/": ("ocp-apim-subscription-key", UPSTREAM_KEY),
     "/openai/": ("authorization", f"Bearer {UPSTREAM_KEY}"),
@@ -317,6 +340,8 @@ KEYS = {
 }
 """Which header each provider wants its key in."""
 ANSWERS: dict[str, Callable[[Sent], Answer]] = {
+    "/gemini/models/gemini-image:generateContent": _gemini,
+    "/gemini/models/gemini-tts:generateContent": _gemini,
     "/google/v1/text:synthesize": _google_speech,
     "/google/v1/speech:recognize": _google_transcript,
     "/azure/cognitiveservices/v1": _azure_speech,
@@ -356,6 +381,7 @@ class MediaWorld:
             "openai": {"wire": "openai", "base_url": f"{self.root}/openai/v1", "key": key},
             "elevenlabs": {"wire": "elevenlabs", "base_url": f"{self.root}/elevenlabs", "key": key},
             "deepgram": {"wire": "deepgram", "base_url": f"{self.root}/deepgram", "key": key},
+            "gemini": {"wire": "gemini", "base_url": f"{self.root}/gemini", "key": key},
             "google": {"wire": "google-speech", "base_url": f"{self.root}/google", "key": key},
             "azure": {"wire": "azure-speech", "base_url": f"{self.root}/azure", "key": key},
             "stability": {"wire": "stability", "base_url": f"{self.root}/stability", "key": key},
@@ -374,6 +400,8 @@ class MediaWorld:
             "scribe": ("transcription", "elevenlabs", "scribe_v2", {"per_hour": 0.4}),
             "aura": ("speech", "deepgram", "aura-2", {"per_million_characters": 30}),
             "nova": ("transcription", "deepgram", "nova-3", {"per_hour": 0.258}),
+            "kore": ("speech", "gemini", "gemini-tts", {"input": 0.5, "audio_output": 10}),
+            "banana": ("image", "gemini", "gemini-image", {"input": 0.3, "image_output": 30}),
             "neural": ("speech", "google", "en-US-Neural2-A", {"per_million_characters": 16}),
             "latest": ("transcription", "google", "latest_short", {"per_hour": 0.96}),
             "jenny": ("speech", "azure", "en-US-JennyNeural", {"per_million_characters": 15}),

@@ -3,6 +3,8 @@
 (https://platform.openai.com/docs/api-reference/audio/createSpeech)
 """
 
+import re
+
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
@@ -11,6 +13,7 @@ from gateway.dialects.hints import Hints, tags_of
 from gateway.dialects.openai_exchange import OpenAIExchange
 from inference.codecs.body import check_text, decoded, other_fields
 from inference.codecs.token_estimate import estimate_input
+from inference.codecs.wav import wav_of
 from inference.ir.cards import Kind
 from inference.ir.errors import InvalidField
 from inference.ir.speech import SpeechRequest, SpeechResult
@@ -44,6 +47,8 @@ class SpeechBody(Struct, frozen=True, kw_only=True):
     aspendos: Hints | UnsetType | None = UNSET
 
 
+_SAMPLES = re.compile(r"audio/l16.*;\s*rate=(\d{4,6})\b", re.IGNORECASE)
+"""Plain samples of 16 bits (RFC 2586)."""
 _KNOWN = frozenset(SpeechBody.__struct_fields__)
 _body = msgspec.json.Decoder(SpeechBody)
 
@@ -91,7 +96,10 @@ class Speech(OpenAIExchange):
         )
 
     def answer(self, result: SpeechResult, asked: SpeechRequest, setting: Setting) -> Rendered:
-        """The sound."""
+        """The sound; plain samples in a file, unless those were asked for."""
+        samples = _SAMPLES.match(result.content_type)
+        if samples is not None and asked.format != "pcm":
+            return Rendered(wav_of(result.audio, int(samples[1])), content_type="audio/wav")
         return Rendered(result.audio, content_type=result.content_type)
 
 

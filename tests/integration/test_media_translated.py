@@ -363,3 +363,23 @@ def test_a_client_that_leaves_takes_its_request_out_of_the_queue(
     assert world.last().path == f"{RESULT}/cancel"
     record = gateway.record(key)
     assert (record.error, record.cost_nano) == ("client_closed_request", 0)
+
+
+def test_gemini_speaks_and_draws_by_the_token(
+    ask: Any, world: MediaWorld, gateway: GatewayProcess, key: VirtualKey
+) -> None:
+    spoken = ask("audio/speech", "kore", input="hi", voice="Kore")
+    assert (spoken.content[:4], len(spoken.content), spoken.headers["content-type"]) == (
+        b"RIFF",
+        524,
+        "audio/wav",
+    )
+    drawn = ask("images/generations", "banana", prompt="a hat")
+    assert drawn.json()["data"] == [{"b64_json": "cGljdHVyZQ=="}]
+    drawing, speech = gateway.usage(key=key.id)
+    assert (speech.audio_output_tokens, speech.cost_nano) == (1290, 8 * 500 + 1290 * 10_000)
+    assert (drawing.image_output_tokens, drawing.images, drawing.cost_nano) == (
+        1290,
+        1,
+        8 * 300 + 1290 * 30_000,
+    )

@@ -15,6 +15,7 @@ from inference.providers.gemini.count_lane import CountLane
 from inference.providers.gemini.embeddings import GeminiEmbeddings
 from inference.providers.gemini.errors import read_error
 from inference.providers.gemini.lanes import GeminiLane
+from inference.providers.gemini.media import GeminiImages, GeminiSpeech
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing, Parser
 
 ROUTE = "gemini"
@@ -64,8 +65,12 @@ class Gemini:
         lane = GeminiLane(head)
         self.lanes: Mapping[str, Lane] = {ROUTE: lane, COUNT_ROUTE: CountLane(head)}
         self.chat: ChatFormat | None = GeminiChat(lane, labels=labels)
-        # Vertex embeds at other places and in other words.
-        self.exchanges: Mapping[Kind, Exchange] = {} if head else {Kind.EMBEDDING: GeminiEmbeddings(lane)}
+        self.exchanges: Mapping[Kind, Exchange] = {
+            Kind.IMAGE: GeminiImages(lane),
+            Kind.SPEECH: GeminiSpeech(lane),
+        }
+        if not head:  # Vertex embeds at other places and in other words
+            self.exchanges = {Kind.EMBEDDING: GeminiEmbeddings(lane), **self.exchanges}
 
     def credential(self, key: str) -> tuple[str, str]:
         """The header that carries a key, and its value."""
