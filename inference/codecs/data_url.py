@@ -6,6 +6,9 @@
 from inference.ir.content import Source
 from inference.ir.errors import InvalidField
 
+STORES = ("s3://", "gs://")
+"""How addresses begin that only Amazon and Google can follow."""
+
 
 def read_url(url: str, path: str) -> Source:
     """An http(s) address, or the bytes of a `data:` URL. Raises InvalidField, `path` being where it stands."""

@@ -5,6 +5,7 @@ from base64 import b64encode
 
 from msgspec import Raw
 
+from inference.codecs.data_url import STORES
 from inference.codecs.fields import Fields
 from inference.ir.content import (
     NO_REST,
@@ -128,7 +129,7 @@ def write_given(part: Part, own: bool) -> dict[str, object] | Raw | None:
     match part:
         case Text():
             found: dict[str, object] = {"type": "input_text", "text": part.text}
-        case Image():
+        case Image() if not (part.source.url or "").startswith(STORES):
             found = {"type": "input_image", **_where("image_url", part.source, "image/png")}
             if part.detail is not None or not own:
                 found["detail"] = (

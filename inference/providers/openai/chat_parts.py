@@ -7,7 +7,7 @@ What the format cannot say is either named as dropped (a hint, a note) or refuse
 from collections.abc import Mapping
 from typing import Any
 
-from inference.codecs.data_url import written_url
+from inference.codecs.data_url import STORES, written_url
 from inference.ir.content import (
     Audio,
     CacheHint,
@@ -122,6 +122,8 @@ class PartWriter:
         url = written_url(image.source)
         if not url:
             raise unable(path, "an image by the id of another provider; send its bytes or address")
+        if url.startswith(STORES):
+            raise unable(path, "an image from another provider's store; send its bytes or an https address")
         said = {"url": url}
         if image.detail is not None:
             said["detail"] = image.detail

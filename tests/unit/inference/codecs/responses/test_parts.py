@@ -50,6 +50,7 @@ def test_parts_of_other_families() -> None:
     shown = {"type": "input_image", "image_url": "data:image/png;base64,AA"}
     assert write_given(image, own=False) == {**shown, "detail": "auto"}
     assert write_given(image, own=True) == shown
+    assert write_given(Image(source=Source(url="gs://bucket/picture.png")), own=False) is None
     sound = Audio(source=Source(data="AA", media_type="audio/flac"))
     assert write_given(sound, own=False) == {
         "type": "input_audio",

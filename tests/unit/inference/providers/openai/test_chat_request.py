@@ -89,6 +89,8 @@ def test_parts_of_every_kind() -> None:
     "part",
     [
         Image(source=Source(file_id="f")),
+        Image(source=Source(url="s3://bucket/picture.png")),
+        Image(source=Source(url="gs://bucket/picture.png")),
         Audio(source=Source(url="https://x/a.mp3")),
         Video(source=Source(url="https://x/a.mp4")),
         File(source=Source(url="https://x/a.pdf")),
