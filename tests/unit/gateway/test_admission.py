@@ -13,12 +13,14 @@ from gateway.call import Call
 from gateway.catalogue import LiveCatalogue
 from gateway.database.keyring import Keyring
 from gateway.dialects.dialect import Request
+from gateway.errand import ALREADY_SETTLED
 from gateway.metrics import Metrics
 from gateway.routing.table import KeyFor, RoutingTable
 from gateway.rule_book import RuleBook
 from inference.ir.cards import Kind
 from inference.ir.errors import (
     AspendosError,
+    Conflict,
     Forbidden,
     MissingKey,
     ModelNotAllowed,
@@ -30,7 +32,7 @@ from inference.ir.errors import (
 )
 from policies.api_keys import Principal
 from policies.stores.memory import MemoryStore
-from policies.stores.step import Cold
+from policies.stores.step import Cold, Refused
 from tests.fake_edge import FakeEdge
 
 CATALOGUE = """version: 1
@@ -237,6 +239,20 @@ async def test_a_request_too_many_is_refused_and_told_when(table: RoutingTable) 
     assert (b"x-ratelimit-remaining-requests", b"0") in caught.value.headers
     counting.now += caught.value.retry_after
     await counting.ask(holder("few"), "chat-one")
+
+
+async def test_a_call_that_the_counters_know_as_ended_is_told_apart_from_one_that_cannot_pay(
+    table: RoutingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting(table)
+
+    async def ended(*_: object, **__: object) -> Refused:
+        return Refused(None)  # as Redis says of an id that was settled
+
+    monkeypatch.setattr(counting.store, "admit", ended)
+    with pytest.raises(Conflict) as caught:
+        await counting.ask(holder("few"), "chat-one")
+    assert (caught.value.code, caught.value.headers) == ("already_settled", ((ALREADY_SETTLED, b"true"),))
 
 
 async def test_one_at_a_time_is_one_at_a_time(table: RoutingTable) -> None:
