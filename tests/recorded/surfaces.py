@@ -12,6 +12,7 @@ from gateway.dialects.anthropic_messages import Messages
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.gemini import Gemini
 from gateway.dialects.gemini.count import GeminiCount
+from gateway.dialects.images import Images
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
 from gateway.dialects.openai_responses import Responses
@@ -186,6 +187,22 @@ def gemini_count_agrees(call: Recorded) -> None:
     assert call.url.split("?")[0].endswith(lane.path(request.model, stream=False))
 
 
+def picture_agrees(call: Recorded) -> None:
+    """A question for a picture goes out as it came; the answer passes, and its pictures are counted."""
+    sent = json.loads(call.asked)
+    request = Images().decode(call.asked)
+    assert (request.model, request.images, request.stream) == (sent["model"], sent["n"], False)
+    lane = OPENAI.lanes["images"]
+    passed = lane.request(call.asked, asked=request.model, model="there", stream=False)
+    assert json.loads(passed) == {**sent, "model": "there"}
+    assert call.url.endswith(lane.path("there", stream=False))
+    with client(call.body, stream=False) as sdk:
+        read = sdk.images.generate(prompt="p")
+    assert read.data is not None
+    assert len(read.data) == request.images
+    assert lane.completion(call.body).usage.images == len(read.data)
+
+
 def _embeddings_of_kin(call: Recorded) -> None:
     test_embedding_calls.answer_agrees(call)
     test_embedding_calls.through_the_dialect(call)
@@ -233,6 +250,7 @@ SURFACES: tuple[Surface, ...] = (
         providers=("voyage",),
         judge=_of("rerank", test_voyage_calls.ranking_agrees),
     ),
+    Surface(name="images", path="/v1/images/generations$", judge=_of("pictures made", picture_agrees)),
     # what is not spoken
     Surface(
         name="invoke",
@@ -314,11 +332,6 @@ SURFACES: tuple[Surface, ...] = (
         name="traces",
         path="/v1/traces/ingest$",
         why="reports of a client library, no question to a model",
-    ),
-    Surface(
-        name="images",
-        path="/v1/images/generations$",
-        why="pictures are not judged here yet",
     ),
 )
 

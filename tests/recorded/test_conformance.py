@@ -43,6 +43,7 @@ FEATURES = (
     "counts of tokens",
     "embeddings",
     "rerank",
+    "pictures made",
     "errors",
     *(f"{way} {family}" for way in ("asked of", "to") for family in CLIENTS),
 )
