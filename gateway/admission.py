@@ -317,7 +317,9 @@ class Admission:
                 bid.most = ceiling(other.model, bid.ask)
                 bid.spared |= {cap.budget.id}
                 return
-        raise _with_headers(over_budget(cap, refused.remaining, self._clock(), needs=bid.most.amount), refused)
+        raise _with_headers(
+            over_budget(cap, refused.remaining, self._clock(), needs=bid.most.amount), refused
+        )
 
     def _allowed(
         self, table: RoutingTable, principal: Principal, tier: Tier | None, name: str | None

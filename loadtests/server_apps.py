@@ -121,7 +121,7 @@ def edge_routes() -> dict[tuple[str, str], Handler]:
 def edge_app() -> EdgeApp:
     """The routes over Edge, hot under our connection class and through ASGI elsewhere."""
 
-    def render(error: AspendosError, request_id: str | None) -> tuple[int, list[Header], bytes]:
+    def render(error: AspendosError, request_id: str | None, path: str) -> tuple[int, list[Header], bytes]:
         return error.http_status, JSON, error.message.encode()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -60,9 +60,7 @@ async def read_form(body: AsyncIterable[bytes], boundary: str, sink: Callable[[]
                 await reader.take(event)
         parser.close()
     except MultipartError as error:
-        raise BadRequest(
-            f"The body is not a whole multipart form: {error}.", code="invalid_form"
-        ) from None
+        raise BadRequest(f"The body is not a whole multipart form: {error}.", code="invalid_form") from None
     return Form(fields=reader.fields, filename=reader.filename)
 
 

@@ -195,6 +195,11 @@ async def test_holds_of_dead_processes_are_reclaimed_at_what_the_ledger_knows(bo
             done.append((request_id, amount))
             return True
 
+        async def journal_place(self, journal: str, age: float | None) -> None: ...
+
+        async def behind(self, journal: str, *, within: float, lost: float) -> int:
+            return 0
+
     done: list[tuple[str, int]] = []
     store = Shared(lambda: 1.0)
     for name in ("paid", "alive", "lost"):
