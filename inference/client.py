@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from inference.codecs.body import with_text
+from inference.codecs.body import with_salt
 from inference.codecs.quota_headers import exhausted, read_quota, read_retry_after
 from inference.credentials import (
     KEY_REFUSALS,
@@ -400,7 +400,7 @@ def _patched(lane: Lane, deployment: Deployment, ask: Ask) -> bytes:
         hints=ask.hints,
         max_output=ask.max_output,
     )
-    return body if salt is None or field is None else with_text(body, field, salt())
+    return body if salt is None or field is None else with_salt(body, field, salt())
 
 
 def _apart(outgoing: Outgoing, deployment: Deployment, ask: Ask) -> Outgoing:
@@ -408,7 +408,7 @@ def _apart(outgoing: Outgoing, deployment: Deployment, ask: Ask) -> Outgoing:
     field = deployment.salted.get(outgoing.path)
     if field is None or ask.salt is None:
         return outgoing
-    return msgspec.structs.replace(outgoing, body=with_text(outgoing.body, field, ask.salt()))
+    return msgspec.structs.replace(outgoing, body=with_salt(outgoing.body, field, ask.salt()))
 
 
 def _unable(deployment: Deployment, route: str) -> InvalidField:

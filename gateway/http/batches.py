@@ -7,7 +7,7 @@ from litestar import Controller, Request, get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from gateway.admission import Admission
@@ -115,7 +115,7 @@ class BatchController(Controller):
         request: Request[Any, Any, Any],
         admission: NamedDependency[Admission],
         batches: NamedDependency[Batches],
-        data: NewBatch,
+        data: JSONBody[NewBatch],
     ) -> BatchObject:
         """Its lines are run in the background, within a day, as the key that made it."""
         principal = await principal_of(request, admission)

@@ -4,6 +4,7 @@ Patching a field re-encodes only the outermost object, so unknown fields survive
 cost does not grow with the conversation.
 """
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping
 from typing import TypeVar
@@ -56,10 +57,10 @@ def check_text(body: bytes) -> None:
         ) from None
 
 
-def with_text(body: bytes, field: str, text: str) -> bytes:
-    """An object with one more field; one that is there and not null stands. Raises as `decode_fields` does."""
+def with_salt(body: bytes, field: str, salt: str) -> bytes:
+    """An object with one more field, as `put_salt` has it. Raises as `decode_fields` does."""
     fields = decode_fields(body)
-    put_text(fields, field, text)
+    put_salt(fields, field, salt)
     return encode_fields(fields)
 
 
@@ -76,10 +77,13 @@ def renamed(body: bytes, *, asked: str, model: str, hints: bool) -> bytes:
     return encode_fields(fields)
 
 
-def put_text(fields: Fields, field: str, text: str) -> None:
-    """Set a field to a text, unless it is there and not null."""
-    if bytes(fields.get(field, b"null")) == b"null":
-        fields[field] = raw(text)
+def put_salt(fields: Fields, field: str, salt: str) -> None:
+    """Set a field to a salt. A value of the client's own tells its prompts apart within that salt, never beyond it:
+    what is sent is a digest of both, as long as the salt alone."""
+    given = bytes(fields.get(field, b"null"))
+    if given != b"null":
+        salt = hashlib.sha256(salt.encode() + b"\0" + given).hexdigest()[: len(salt)]
+    fields[field] = raw(salt)
 
 
 def encode_fields(fields: Mapping[str, Raw | str | bool]) -> bytes:

@@ -37,12 +37,18 @@ def test_vllm_is_sent_a_salt_for_each_tenant(
     assert {len(salt) for salt in salts} == {32}
 
 
-def test_a_clients_own_salt_stands_and_null_is_none(
+def test_a_clients_own_salt_tells_its_prompts_apart_but_not_beyond_its_tenant(
     gateway: GatewayProcess, upstream: UpstreamThread, key: VirtualKey
 ) -> None:
     body = {"model": "vllm-8", "messages": MESSAGES}
-    ask(gateway, key, "/chat/completions", {**body, "cache_salt": "mine"})
-    assert upstream.body()["cache_salt"] == "mine"
+    other = gateway.new_key()
+    salts: list[str] = []
+    for caller, own in ((key, "mine"), (key, "mine"), (key, "another"), (other, "mine")):
+        ask(gateway, caller, "/chat/completions", {**body, "cache_salt": own})
+        salts.append(upstream.body()["cache_salt"])
+    assert salts[0] == salts[1]
+    assert len({*salts, "mine"}) == 4
+    assert {len(salt) for salt in salts} == {32}
     ask(gateway, key, "/chat/completions", {**body, "cache_salt": None})
     assert len(upstream.body()["cache_salt"]) == 32
     said = json.dumps({"cache_salt": "in words"})
@@ -68,6 +74,8 @@ def test_openai_is_sent_a_cache_key_only_where_asked_for(
     first = upstream.body()["prompt_cache_key"]
     assert len(first) == 32
     ask(gateway, key, "/chat/completions", {"model": scoped, "messages": MESSAGES, "prompt_cache_key": "own"})
-    assert upstream.body()["prompt_cache_key"] == "own"
+    own = upstream.body()["prompt_cache_key"]
+    assert len(own) == 32
+    assert own not in (first, "own")
     ask(gateway, key, "/completions", {"model": scoped, "prompt": "hi"})
     assert "prompt_cache_key" not in upstream.body()

@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct
 
-from inference.codecs.body import Fields, decode_fields, encode_fields, put_text, raw
+from inference.codecs.body import Fields, decode_fields, encode_fields, put_salt, raw
 from inference.codecs.sse import StreamTap, event_json
 from inference.codecs.token_estimate import estimate_output
 from inference.ir.errors import UpstreamGarbled
@@ -124,9 +124,9 @@ class OpenAILane:
         hints: bool = False,
         max_output: int | None = None,
     ) -> bytes:
-        """The same with a field, by name and value, that keeps caches apart; the client's own value stands."""
+        """The same with a field, by name and value, that keeps caches apart."""
         fields = self._patched(body, model, stream, max_output)
-        put_text(fields, *salt)
+        put_salt(fields, *salt)
         return encode_fields(fields)
 
     def _patched(self, body: bytes, model: str, stream: bool, max_output: int | None) -> Fields:
