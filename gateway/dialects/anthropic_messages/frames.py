@@ -41,7 +41,18 @@ def ending(
 class Block:
     """One content block under way. `takes` is the kind of event it goes on with, `prefix` what a piece begins with."""
 
-    __slots__ = ("_arguments", "_seal", "_summary", "index", "kind", "number", "prefix", "start", "takes")
+    __slots__ = (
+        "_arguments",
+        "_seal",
+        "_summary",
+        "index",
+        "kind",
+        "number",
+        "prefix",
+        "sealed_call",
+        "start",
+        "takes",
+    )
 
     def __init__(self, kind: str, number: int, index: int, start: object, takes: type[object]) -> None:
         self.kind = kind
@@ -53,6 +64,7 @@ class Block:
         self._arguments: list[str] | None = None
         self._seal: Sealed | None = None
         self._summary: int | None = None
+        self.sealed_call = False
 
     @classmethod
     def text(cls, number: int, index: int) -> "Block":
@@ -68,11 +80,16 @@ class Block:
         return block
 
     @classmethod
-    def call(cls, number: int, index: int, began: CallBegan, *, own: bool) -> "Block":
+    def call(
+        cls, number: int, index: int, began: CallBegan, *, own: bool, sealed: str | None = None
+    ) -> "Block":
         start: dict[str, object] = {"type": "tool_use", "id": began.id, "name": began.name, "input": {}}
         if own:
             start |= began.rest
+        if sealed is not None:
+            start["signature"] = sealed
         block = cls("tool_use", number, index, start, CallDelta)
+        block.sealed_call = sealed is not None
         block.prefix = _prefix(index, "input_json_delta", "partial_json")
         block._arguments = []
         return block

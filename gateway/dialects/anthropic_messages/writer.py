@@ -14,6 +14,7 @@ from gateway.dialects.anthropic_messages.answer import message_id, stop_reason
 from gateway.dialects.anthropic_messages.errors import error_event
 from gateway.dialects.anthropic_messages.frames import Block, ending, frame
 from gateway.dialects.dialect import Setting
+from inference.codecs.anthropic.seals import seal
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.anthropic.writing import BlockWriter, citation
 from inference.ir.content import Family, Part
@@ -62,10 +63,14 @@ class MessageWriter:
         self._waiting: dict[int, list[Event]] = {}
         self._ended: Ended | None = None
         self._last: dict[str, Raw] = {}
+        self._seals: dict[int, Sealed] = {}
 
     def write(self, events: Sequence[Event]) -> bytes:
         """What the client may have now."""
         out: list[bytes] = []
+        for event in events:
+            if type(event) is Sealed and event.signature is not None:
+                self._seals[event.block] = event
         for event in events:
             block = self._open
             said = None if block is None else block.goes_on(event)
@@ -183,7 +188,10 @@ class MessageWriter:
                 block = block or self._begin(Block.thinking(number, len(self._places)), out)
                 self._delta(block, block.parted(event) + text, event, out)
             case CallBegan():
-                self._begin(Block.call(number, len(self._places), event, own=self._own), out)
+                # A call's own signature goes where a client keeps it: into the block's head, if it came with it.
+                known = self._seals.get(number)
+                sealed = None if known is None else seal(known.issuer, known.signature)
+                self._begin(Block.call(number, len(self._places), event, own=self._own, sealed=sealed), out)
                 if event.rest and not self._own:
                     self._dropped += [f"content[{len(self._places) - 1}].{name}" for name in event.rest]
             case CallDelta(arguments):
@@ -226,7 +234,7 @@ class MessageWriter:
         block = block or self._begin(Block.thinking(number, len(self._places)), out)
         if block.kind == "thinking":
             block.sealed(event)
-        elif event.signature is not None:
+        elif event.signature is not None and not block.sealed_call:
             self._drop(f"content[{block.index}].signature")
 
     def _whole(self, part: Part, number: int, out: list[bytes]) -> None:

@@ -224,3 +224,19 @@ def test_a_cut_closes_what_is_under_way() -> None:
 def test_an_empty_answer_is_whole() -> None:
     events, _ = written(BEGAN, STOP)
     assert [event["type"] for event in events] == ["message_start", "message_delta", "message_stop"]
+
+
+def test_the_signature_of_a_call_that_comes_whole_stands_in_its_head() -> None:
+    call = (
+        CallBegan(id="c1", name="look", block=0),
+        CallDelta("{}", 0),
+        Sealed(0, signature="c2ln", issuer=Family.GEMINI),
+    )
+    events, writer = written(BEGAN, *call, STOP, one_by_one=False)
+    head = next(event["content_block"] for event in events if event["type"] == "content_block_start")
+    assert head["type"] == "tool_use"
+    thought = unseal("", head["signature"])
+    assert (thought.signature, thought.issuer) == ("c2ln", Family.GEMINI)
+    assert list(writer.dropped) == []
+    events, writer = written(BEGAN, *call, STOP)  # too late for the head: named, not lost in silence
+    assert list(writer.dropped) == ["content[0].signature"]
