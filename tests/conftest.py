@@ -22,6 +22,7 @@ from tests.control_plane import Plane
 pytest_plugins = ["tests.harness", "tests.payments_world"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a file stay together where several processes share the work; those of real vLLM, whose servers take
     minutes to start, all together and first."""

@@ -13,9 +13,10 @@ import sys
 
 
 def main(command: list[str]) -> int:
-    """Hold until the command ends (its exit status) or the pipe closes (0, after killing the group)."""
+    """Hold until the command ends (its exit status), or the pipe closes or SIGTERM comes (0, the group killed)."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         while child.poll() is None:
             if select.select([sys.stdin], [], [], 0.2)[0]:

@@ -72,6 +72,7 @@ class Leashed:
         """SIGKILL to the whole group, and return when it is gone. The second time does nothing."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+        self._process.terminate()  # a process forked since may hold the pipe open
         self._process.wait(timeout=30)
 
 
