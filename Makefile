@@ -26,7 +26,7 @@ serve: ## start the gateway on 127.0.0.1:8080 and the embedded model worker; Ctr
 test: ## every test: unit, golden, contract, integration, chaos and real vLLM (K=expression: only those; JOBS=1: one after another)
 	@$(PYTHON) tools/setup.py test
 	@if [ -f $(NODE_TESTS)/package-lock.json ]; then $(PYTHON) tools/npm.py $(NODE_TESTS); fi
-	@$(RUN)/python -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(if $(K),-k "$(K)") tests
+	@$(RUN)/python -m pytest --numprocesses=$(JOBS) --dist=loadscope --no-loadscope-reorder $(if $(K),-k "$(K)") tests
 
 check: ## style, types, imports, generated files, tests mirror sources
 	@$(PYTHON) tools/setup.py test

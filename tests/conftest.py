@@ -15,6 +15,8 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from gateway.database.engine import Database, normalise
 from tests.control_plane import Plane
@@ -22,14 +24,23 @@ from tests.control_plane import Plane
 pytest_plugins = ["tests.harness", "tests.payments_world"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class Together(LoadScopeScheduling):
     """Tests of a file stay together where several processes share the work; those of real vLLM, whose servers take
-    minutes to start, all together and first."""
+    minutes to start, all together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "tests/vllm" if path.startswith("tests/vllm/") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """How tests are shared out."""
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real vLLM first."""
     vllm = Path(__file__).parent / "vllm"
-    for item in items:
-        together = "vllm" if item.path.is_relative_to(vllm) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
     items.sort(key=lambda item: not item.path.is_relative_to(vllm))
 
 
