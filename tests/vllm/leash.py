@@ -10,13 +10,15 @@ import select
 import signal
 import subprocess
 import sys
+from types import FrameType
+from typing import NoReturn
 
 
 def main(command: list[str]) -> int:
     """Hold until the command ends (its exit status), or the pipe closes or SIGTERM comes (0, the group killed)."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _end)
     try:
         while child.poll() is None:
             if select.select([sys.stdin], [], [], 0.2)[0]:
@@ -26,6 +28,11 @@ def main(command: list[str]) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """What SIGTERM does: `finally` still comes."""
+    sys.exit(0)
 
 
 if __name__ == "__main__":
