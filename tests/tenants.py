@@ -64,7 +64,7 @@ class Tenants:
         self.providers = {
             "openai": card("openai", key="sk-operators"),
             "keyless": card("keyless", off="NO_KEY is not set", lacks_key=True),
-            "off": card("off", off="the wire format `x` is not built yet"),
+            "off": card("off", off="ADDRESS is not set"),
         }
         self.vault = Vault(MasterKeys(folder, env or {}))
         self.service = ProviderKeyService(

@@ -137,7 +137,7 @@ async def test_a_failed_replacement_leaves_the_old_one(tenants: Tenants) -> None
     ("fields", "error", "words"),
     [
         ({"provider": "opnai"}, InvalidField, "the catalogue has keyless, off, openai"),
-        ({"provider": "off"}, InvalidField, "not built yet"),
+        ({"provider": "off"}, InvalidField, "ADDRESS is not set"),
         ({"secret": "short"}, InvalidField, "8 to 4096"),
         ({"secret": "x" * 4097}, InvalidField, "8 to 4096"),
         ({"secret": "sk-with space-012345"}, InvalidField, "without spaces"),

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from inference.catalog_figures import Usd
-from inference.catalog_file import PriceEntry
+from inference.catalog.figures import Usd
+from inference.catalog.model_entry import PriceEntry
 from inference.ir.cards import Kind, Price
 
 _INPUT = ("cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input")

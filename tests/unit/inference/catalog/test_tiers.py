@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from inference import catalog as module
 from inference.catalog import load_catalog, read_catalog
-from inference.catalog_tiers import SHORTEST
+from inference.catalog.tiers import SHORTEST
 from inference.ir.cards import Catalog
 from inference.ir.tiers import REFUSE, Disconnect, Feature, Limits, Rates, Terms, Tier, WhenEmpty
 
-SHIPPED = Path(module.__file__).resolve().parent.parent / "config" / "models.yaml"
+SHIPPED = Path(module.__file__).resolve().parents[2] / "config" / "models.yaml"
 HEAD = """\
 version: 1
 providers:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.catalog_figures import Amount, Part, Seconds, Usd
+from inference.catalog.figures import Amount, Part, Seconds, Usd
 from inference.yaml_struct import MisfitError
 
 DIGITS = st.text("0123456789")

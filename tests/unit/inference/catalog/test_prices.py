@@ -6,9 +6,9 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from inference.catalog_figures import Usd, UsdEach, UsdPerMillionCharacters
-from inference.catalog_file import PriceEntry
-from inference.catalog_prices import cost_fault, dearer, price_fault, price_of
+from inference.catalog.figures import Usd, UsdEach, UsdPerMillionCharacters
+from inference.catalog.model_entry import PriceEntry
+from inference.catalog.prices import cost_fault, dearer, price_fault, price_of
 from inference.ir.cards import Kind, Price
 
 TEXT = ["input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"]

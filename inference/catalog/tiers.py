@@ -5,21 +5,20 @@ and `<provider>/<name>` for each of its targets, so `local/*` is all that `local
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import UNSET, Struct
 
-from inference.catalog_file import ModelEntry, TermsEntry, TierEntry, WhenEmptyEntry
+from inference.catalog.findings import Findings
+from inference.catalog.model_entry import ModelEntry
+from inference.catalog.tier_entry import TermsEntry, TierEntry, WhenEmptyEntry
 from inference.ir.cards import Model
 from inference.ir.currencies import decimals, known, minor_units
 from inference.ir.tiers import REFUSE, Limits, Terms, Tier, WhenEmpty
-from inference.yaml_source import Report, Spot, Trail, quoted
-from inference.yaml_struct import Reader
+from inference.yaml_source import Trail, quoted
 
 SHORTEST = 64
 """Tokens of output below which `when_empty: shorten` refuses rather than answers."""
-
-Warn = Callable[[Spot, str], None]
 
 
 class _Names(Struct, frozen=True):
@@ -34,17 +33,13 @@ class TierResolver:
 
     def __init__(
         self,
-        report: Report,
-        reader: Reader,
-        warn: Warn,
+        findings: Findings,
         *,
         entries: Mapping[str, ModelEntry],
         models: Mapping[str, Model],
     ) -> None:
         """`entries` are the models as written, `models` the cards by every name."""
-        self._report = report
-        self._reader = reader
-        self._warn = warn
+        self._findings = findings
         self._models = models
         self._names = [
             _Names(
@@ -93,23 +88,22 @@ class TierResolver:
     def _matches(self, glob: str, path: Trail) -> frozenset[str]:
         fits = re.compile(_expression(glob)).fullmatch
         found = frozenset(one.model for one in self._names if any(map(fits, one.names)))
-        if not found and not self._report.touches(path):
-            spot = self._reader.spots.get(path, Spot(1, 1))
-            self._warn(spot, f"{quoted(glob)} matches no model")
+        if not found and not self._findings.touches(path):
+            self._findings.warn(path, f"{quoted(glob)} matches no model")
         return found
 
     def _price(self, path: Trail, entry: TierEntry) -> dict[str, int]:
         price: dict[str, int] = {}
         for currency, amount in entry.price.items():
             here = (*path, "price", currency)
-            if self._report.touches(here):
+            if self._findings.touches(here):
                 continue
             if decimals(currency) is None:
-                self._wrong(
+                self._findings.wrong(
                     here,
                     found=quoted(currency),
                     expected="a currency of ISO 4217, such as `USD`",
-                    hint=self._report.hint(currency, known()),
+                    hint=self._findings.hint(currency, known()),
                 )
                 continue
             try:
@@ -119,7 +113,7 @@ class TierResolver:
                 expected = (
                     f"at most {places} decimals in {currency}" if places else f"a whole number of {currency}"
                 )
-                self._wrong(here, found=f"the number {quoted(amount)}", expected=expected)
+                self._findings.wrong(here, found=f"the number {quoted(amount)}", expected=expected)
         return price
 
     def _when_empty(self, path: Trail, entry: TierEntry, reach: frozenset[str] | None) -> WhenEmpty:
@@ -127,10 +121,10 @@ class TierResolver:
         here = (*path, "when_empty")
         if given == "shorten":
             return WhenEmpty(shorten=SHORTEST)
-        if not isinstance(given, WhenEmptyEntry) or self._report.touches(here):
+        if not isinstance(given, WhenEmptyEntry) or self._findings.touches(here):
             return REFUSE
         if given.model is UNSET and given.shorten is UNSET:
-            self._wrong(here, found="neither", expected="`shorten: 256`, `model: name` or both")
+            self._findings.wrong(here, found="neither", expected="`shorten: 256`, `model: name` or both")
         return WhenEmpty(
             shorten=None if given.shorten is UNSET else given.shorten,
             model=None if given.model is UNSET else self._other(here, given.model, reach),
@@ -140,17 +134,14 @@ class TierResolver:
         model = self._models.get(name)
         here = (*path, "model")
         if model is None:
-            hint = self._report.hint(name, list(self._models))
-            self._wrong(here, found=quoted(name), expected="a name from `models`", hint=hint)
+            hint = self._findings.hint(name, list(self._models))
+            self._findings.wrong(here, found=quoted(name), expected="a name from `models`", hint=hint)
             return None
         if reach is not None and model.name not in reach:
-            self._wrong(
+            self._findings.wrong(
                 here, found=f"{quoted(name)}, which it does not include", expected="a model of this tier"
             )
         return model.name
-
-    def _wrong(self, path: Trail, *, found: str, expected: str, hint: str | None = None) -> None:
-        self._report.add(self._reader.spots[path], path, found=found, expected=expected, hint=hint)
 
 
 def _limits(entry: TierEntry | TermsEntry) -> Limits:

@@ -1,0 +1,57 @@
+"""Models of a catalogue: names, prices, and the targets that can be used."""
+
+from inference.ir.cards import Kind
+from tests.catalog_texts import GOOD, load, only
+
+
+def test_every_name_and_alias_leads_to_its_model() -> None:
+    catalog = load(GOOD, A_KEY="k")
+    assert list(catalog.models) == ["m", "e", "w", "em"]
+    assert catalog.models["em"] is catalog.models["m"]
+    assert catalog.models["m"].kind is Kind.CHAT
+
+
+def test_prices_are_integers_of_nano_usd() -> None:
+    catalog = load(GOOD, A_KEY="k")
+    price = catalog.models["m"].price
+    assert (price.input, price.output, price.cache_read) == (37_500_000, 2_000_000_000, None)
+    assert (catalog.models["e"].price.input, catalog.models["e"].price.output) == (1_000_000_000, 0)
+    assert catalog.models["w"].free
+    assert catalog.models["w"].price.input == 0
+
+
+def test_equal_prices_share_a_version_and_others_do_not() -> None:
+    def version(price: str) -> str:
+        model = f"kind: chat, price: {{{price}}}, targets: [{{provider: p, model: x}}]"
+        return load(only(model=model)).models["m"].price.version
+
+    assert version("input: 1, output: 2") == version("input: 1.00, output: 2.0")
+    assert version("input: 1, output: 2") != version("input: 1, output: 2, cache_read: 1")
+    assert version("input: 1, output: 2, cache_read: 1") != version("input: 1, output: 2, cache_write: 1")
+
+
+def test_targets_that_can_be_used_are_the_only_ones() -> None:
+    model = load(GOOD, A_KEY="k").models["m"]
+    assert [(t.provider.name, t.model, t.weight) for t in model.targets] == [("a", "m-1", 3), ("b", "m-2", 1)]
+    assert model.off is None
+    assert [t.provider.name for t in load(GOOD).models["m"].targets] == ["b"]
+
+
+def test_a_model_without_a_usable_target_says_why() -> None:
+    catalog = load(GOOD)
+    assert catalog.models["e"].off == "a: A_KEY is not set"
+    assert catalog.models["e"].targets == ()
+    wire = "later: L_URL is not set; L_KEY is not set"
+    assert catalog.models["w"].off == f"{wire}; b: its weight is 0"
+
+
+def test_a_provider_off_for_want_of_a_key_alone_can_be_opened_by_a_tenants() -> None:
+    catalog = load(GOOD)
+    assert [name for name, card in catalog.providers.items() if card.lacks_key] == ["a"]
+    model = catalog.models["m"]
+    assert [target.provider.name for target in model.targets] == ["b"]
+    assert [(target.provider.name, target.weight) for target in model.locked_targets] == [("a", 3)]
+    assert catalog.models["w"].locked_targets == ()  # no address, and a weight of 0: no key helps
+    opened = load(GOOD, A_KEY="k")
+    assert not any(card.lacks_key for card in opened.providers.values())
+    assert opened.models["m"].locked_targets == ()
