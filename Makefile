@@ -3,6 +3,9 @@
 PYTHON ?= python3
 RUN := .venv/bin
 NODE_TESTS := tests/contract/node
+# A test run starts hundreds of processes of the same modules: they are compiled once, even where the environment,
+# as in many containers, says that nothing compiled be kept.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(RUN)/python -m pytest
 UPGRADE ?=
 JOBS ?= auto
 PEERS ?=
@@ -26,7 +29,7 @@ serve: ## start the gateway on 127.0.0.1:8080 and the embedded model worker; Ctr
 test: ## every test: unit, golden, contract, integration, chaos and real vLLM (K=expression: only those; JOBS=1: one after another)
 	@$(PYTHON) tools/setup.py test
 	@if [ -f $(NODE_TESTS)/package-lock.json ]; then $(PYTHON) tools/npm.py $(NODE_TESTS); fi
-	@$(RUN)/python -m pytest --numprocesses=$(JOBS) --dist=loadscope --no-loadscope-reorder $(if $(K),-k "$(K)") tests
+	@$(PYTEST) --numprocesses=$(JOBS) --dist=loadscope --no-loadscope-reorder $(if $(K),-k "$(K)") tests
 
 check: ## style, types, imports, generated files, tests mirror sources
 	@$(PYTHON) tools/setup.py test
