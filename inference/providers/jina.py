@@ -13,7 +13,7 @@ from inference.ir.cards import Kind, Model
 from inference.ir.content import Image, Text
 from inference.ir.embedding import EmbeddingRequest, EmbeddingResult, InputType, Truncate
 from inference.ir.errors import AspendosError, InvalidField
-from inference.providers.cohere.rerank import RerankLane
+from inference.providers.cohere.rerank import rerank_lane
 from inference.providers.openai.embeddings import lost_fields, only, read_embeddings
 from inference.providers.openai.errors import read_error
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing
@@ -57,7 +57,7 @@ class JinaEmbeddings:
 class Jina:
     """The format. The base URL ends in /v1."""
 
-    lanes: ClassVar[Mapping[str, Lane]] = {"rerank": RerankLane("/rerank")}
+    lanes: ClassVar[Mapping[str, Lane]] = {"rerank": rerank_lane("/rerank")}
     chat: ChatFormat | None = None
     exchanges: Mapping[Kind, Exchange] = {Kind.EMBEDDING: JinaEmbeddings()}
     probe: str = "/models"

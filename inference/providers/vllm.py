@@ -8,7 +8,7 @@ stream that is cut is metered exactly. The client sees it only if it asked.
 from collections.abc import Mapping
 
 from inference.ir.cards import Kind
-from inference.providers.cohere.rerank import RerankLane
+from inference.providers.cohere.rerank import rerank_lane
 from inference.providers.openai import PATHS, OpenAI
 from inference.providers.openai.chat import OpenAIChat
 from inference.providers.openai.chat_traits import ChatTraits
@@ -16,7 +16,7 @@ from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.lanes import OpenAILane
 from inference.providers.openai.media_lanes import media_lanes
 from inference.providers.openai.responses_lane import ResponsesLane
-from inference.wire import ChatFormat, Exchange, Lane, Salt
+from inference.wire import ChatFormat, Counting, Exchange, Lane, Salt
 
 
 class VLLM(OpenAI):
@@ -24,7 +24,7 @@ class VLLM(OpenAI):
 
     lanes: Mapping[str, Lane] = {
         **{route: OpenAILane(f"/v1{path}", continuous_usage=True) for route, path in PATHS.items()},
-        "rerank": RerankLane("/v1/rerank"),
+        "rerank": rerank_lane("/v1/rerank"),
         **media_lanes("/v1"),
     }
     chat: ChatFormat | None = OpenAIChat(
@@ -37,7 +37,8 @@ class VLLM(OpenAI):
         )
     )
     exchanges: Mapping[Kind, Exchange] = {Kind.EMBEDDING: OpenAIEmbeddings("/v1/embeddings")}
-    also: Mapping[str, Lane] = {"responses": ResponsesLane("/v1/responses")}
+    also: Mapping[str, Mapping[str, Lane]] = {"responses": {"responses": ResponsesLane("/v1/responses")}}
+    counters: Mapping[str, Counting] = {}
     probe: str = "/v1/models"
     salt: Salt = Salt(field="cache_salt", routes=frozenset({"chat", "completions", "responses"}), usual=True)
 

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from inference.codecs.body import renamed
 from inference.codecs.token_counts import input_only
 from inference.ir.cards import Model
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.rerank import Ranked, RerankRequest, RerankResult
 from inference.ir.usage import Usage
 from inference.providers.cohere.usage import Reported, usage_of
-from inference.wire import Completed, Outgoing, StreamOptions, Tap
+from inference.renaming_lane import RenamingLane
+from inference.wire import Outgoing
 
 _encode = msgspec.json.Encoder().encode
 _OWN_WORDS = frozenset({"priority"})
@@ -73,36 +73,9 @@ class CohereRerank:
         )
 
 
-class RerankLane:
-    """Passes a client's own bytes on to a server of the same shape. `path` is below the base URL."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def path(self, model: str, *, stream: bool) -> str:
-        """The same for every model."""
-        return self._path
-
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
-        """The client's bytes, with `model` patched and `aspendos` taken out where they must be."""
-        return renamed(body, asked=asked, model=model, hints=hints)
-
-    def completion(self, body: bytes) -> Completed:
-        """What a ranking took. Raises UpstreamGarbled."""
-        return Completed(usage=_usage(_read(body)))
-
-    def stream(self, options: StreamOptions | None) -> Tap:
-        """Never asked for: no ranking is streamed."""
-        raise NotImplementedError("rankings are not streamed")
+def rerank_lane(path: str) -> RenamingLane:
+    """What passes a client's own bytes on to a server of the same shape; `path` is below the base URL."""
+    return RenamingLane(path, lambda body: _usage(_read(body)))
 
 
 def ranked(results: list[Result]) -> tuple[Ranked, ...]:

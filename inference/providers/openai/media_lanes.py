@@ -3,41 +3,20 @@
 (https://platform.openai.com/docs/api-reference/audio, https://platform.openai.com/docs/api-reference/images)
 """
 
-from inference.codecs.body import renamed
 from inference.codecs.form import patched, read_form
 from inference.providers.openai.media_tap import MediaTap
 from inference.providers.openai.media_usage import usage_in
-from inference.wire import Completed, StreamOptions
+from inference.renaming_lane import RenamingLane
+from inference.wire import StreamOptions
 
 _OURS = frozenset({"aspendos"})
 
 
-class MediaLane:
-    """A request in JSON; `path` is below the base URL."""
+class MediaLane(RenamingLane):
+    """A request in JSON. The answer need not be: a transcription may be plain text."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-
-    def path(self, model: str, *, stream: bool) -> str:
-        """The same for every model."""
-        return self._path
-
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
-        """The client's own bytes, unless its name for the model is another, or it spoke to the gateway."""
-        return renamed(body, asked=asked, model=model, hints=hints)
-
-    def completion(self, body: bytes) -> Completed:
-        """What the answer says it took. It need not be JSON: a transcription may be plain text."""
-        return Completed(usage=usage_in(body))
+        super().__init__(path, usage_in)
 
     def stream(self, options: StreamOptions | None) -> MediaTap:
         """The tap for one stream."""

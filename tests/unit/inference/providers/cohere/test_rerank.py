@@ -6,9 +6,9 @@ import pytest
 
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
-from inference.providers.cohere.rerank import RerankLane
+from inference.providers.cohere.rerank import rerank_lane
 
-LANE = RerankLane("/v1/rerank")
+LANE = rerank_lane("/v1/rerank")
 BODY = b'{"model": "m", "query": "q",  "documents": ["a"], "aspendos": {"tags": ["x"]}, "odd": 1.50}'
 
 
