@@ -26,7 +26,7 @@ from inference.ir.events import (
 )
 from inference.ir.place import Place
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-from inference.wire import ByModel, ChatFormat, Completed, Outgoing, Parser, TakesBytes
+from inference.wire import ChatFormat, Completed, Outgoing, Parser, TakesBytes
 
 
 class Translation:
@@ -60,7 +60,7 @@ class Translation:
 
     async def fetch(self, attempts: Sequence[Deployment], fetcher: Fetches) -> None:
         """Bytes in place of addresses, where a target takes only those. Raises InvalidField."""
-        formats = [deployment.wire.chat for deployment in attempts]
+        formats = [deployment.chat for deployment in attempts]
         takers = [each for each in formats if isinstance(each, TakesBytes)]
         if not takers:
             return
@@ -226,14 +226,14 @@ def refuse_losses(deployment: Deployment, written: Outgoing) -> None:
 
 
 def _format(deployment: Deployment) -> ChatFormat:
-    found = deployment.wire.chat
+    found = deployment.chat
     if found is None:
         raise InvalidField(
             f"The provider `{deployment.provider.name}` holds no conversations.",
             param="model",
             code="route_not_served",
         )
-    return found.of(deployment.model) if isinstance(found, ByModel) else found
+    return found
 
 
 def _text_size(completion: Completion) -> int:

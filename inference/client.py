@@ -35,9 +35,15 @@ from inference.steps import follow
 from inference.transport import Origin, Reply, Sink, Transport, path_prefix
 from inference.wire import (
     JSON,
+    ByModel,
     Caching,
+    ChatFormat,
+    Counting,
     Extended,
+    Framed,
+    HeaderReading,
     Lane,
+    LanesByModel,
     Outgoing,
     Salting,
     SaltingLane,
@@ -87,7 +93,9 @@ class Deployment:
         "_lines",
         "_once",
         "_prefix",
+        "chat",
         "cost",
+        "counter",
         "credential",
         "heads",
         "lanes",
@@ -99,6 +107,7 @@ class Deployment:
         "salted",
         "salting",
         "stream_heads",
+        "stream_types",
         "wire",
     )
 
@@ -113,7 +122,12 @@ class Deployment:
         self.load = load
         self.wire = wire_of(provider)
         self._prefix = path_prefix(base_url)
-        self.lanes = lanes_of(provider, self.wire)
+        self.lanes = lanes_of(provider, self.wire, target)
+        self.chat = chat_of(self.wire, target)
+        self.counter = counter_of(provider, self.wire, self.chat)
+        self.stream_types = {
+            route: lane.stream_types for route, lane in self.lanes.items() if isinstance(lane, Framed)
+        }
         self._lines = _lines(provider, self.wire, self.origin)
         self._once = tuple(_once(self.wire))
         self._defaults = tuple(
@@ -213,11 +227,33 @@ def wire_of(provider: Provider) -> Wire:
     return cast(Wire, importlib.import_module(f"inference.providers.{module}").WIRE)
 
 
-def lanes_of(provider: Provider, wire: Wire) -> Mapping[str, Lane]:
-    """What a server speaks: its wire format's lanes, and those of the format's others that its card names."""
+def lanes_of(provider: Provider, wire: Wire, target: Target | None = None) -> Mapping[str, Lane]:
+    """What a server speaks: its wire format's lanes, for this target where that matters, and those of the format's
+    others that its card names."""
+    lanes = wire.lanes
+    if target is not None and isinstance(wire, LanesByModel):
+        lanes = wire.lanes_for(target.model, target.family)
     if not provider.also or not isinstance(wire, Extended):
-        return wire.lanes
-    return {**wire.lanes, **{route: lane for route, lane in wire.also.items() if route in provider.also}}
+        return lanes
+    lanes = dict(lanes)
+    for word in provider.also:
+        lanes |= wire.also.get(word, {})
+    return lanes
+
+
+def chat_of(wire: Wire, target: Target) -> ChatFormat | None:
+    """How conversations are written down for a target; None where it holds none."""
+    chat = wire.chat
+    return chat.of(target.model, target.family) if isinstance(chat, ByModel) else chat
+
+
+def counter_of(provider: Provider, wire: Wire, chat: ChatFormat | None) -> Counting | None:
+    """Who can be asked how many tokens a conversation is read as; None: nobody at this provider."""
+    if isinstance(chat, Counting):
+        return chat
+    if provider.also and isinstance(wire, Extended):
+        return next((wire.counters[word] for word in provider.also if word in wire.counters), None)
+    return None
 
 
 class Answer:
@@ -278,16 +314,11 @@ class ModelClient:
         """Ask one deployment. Raises an UpstreamError; a refusal's body has been read and mapped."""
         lane, credential = deployment.lanes.get(ask.route), deployment.credential
         outgoing = None
-        types = _EVENT_STREAM
         if lane is not None:
-            body = _patched(lane, deployment, ask)
-            if ask.cached and isinstance(lane, Caching):
-                body = lane.cached(body)
-            head = deployment.head(ask.route, stream=ask.stream, content_type=ask.content_type)
-            head += deployment.beside(ask.headers)
+            head, body, types = _passed(lane, deployment, ask)
         elif ask.translate is not None:
             outgoing = _apart(ask.translate(deployment), deployment, ask)
-            body, head, types = outgoing.body, deployment.head_to(outgoing), outgoing.stream_types
+            head, body, types = _translated(outgoing, deployment, ask)
         else:
             raise _unable(deployment, ask.route)
         head += b"x-request-id: " + ask.request_id.encode() + b"\r\n"
@@ -375,6 +406,31 @@ class ModelClient:
         if refused is None:
             return error
         return key_refused(provider.name, deployment.wire, refused, error.retry_after or retry_after, body)
+
+
+def _passed(lane: Lane, deployment: Deployment, ask: Ask) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+    """The head and body of a request that goes through a lane, and what the content type of a stream begins with."""
+    told = ask.headers
+    if told and isinstance(lane, HeaderReading):
+        given, told = lane.told(ask.body, told)
+        ask = msgspec.structs.replace(ask, body=given)
+    body = _patched(lane, deployment, ask)
+    if ask.cached and isinstance(lane, Caching):
+        body = lane.cached(body)
+    head = deployment.head(ask.route, stream=ask.stream, content_type=ask.content_type)
+    types = deployment.stream_types.get(ask.route, _EVENT_STREAM) if ask.stream else _EVENT_STREAM
+    return head + deployment.beside(told), body, types
+
+
+def _translated(
+    outgoing: Outgoing, deployment: Deployment, ask: Ask
+) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+    """The same of one that was written down for the deployment."""
+    head, body = deployment.head_to(outgoing), outgoing.body
+    if ask.headers and isinstance(deployment.chat, HeaderReading):
+        body, told = deployment.chat.told(body, ask.headers)
+        head += told
+    return head, body, outgoing.stream_types
 
 
 def _patched(lane: Lane, deployment: Deployment, ask: Ask) -> bytes:

@@ -30,11 +30,15 @@ class StreamOptions(Struct, frozen=True):
 
 
 class Completed(Struct, frozen=True, kw_only=True):
-    """What metering needs of a whole response. `text` is how many bytes it says, read only without usage."""
+    """What metering needs of a whole response. `text` is how many bytes it says, read only without usage.
+
+    `body` is what the client is to have where the provider puts the same thing into other words; None: its own bytes.
+    """
 
     usage: Usage
     finish_reason: str | None = None
     text: int = 0
+    body: bytes | None = None
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
@@ -142,6 +146,24 @@ class Lane(Protocol):
     def stream(self, options: StreamOptions | None) -> Tap: ...
 
 
+@runtime_checkable
+class Framed(Protocol):
+    """A lane whose provider frames its streams otherwise than as server-sent events."""
+
+    stream_types: tuple[bytes, ...]
+    """What the content type of a stream may begin with."""
+
+
+@runtime_checkable
+class HeaderReading(Protocol):
+    """A lane, or a chat format, that has its own way with the headers a client of its family sends."""
+
+    def told(self, body: bytes, headers: bytes) -> tuple[bytes, bytes]:
+        """A request and the client's header lines as they are to go out: what the provider wants in its body is put
+        there. `body` is the client's for a lane, for a chat format the one that was written."""
+        ...
+
+
 class Salt(Struct, frozen=True, kw_only=True):
     """A field by which a server keeps apart what the prompts of different tenants leave in its cache.
 
@@ -223,8 +245,22 @@ class ChatFormat(Protocol):
 class ByModel(Protocol):
     """A chat format that is not the same for every model: at some providers models of several makers are had."""
 
-    def of(self, model: str) -> ChatFormat:
-        """The format for one model, by its name at the provider."""
+    def of(self, model: str, family: str | None = None) -> ChatFormat:
+        """The format for one model, by its name at the provider and, where that does not tell, by what the catalogue
+        says of its family."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A chat format whose provider counts, at no charge, how many tokens a conversation is read as."""
+
+    def count(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
+        """The question. Raises InvalidField as `request` does."""
+        ...
+
+    def counted(self, body: bytes) -> int:
+        """The answer. Raises UpstreamGarbled."""
         ...
 
 
@@ -274,6 +310,19 @@ class Wire(Protocol):
 
 @runtime_checkable
 class Extended(Protocol):
-    """A wire format with lanes that not every server of it has: a provider's row in the catalogue opens them."""
+    """A wire format with lanes that not every server of it has: a provider's row in the catalogue opens them.
 
-    also: Mapping[str, Lane]
+    Both are keyed by the word that the row says under `also`; `counters` are what can be asked for counts then.
+    """
+
+    also: Mapping[str, Mapping[str, Lane]]
+    counters: Mapping[str, Counting]
+
+
+@runtime_checkable
+class LanesByModel(Protocol):
+    """A wire format whose lanes are not the same for every model."""
+
+    def lanes_for(self, model: str, family: str | None = None) -> Mapping[str, Lane]:
+        """Those of one model, named as for `ByModel`."""
+        ...

@@ -133,7 +133,8 @@ class Target(Struct, frozen=True, kw_only=True):
     """One place a model can be had: a provider and the model's name there.
 
     `cost` is what the provider charges the operator; None: as much as the model's price, so nothing is earned.
-    `cache_scope` None: as the provider's wire format has it by itself.
+    `cache_scope` None: as the provider's wire format has it by itself. `family` says whose the model is where its name
+    at the provider does not.
     """
 
     provider: Provider
@@ -141,6 +142,7 @@ class Target(Struct, frozen=True, kw_only=True):
     weight: int = 1
     cost: Price | None = None
     cache_scope: CacheScope | None = None
+    family: str | None = None
 
 
 class Model(Struct, frozen=True, kw_only=True):

@@ -6,15 +6,15 @@
 from collections.abc import Mapping
 
 from inference.providers.openai import OpenAI
+from inference.providers.openai.responses_count import responses_lanes
 from inference.providers.openai.responses_format import ResponsesFormat
-from inference.providers.openai.responses_lane import ResponsesLane
 from inference.wire import ChatFormat, Lane
 
 
 class OpenAIResponses(OpenAI):
     """Conversations go by way of responses, everything about keys and refusals is OpenAI's."""
 
-    lanes: Mapping[str, Lane] = {"responses": ResponsesLane("/responses")}
+    lanes: Mapping[str, Lane] = responses_lanes("")
     chat: ChatFormat | None = ResponsesFormat()
 
 

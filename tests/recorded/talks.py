@@ -28,7 +28,7 @@ from inference.ir.errors import AspendosError
 from inference.ir.events import Event
 from inference.ir.folding import fold
 from inference.providers.anthropic import WIRE as ANTHROPIC
-from inference.providers.bedrock.converse import Converse
+from inference.providers.bedrock.chat import BedrockChat
 from inference.providers.cohere import WIRE as COHERE
 from inference.providers.gemini import WIRE as GEMINI
 from inference.providers.openai_responses import WIRE as RESPONSES
@@ -288,7 +288,7 @@ COHERES = Talk(
 )
 CONVERSE = Talk(
     family=Family.BEDROCK,
-    format=lambda call: Converse().of(test_bedrock_calls.model_of(call)),
+    format=lambda call: BedrockChat().of(test_bedrock_calls.model_of(call)),
     agrees=test_bedrock_calls.answer_agrees,
     returns=_bedrock_returns,
     parse=_bedrock_parse,

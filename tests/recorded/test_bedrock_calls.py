@@ -48,7 +48,7 @@ from inference.ir.embedding import EmbeddingRequest, EmbeddingResult, InputType,
 from inference.ir.errors import UpstreamRefused
 from inference.ir.folding import fold
 from inference.providers.bedrock import WIRE
-from inference.providers.bedrock.converse import Converse
+from inference.providers.bedrock.chat import BedrockChat
 from inference.providers.bedrock.converse_completion import FINISHES
 from inference.providers.bedrock.naming import Maker, maker
 from inference.providers.bedrock.reading import SERVER_TOOL, read_block
@@ -180,7 +180,7 @@ def compare(ours: Completion, theirs: Said, made_by: Maker) -> None:
 
 def read(pieces: list[bytes], model: str) -> Completion:
     """A stream that came in these pieces."""
-    parser = Converse().of(model).stream()
+    parser = BedrockChat().of(model).stream()
     events = [event for piece in pieces for event in parser.feed(piece)]
     events += parser.finish()
     assert parser.complete
@@ -200,7 +200,7 @@ def answer_agrees(call: Recorded) -> None:
     if call.url.endswith("-stream"):
         compare(read([call.body], model), Said.streamed(call.body), maker(model))
     else:
-        compare(Converse().of(model).completion(call.body), Said.whole(call.body), maker(model))
+        compare(BedrockChat().of(model).completion(call.body), Said.whole(call.body), maker(model))
 
 
 def test_streams() -> None:
@@ -319,7 +319,7 @@ def test_recorded_requests_are_written_as_they_were_sent() -> None:
 
 def request_returns(call: Recorded, sent: dict[str, Any], asked: ChatRequest) -> None:
     model = model_of(call)
-    out = Converse().request(asked, model=model, card=CARD)
+    out = BedrockChat().request(asked, model=model, card=CARD)
     assert out.dropped == (), call.label
     assert unquote(out.path) == "/model/" + unquote(call.url.split("/model/")[1])
     assert json.loads(out.body) == merged(cleaned(sent)), call.label

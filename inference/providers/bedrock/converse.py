@@ -8,7 +8,7 @@ from inference.providers.bedrock.converse_completion import read_completion
 from inference.providers.bedrock.converse_request import write_request
 from inference.providers.bedrock.converse_stream import ConverseStream
 from inference.providers.bedrock.naming import Maker, maker
-from inference.wire import Outgoing
+from inference.wire import Outgoing, Parser
 
 _WEB = ("http://", "https://")
 
@@ -19,19 +19,16 @@ class Converse:
     def __init__(self, made_by: Maker = Maker.HIDDEN) -> None:
         self._made_by = made_by
 
-    def of(self, model: str) -> "Converse":
-        """The format for one model."""
-        return Converse(maker(model))
-
     def request(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField for what Bedrock cannot be shown."""
-        return write_request(asked, model=model, made_by=maker(model), card=card)
+        made_by = maker(model) if self._made_by is Maker.HIDDEN else self._made_by
+        return write_request(asked, model=model, made_by=made_by, card=card)
 
     def completion(self, body: bytes) -> Completion:
         """Raises UpstreamGarbled for what is no answer of Converse."""
         return read_completion(body, self._made_by)
 
-    def stream(self) -> ConverseStream:
+    def stream(self) -> Parser:
         """A parser for one stream."""
         return ConverseStream(self._made_by)
 

@@ -33,7 +33,7 @@ from inference.ir.events import (
 from inference.ir.usage import UsageSource
 from inference.providers.anthropic.tools import ANSWER_TOOL
 from inference.providers.bedrock.converse_completion import FINISHES, Tier, stopped_at
-from inference.providers.bedrock.errors import read_exception
+from inference.providers.bedrock.errors import read_failure
 from inference.providers.bedrock.naming import Maker
 from inference.providers.bedrock.reading import SERVER_TOOL, image, issuer_of, read_citation, redacted
 from inference.providers.bedrock.usage import Reported, usage_of
@@ -288,16 +288,9 @@ class ConverseStream:
             events.append(Counted(usage))
 
     def _fail(self, message: Message, events: list[Event]) -> None:
-        """`exception` is the model's or the request's, `error` the stream's own; nothing follows either."""
-        headers = message.headers
-        kind = headers.get(":exception-type")
-        if headers.get(":message-type") == "exception" and isinstance(kind, str):
-            error = read_exception(kind, message.payload)
-        else:
-            said = {"message": str(headers.get(":error-message", ""))}
-            error = read_exception(str(headers.get(":error-code", "")), msgspec.json.encode(said))
+        """Nothing follows."""
         self.complete = True
-        events.append(Failed(error))
+        events.append(Failed(read_failure(message)))
 
     def _gather(self, index: int) -> _Gathered:
         self._block(index)

@@ -6,6 +6,7 @@
 import msgspec
 from msgspec import Struct
 
+from inference.codecs.aws_event_stream import Message
 from inference.codecs.refusals import refusal
 from inference.ir.errors import AspendosError
 
@@ -45,6 +46,16 @@ def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosE
 def read_exception(kind: str, body: bytes) -> AspendosError:
     """An exception inside a stream as the refusal it would have been; one of no known name is a failure."""
     return read_error(_STATUSES.get(kind, 500), None, body)
+
+
+def read_failure(message: Message) -> AspendosError:
+    """What a message that is no event says: an `exception` is the model's or the request's, an `error` the stream's."""
+    headers = message.headers
+    kind = headers.get(":exception-type")
+    if headers.get(":message-type") == "exception" and isinstance(kind, str):
+        return read_exception(kind, message.payload)
+    said = {"message": str(headers.get(":error-message", ""))}
+    return read_exception(str(headers.get(":error-code", "")), msgspec.json.encode(said))
 
 
 def _told(body: bytes) -> str:

@@ -5,6 +5,7 @@ and a model that was tuned or imported do not tell who made it.
 (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-use.html)
 """
 
+import re
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -29,6 +30,9 @@ _MARKS = (
     ("qwen.", Maker.QWEN),
 )
 _NAMED = (":foundation-model/", ":inference-profile/")
+_CLAUDE = re.compile(r"(?:[a-z-]{2,8}\.)?(anthropic\.claude-.+)")
+_UNCOUNTED = re.compile(r"anthropic\.claude-(?:v\d|instant|3-(?:haiku|sonnet|opus)-)")
+"""Older ones than CountTokens is."""
 
 
 def maker(model: str) -> Maker:
@@ -41,6 +45,17 @@ def maker(model: str) -> Maker:
         if model.startswith("arn:") and not any(mark in model for mark in _NAMED)
         else Maker.OTHER
     )
+
+
+def counted_as(model: str) -> str | None:
+    """The name by which CountTokens knows a model of Anthropic's; it takes no profile. None: it does not know it.
+
+    (https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html)
+    """
+    if model.startswith("arn:") and any(mark in model for mark in _NAMED):
+        model = model.rpartition("/")[2]
+    found = _CLAUDE.fullmatch(model)
+    return None if found is None or _UNCOUNTED.match(found[1]) else found[1]
 
 
 def place(model: str, action: str) -> str:

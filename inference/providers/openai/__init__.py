@@ -15,8 +15,9 @@ from inference.providers.openai.errors import read_error
 from inference.providers.openai.lanes import OpenAILane
 from inference.providers.openai.media_lanes import media_lanes
 from inference.providers.openai.moderations import OpenAIModerations
-from inference.providers.openai.responses_lane import ResponsesLane
-from inference.wire import ChatFormat, Exchange, Lane, Salt
+from inference.providers.openai.responses_count import responses_lanes
+from inference.providers.openai.responses_format import ResponsesFormat
+from inference.wire import ChatFormat, Counting, Exchange, Lane, Salt
 
 PATHS = {
     "chat": "/chat/completions",
@@ -33,7 +34,8 @@ class OpenAI:
         "moderations": OpenAILane("/moderations"),
         **media_lanes(),
     }
-    also: Mapping[str, Lane] = {"responses": ResponsesLane("/responses")}
+    also: Mapping[str, Mapping[str, Lane]] = {"responses": responses_lanes("")}
+    counters: Mapping[str, Counting] = {"responses": ResponsesFormat()}
     chat: ChatFormat | None = OpenAIChat(ChatTraits())
     exchanges: Mapping[Kind, Exchange] = {
         Kind.EMBEDDING: OpenAIEmbeddings(),

@@ -161,7 +161,7 @@ class ResponsesLane:
         fields["model"] = raw(model)
         fields["store"] = _FALSE
         if SEAL_MARK in body and "input" in fields:
-            fields["input"] = _without_seals(fields["input"])
+            fields["input"] = without_seals(fields["input"])
         if max_output is not None:
             fields["max_output_tokens"] = raw(max_output)
         if reasons(model) or b'"effort"' in bytes(fields.get("reasoning", b"")):
@@ -184,8 +184,8 @@ class ResponsesLane:
         return ResponsesTap()
 
 
-def _without_seals(given: Raw) -> Raw:
-    """The input without what others than OpenAI sealed: it could not read that, and would refuse it."""
+def without_seals(given: Raw) -> Raw:
+    """A request's input without what others than OpenAI sealed: it could not read that, and would refuse it."""
     try:
         items = _items.decode(given)
     except msgspec.DecodeError:

@@ -10,7 +10,7 @@ from inference.ir.completion import Completion, Finish
 from inference.ir.content import Family, Image, Opaque, Reasoning, Text
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE
-from inference.providers.bedrock.converse import Converse
+from inference.providers.bedrock.chat import BedrockChat
 
 
 def read(*content: dict[str, Any], model: str = "anthropic.claude-v2", **more: Any) -> Completion:
@@ -18,7 +18,7 @@ def read(*content: dict[str, Any], model: str = "anthropic.claude-v2", **more: A
         "output": {"message": {"role": "assistant", "content": list(content)}},
         "stopReason": "end_turn",
     }
-    return Converse().of(model).completion(json.dumps({**answer, **more}).encode())
+    return BedrockChat().of(model).completion(json.dumps({**answer, **more}).encode())
 
 
 def test_cited_text_and_pictures_and_what_nobody_knows() -> None:
@@ -89,4 +89,4 @@ def test_usage_that_makes_no_sense_is_none(usage: dict[str, Any] | None) -> None
 )
 def test_what_is_no_answer(body: bytes) -> None:
     with pytest.raises(UpstreamGarbled):
-        Converse().of("m").completion(body)
+        BedrockChat().of("m").completion(body)

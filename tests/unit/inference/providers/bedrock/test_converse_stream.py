@@ -18,7 +18,7 @@ from inference.ir.errors import (
 from inference.ir.events import Failed, TextDelta
 from inference.ir.folding import fold
 from inference.ir.usage import NO_USAGE
-from inference.providers.bedrock.converse import Converse
+from inference.providers.bedrock.chat import BedrockChat
 from inference.providers.bedrock.converse_stream import ConverseStream
 from inference.providers.bedrock.naming import Maker
 from tests.aws_messages import event, message, text
@@ -178,7 +178,7 @@ def test_the_sequence_that_stopped_it() -> None:
     ],
 )
 def test_exceptions_inside_a_stream(kind: str, expected: type[AspendosError], status: int) -> None:
-    parser = Converse().of("m").stream()
+    parser = BedrockChat().of("m").stream()
     stream = (
         START + delta(0, '{"text":"x"}') + event(kind, b'{"message":"Its words."}', "exception") + METADATA
     )
@@ -195,7 +195,7 @@ def test_exceptions_inside_a_stream(kind: str, expected: type[AspendosError], st
 def test_an_error_of_the_stream_itself() -> None:
     headers = ((":message-type", "error"), (":error-code", "InternalError"), (":error-message", "Gone."))
     stream = message(b"", [(name.encode(), text(value)) for name, value in headers])
-    (failed,) = Converse().of("m").stream().feed(stream)
+    (failed,) = BedrockChat().of("m").stream().feed(stream)
     assert isinstance(failed, Failed)
     assert "Gone." in failed.error.message
 
