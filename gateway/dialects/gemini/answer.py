@@ -99,7 +99,7 @@ def write_answer_part(part: Part, drop: Callable[[str], None], *, own: bool) -> 
     """One part; citations are said beside the content. Raises NotAnObject."""
     if isinstance(part, Text) and part.citations:
         part = structs.replace(part, citations=())
-    return write_part(part, drop, own=own, names={})
+    return write_part(part, drop, own=own, names={}, answer=True)
 
 
 def malformed_call(part: ToolCall) -> str:

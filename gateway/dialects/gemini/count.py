@@ -1,7 +1,7 @@
 """countTokens: how many tokens a prompt would be read as, without asking a model. Pure.
 
-A target that speaks Gemini's dialect counts itself. For any other the gateway estimates; how far an estimate may be
-off is stated in `inference/codecs/token_estimate.py`. (https://ai.google.dev/api/tokens)
+A target whose provider counts is asked. For any other the gateway estimates; how far an estimate may be off is stated
+in `inference/codecs/token_estimate.py`. (https://ai.google.dev/api/tokens)
 """
 
 from collections.abc import Sequence
@@ -42,15 +42,25 @@ class GeminiCount:
 
     def __init__(self, model: str) -> None:
         self._request = Gemini(model, stream=False)
+        assert self._request.chat is not None
+        self.counts: ChatDialect = self._request.chat
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField. The prompt is not a call's: nothing reads it."""
         request = self._request.decode(_asked(body))
         return msgspec.structs.replace(request, prompt=b"", max_output=1, answers=1)
 
+    def whole(self, body: bytes) -> bytes:
+        """The request that is to be counted, wherever it stands."""
+        return _asked(body)
+
+    def told(self, tokens: int) -> bytes:
+        """A count that was asked for in other words."""
+        return _encode({"totalTokens": tokens})
+
     def estimated(self, body: bytes) -> bytes:
         """The gateway's own answer."""
-        return _encode({"totalTokens": estimate_input(self._request.decode(_asked(body)).prompt)})
+        return self.told(estimate_input(self._request.decode(_asked(body)).prompt))
 
     def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
         """Google's error object."""

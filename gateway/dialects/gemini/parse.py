@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from gateway.dialects.gemini.tools import read_choice, read_tools
+from gateway.dialects.gemini.turns import whole
 from inference.codecs.body import explain
 from inference.codecs.fields import Fields
 from inference.codecs.gemini.reading import CallIds, read_part
@@ -31,9 +32,7 @@ def parse(body: bytes, *, model: str, stream: bool) -> ChatRequest:
         raise explain(body, error) from None
     for ours in ("model", "aspendos"):
         fields.raw(ours)
-    system = fields.raw("systemInstruction")
-    messages = [] if system is None else [_system(system)]
-    messages += _contents(fields)
+    messages = whole(read_turns(fields))
     config = fields.inner(_CONFIG) or Fields({}, _CONFIG)
     choice, choice_rest = read_choice(fields.inner("toolConfig"))
     top_k, logprobs = config.number("topK"), config.flag("responseLogprobs")
@@ -64,6 +63,12 @@ def parse(body: bytes, *, model: str, stream: bool) -> ChatRequest:
     )
     rest: Rest = {**fields.rest(), **config.rest(f"{_CONFIG}."), **choice_rest}
     return msgspec.structs.replace(asked, rest=rest) if rest else asked
+
+
+def read_turns(fields: Fields) -> list[Message]:
+    """The turns as the client wrote them, what it tells the system before all. Raises InvalidField."""
+    system = fields.raw("systemInstruction")
+    return [*(() if system is None else (_system(system),)), *_contents(fields)]
 
 
 def _system(raw: Raw) -> Message:

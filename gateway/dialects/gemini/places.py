@@ -1,9 +1,14 @@
 """Where in a generateContent request things stand, in camelCase as its errors name them. Pure."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw, Struct
 
+from gateway.dialects.gemini.parse import read_turns
+from gateway.dialects.gemini.turns import whole_places
 from gateway.dialects.places import NULL, items
+from inference.codecs.fields import Fields
 from inference.codecs.gemini.spelling import camel
 from inference.ir.place import Place
 
@@ -22,9 +27,14 @@ _content = msgspec.json.Decoder(_Content)
 _contents = msgspec.json.Decoder(list[_Content])
 
 
-def places(body: bytes) -> list[Place]:
+def places(body: bytes) -> Sequence[Place]:
     """Of a request that was read without a fault. A single turn, or part, may stand there without a list."""
-    asked = _asked.decode(camel(body))
+    body = camel(body)
+    return whole_places(read_turns(Fields.of(body, "")), _as_written(body))
+
+
+def _as_written(body: bytes) -> list[Place]:
+    asked = _asked.decode(body)
     found: list[Place] = []
     system = asked.system_instruction
     if system != NULL:

@@ -15,7 +15,7 @@ from gateway.dialects.gemini.answer import closing, malformed_call, moved, write
 from gateway.dialects.gemini.errors import error_body, event
 from inference.codecs.gemini.grounding import write_grounding
 from inference.codecs.gemini.usage import write_usage
-from inference.codecs.gemini.writing import NotAnObject
+from inference.codecs.gemini.writing import NotAnObject, sealed_signature
 from inference.codecs.sse import event_json
 from inference.ir.completion import Choice, Finish
 from inference.ir.content import Audio, Citation, Family, Part, Rest, Source, ToolCall
@@ -58,7 +58,8 @@ class _Choice(Struct):
     """What of one candidate is said only at the end, or once it is whole."""
 
     calls: dict[int, _Call] = {}
-    thoughts: set[int] = set()
+    thoughts: dict[int, int | None] = {}
+    """Of each block that is a thought, the part of a summary that was told last."""
     text: dict[int, list[str]] = {}
     citations: list[tuple[int, Citation]] = []
     logprobs: list[Raw] = []
@@ -95,9 +96,14 @@ class GeminiWriter:
             elif isinstance(each, CallDelta):
                 self._choice(each.choice).calls[each.block].arguments.append(each.arguments)
             elif isinstance(each, ReasoningDelta):
-                self._choice(each.choice).thoughts.add(each.block)
+                thoughts = self._choice(each.choice).thoughts
+                before = thoughts.get(each.block)
+                thoughts[each.block] = each.summary
                 if each.text:
-                    part = b'{"text":' + _encode(each.text) + b',"thought":true}'
+                    # Parts of a summary are told apart, as they are in an answer that comes whole.
+                    apart = before is not None and each.summary is not None and before != each.summary
+                    text = "\n\n" + each.text if apart else each.text
+                    part = b'{"text":' + _encode(text) + b',"thought":true}'
                     said.setdefault(each.choice, []).append(part)
             elif isinstance(each, Failed):
                 self._failed = True
@@ -151,21 +157,19 @@ class GeminiWriter:
 
     def _sealed(self, each: Sealed, said: dict[int, list[bytes]]) -> None:
         choice = self._choice(each.choice)
-        where = f"candidates[{each.choice}].content.parts[{each.block}]"
-        if each.redacted is not None:
-            self._drop(f"{where}.redacted")
-        if each.signature is None:
-            return
-        if each.issuer is not Family.GEMINI:
-            self._drop(f"{where}.signature")
-        elif each.block in choice.calls:
+        if each.block in choice.calls:
             call = choice.calls[each.block]
             call.signature, call.issuer = each.signature, each.issuer
-        else:
-            part: dict[str, object] = {"text": "", "thoughtSignature": each.signature}
-            if each.block in choice.thoughts:
-                part["thought"] = True
-            said.setdefault(each.choice, []).append(_encode(part))
+            return
+        own = each.issuer is Family.GEMINI
+        signature = each.signature if own else sealed_signature(each)
+        if signature is None:
+            return
+        part: dict[str, object] = {"text": "", "thoughtSignature": signature}
+        # Of Gemini's own a text is signed, too; whatever else others seal without a word is a thought not shown.
+        if each.block in choice.thoughts or not (own or each.block in choice.text):
+            part["thought"] = True
+        said.setdefault(each.choice, []).append(_encode(part))
 
     def _heard(self, each: AudioDelta, said: dict[int, list[bytes]]) -> None:
         if each.transcript:

@@ -1,29 +1,24 @@
-"""Seals: signatures of other families on their way through a client that speaks Anthropic's dialect. Pure.
+"""Seals in Anthropic's dialect: signatures of other families in a thinking block's `signature`. Pure.
 
 A client gives a thinking block back as it got it, signature included. A signature of Anthropic's own stands there
-bare; that of another family is wrapped with its issuer's name, so that it is known again and given to nobody else.
+bare; that of another family is wrapped with its issuer's name (`inference/codecs/seal.py`).
 """
 
 import base64
 import binascii
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw
 
+from inference.codecs.seal import Seal, read, thought, write
 from inference.ir.content import Family, Reasoning
 
 _MARK = "aspendos."
-
-
-class _Wrapped(Struct, omit_defaults=True):
-    issuer: Family
-    signature: str | None = None
-    redacted: str | None = None
-    id: str | None = None
-
-
+SEAL_MARK = b'"aspendos.'
+"""How a wrapped one begins in JSON; within any other text the quote would be escaped."""
 _encode = msgspec.json.Encoder().encode
-_wrapped = msgspec.json.Decoder(_Wrapped)
+_list = msgspec.json.Decoder(list[Raw])
+_fields = msgspec.json.Decoder(dict[str, Raw])
 
 
 def seal(
@@ -34,7 +29,7 @@ def seal(
         return ""
     if issuer is Family.ANTHROPIC and redacted is None:
         return signature or ""
-    wrapped = _encode(_Wrapped(issuer=issuer, signature=signature, redacted=redacted, id=name))
+    wrapped = write(Seal(issuer=issuer, signature=signature, redacted=redacted, id=name))
     return _MARK + base64.urlsafe_b64encode(wrapped).decode()
 
 
@@ -45,13 +40,43 @@ def unseal(text: str, signature: str) -> Reasoning:
     if not signature.startswith(_MARK):
         return Reasoning(text=text, signature=signature, issuer=Family.ANTHROPIC)
     try:
-        found = _wrapped.decode(base64.urlsafe_b64decode(signature[len(_MARK) :]))
-    except (binascii.Error, msgspec.DecodeError, ValueError):
-        return Reasoning(text=text)
-    return Reasoning(
-        text=text,
-        signature=found.signature,
-        redacted=found.redacted,
-        issuer=found.issuer,
-        id=found.id,
-    )
+        found = read(base64.urlsafe_b64decode(signature[len(_MARK) :]))
+    except (binascii.Error, ValueError):
+        found = None
+    return Reasoning(text=text) if found is None else thought(text, found)
+
+
+def without_seals(messages: Raw) -> Raw:
+    """Turns for Anthropic itself, as its client wrote them, without what others sealed: it could not read that, and
+    would refuse it. A thought goes with its seal, a call stays without. What is no list of turns stays as it is, for
+    Anthropic to judge."""
+    try:
+        kept = [_cleared(turn) for turn in _list.decode(messages)]
+    except (msgspec.DecodeError, RecursionError):
+        return messages
+    return Raw(_encode([turn for turn in kept if turn is not None]))
+
+
+def _cleared(turn: Raw) -> Raw | None:
+    """One turn; None where nothing is left of it."""
+    if SEAL_MARK not in bytes(turn):
+        return turn
+    fields = _fields.decode(turn)
+    content = fields.get("content", Raw(b"[]"))
+    if not bytes(content).startswith(b"["):
+        return turn
+    blocks = [_block(each) for each in _list.decode(content)]
+    left = [block for block in blocks if block is not None]
+    return Raw(_encode({**fields, "content": left})) if left else None
+
+
+def _block(block: Raw) -> Raw | None:
+    if SEAL_MARK not in bytes(block):
+        return block
+    fields = _fields.decode(block)
+    if not bytes(fields.get("signature", b"")).startswith(SEAL_MARK):
+        return block
+    if bytes(fields.get("type", b"")) == b'"thinking"':
+        return None
+    del fields["signature"]
+    return Raw(_encode(fields))

@@ -4,9 +4,12 @@ What has no word of ours stays in `rest` under its own name, or is Opaque as a w
 """
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from inference.codecs.gemini.media import read_file, read_inline
+from inference.codecs.gemini.seals import unseal
+from inference.codecs.seal import Seal
+from inference.codecs.seal import thought as sealed_thought
 from inference.ir.content import (
     NO_REST,
     Audio,
@@ -90,9 +93,12 @@ def opaque(raw: Raw, fields: Fields) -> Opaque:
 def _said(fields: Fields) -> Text | Reasoning:
     text = _text.decode(fields.pop("text"))
     thought = bytes(fields.pop("thought", b"")) == b"true"
-    signature = _signature(fields)
-    issuer = Family.GEMINI if signature is not None else None
+    signed = _signature(fields)
     rest = fields or NO_REST
+    if thought and signed is not None and signed.issuer is not Family.GEMINI:
+        found = sealed_thought(text, signed)
+        return structs.replace(found, rest=rest) if rest else found
+    signature, issuer = (None, None) if signed is None else (signed.signature, signed.issuer)
     if thought:
         return Reasoning(text=text, signature=signature, issuer=issuer or Family.GEMINI, rest=rest)
     return Text(text=text, signature=signature, issuer=issuer, rest=rest)
@@ -100,7 +106,7 @@ def _said(fields: Fields) -> Text | Reasoning:
 
 def _call(fields: Fields, ids: CallIds) -> ToolCall:
     call = _fields.decode(fields.pop("functionCall"))
-    signature = _signature(fields)
+    signed = _signature(fields)
     name = _maybe.decode(call.pop("name", b"null")) or ""
     given = _maybe.decode(call.pop("id", b"null"))
     arguments = bytes(call.pop("args", b"{}"))
@@ -108,8 +114,8 @@ def _call(fields: Fields, ids: CallIds) -> ToolCall:
         id=ids.call(name, given),
         name=name,
         arguments="{}" if arguments == b"null" else arguments.decode(),
-        signature=signature,
-        issuer=Family.GEMINI if signature is not None else None,
+        signature=None if signed is None else signed.signature,
+        issuer=None if signed is None else signed.issuer,
         rest=_within("functionCall", call, fields),
     )
 
@@ -165,8 +171,12 @@ def is_object(text: str) -> bool:
     return True
 
 
-def _signature(fields: Fields) -> str | None:
-    return _maybe.decode(fields.pop("thoughtSignature", b"null"))
+def _signature(fields: Fields) -> Seal | None:
+    """Who signed a part, and what; a wrapping that cannot be read is taken for Gemini's own, who will say so."""
+    signature = _maybe.decode(fields.pop("thoughtSignature", b"null"))
+    if signature is None:
+        return None
+    return unseal(signature) or Seal(issuer=Family.GEMINI, signature=signature)
 
 
 def _within(name: str, inner: Fields, outer: Fields) -> Rest:

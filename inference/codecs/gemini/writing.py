@@ -7,6 +7,8 @@ from msgspec import Raw
 
 from inference.codecs.gemini.media import write_medium
 from inference.codecs.gemini.reading import MADE, is_object
+from inference.codecs.gemini.seals import seal
+from inference.codecs.seal import Seal
 from inference.ir.content import (
     Audio,
     Family,
@@ -22,6 +24,7 @@ from inference.ir.content import (
     ToolResult,
     Video,
 )
+from inference.ir.events import Sealed
 
 Drop = Callable[[str], None]
 """Told the name of what cannot be said, below the part: `citations`, or empty for the part itself."""
@@ -35,20 +38,22 @@ class NotAnObject(Exception):
     """A call's arguments are no JSON object, and Gemini has no other."""
 
 
-def write_part(part: Part, drop: Drop, *, own: bool, names: Mapping[str, str]) -> Written | Raw | None:
+def write_part(
+    part: Part, drop: Drop, *, own: bool, names: Mapping[str, str], answer: bool = False
+) -> Written | Raw | None:
     """One part, None where nothing of it can be said. `own`: it comes from Gemini's family. `names`: of calls, by id.
 
-    Raises NotAnObject.
+    `answer`: it is a model's for a client, who is to give back what another family signed. Raises NotAnObject.
     """
     if part.__class__ is not Opaque and getattr(part, "cache", None) is not None:
         drop("cache_control")
     match part:
         case Text():
-            return _text(part, drop, own=own)
+            return _text(part, drop, own=own, answer=answer)
         case Reasoning():
-            return _thought(part, drop, own=own)
+            return _thought(part, drop, own=own, answer=answer)
         case ToolCall():
-            return _call(part, drop, own=own)
+            return _call(part, drop, own=own, answer=answer)
         case ToolResult():
             return _result(part, drop, own=own, names=names)
         case Refusal():
@@ -62,33 +67,33 @@ def write_part(part: Part, drop: Drop, *, own: bool, names: Mapping[str, str]) -
             return _medium(part, drop, own=own)
 
 
-def _text(part: Text, drop: Drop, *, own: bool) -> Written | None:
+def _text(part: Text, drop: Drop, *, own: bool, answer: bool) -> Written | None:
     made: Written = {"text": part.text}
     if part.citations:
         drop("citations")
-    _sign(made, part.signature, part.issuer, drop)
+    _sign(made, part, drop, answer=answer)
     _rest(made, part.rest, drop, own=own)
     return made if part.text or own or len(made) > 1 else None
 
 
-def _thought(part: Reasoning, drop: Drop, *, own: bool) -> Written | None:
-    if part.redacted is not None:
+def _thought(part: Reasoning, drop: Drop, *, own: bool, answer: bool) -> Written | None:
+    if part.redacted is not None and not answer:
         drop("redacted")
     text = part.text or "\n\n".join(part.summaries)
     made: Written = {"text": text, "thought": True}
-    _sign(made, part.signature, part.issuer, drop)
+    _sign(made, part, drop, answer=answer)
     _rest(made, part.rest, drop, own=own)
     return made if text or own or len(made) > 2 else None
 
 
-def _call(part: ToolCall, drop: Drop, *, own: bool) -> Written:
+def _call(part: ToolCall, drop: Drop, *, own: bool, answer: bool) -> Written:
     call: Written = {}
     if not (own and part.id.startswith(MADE)):
         call["id"] = part.id
     call["name"] = part.name
     call["args"] = write_arguments(part)
     made: Written = {"functionCall": call}
-    _sign(made, part.signature, part.issuer, drop)
+    _sign(made, part, drop, answer=answer)
     _rest(made, part.rest, drop, own=own)
     return made
 
@@ -167,13 +172,25 @@ def _medium(part: Image | Audio | Video | File, drop: Drop, *, own: bool) -> Wri
     return made
 
 
-def _sign(made: Written, signature: str | None, issuer: Family | None, drop: Drop) -> None:
-    if signature is None:
-        return
-    if issuer is Family.GEMINI:
-        made["thoughtSignature"] = signature
-    else:
+def _sign(made: Written, part: Text | Reasoning | ToolCall, drop: Drop, *, answer: bool) -> None:
+    """Gemini's own signature as it is; another's sealed for the way through a client, and else left out."""
+    if part.issuer is Family.GEMINI and part.signature is not None:
+        made["thoughtSignature"] = part.signature
+    elif answer:
+        sealed = sealed_signature(part)
+        if sealed is not None:
+            made["thoughtSignature"] = sealed
+    elif part.signature is not None:
         drop("signature")
+
+
+def sealed_signature(part: Text | Reasoning | ToolCall | Sealed) -> str | None:
+    """What another family issued, as a client of Gemini's dialect takes it; None where there is nothing."""
+    redacted = None if isinstance(part, Text | ToolCall) else part.redacted
+    if part.issuer is None or (part.signature is None and redacted is None):
+        return None
+    name = None if isinstance(part, Text | ToolCall) else part.id
+    return seal(Seal(issuer=part.issuer, signature=part.signature, redacted=redacted, id=name))
 
 
 def _rest(made: Written, rest: Rest, drop: Drop, *, own: bool) -> None:

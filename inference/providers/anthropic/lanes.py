@@ -6,6 +6,7 @@
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.anthropic.seals import SEAL_MARK, without_seals
 from inference.codecs.anthropic.usage import Reported, usage_of
 from inference.codecs.body import Fields, decode_fields, encode_fields, raw
 from inference.ir.errors import UpstreamGarbled
@@ -61,14 +62,17 @@ class MessagesLane:
         hints: bool = False,
         max_output: int | None = None,
     ) -> bytes:
-        """The client's bytes, with `model` and, where it is limited, `max_tokens` patched.
+        """The client's bytes, with `model` and, where it is limited, `max_tokens` patched, and without others' seals.
 
         A thinking budget has to stay below `max_tokens`: it is lowered with it, and where the limit leaves no room
         for the least there is, the model is not made to think.
         """
-        if asked == model and not hints and max_output is None:
+        sealed = SEAL_MARK in body
+        if asked == model and not hints and max_output is None and not sealed:
             return body
         fields = decode_fields(body)
+        if sealed and "messages" in fields:
+            fields["messages"] = without_seals(fields["messages"])
         fields.pop("aspendos", None)
         fields["model"] = raw(model)
         if max_output is not None:

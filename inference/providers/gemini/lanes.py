@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from inference.codecs.body import decode_fields, encode_fields, raw
 from inference.codecs.gemini.finish import read_finish, word
+from inference.codecs.gemini.seals import SEAL_MARK, without_seals
 from inference.codecs.gemini.usage import UsageMetadata, read_usage, usage_in
 from inference.codecs.sse import event_bounds, event_json, whole_events
 from inference.codecs.token_estimate import estimate_text
@@ -187,10 +188,13 @@ class GeminiLane:
         hints: bool = False,
         max_output: int | None = None,
     ) -> bytes:
-        """The client's bytes. The model stands in the path, so only hints and limits change anything."""
-        if not hints and max_output is None and b'"model"' not in body:
+        """The client's bytes. The model stands in the path, so only hints, limits and others' seals change anything."""
+        sealed = SEAL_MARK in body
+        if not hints and max_output is None and not sealed and b'"model"' not in body:
             return body
         fields = decode_fields(body)
+        if sealed and "contents" in fields:
+            fields["contents"] = without_seals(fields["contents"])
         fields.pop("aspendos", None)
         fields.pop("model", None)
         if max_output is not None:

@@ -152,7 +152,7 @@ def test_thought_and_its_signature() -> None:
 
 def test_another_familys_seal_comes_back_to_it() -> None:
     """It is wrapped for the way through the client, and known again when the client gives it back."""
-    pieces = (Sealed(0, 0, id="rs_1"), Sealed(0, 0, redacted="gAAA", issuer=Family.OPENAI_RESPONSES))
+    pieces = (Sealed(0, 0, id="rs_1"), Sealed(0, 0, "gAAA", issuer=Family.OPENAI_RESPONSES))
     events, _ = written(BEGAN, ReasoningDelta("a", summary=0), ReasoningDelta("b", summary=1), *pieces, STOP)
     (thought,) = blocks(events)
     assert thought["pieces"] == "a\n\nb"
@@ -162,7 +162,7 @@ def test_another_familys_seal_comes_back_to_it() -> None:
     }
     asked = parse(json.dumps({"model": "m", "max_tokens": 9, "messages": [turn]}).encode())
     (part,) = asked.messages[0].parts
-    assert part == Reasoning(text="a", redacted="gAAA", issuer=Family.OPENAI_RESPONSES, id="rs_1")
+    assert part == Reasoning(summaries=("a",), signature="gAAA", issuer=Family.OPENAI_RESPONSES, id="rs_1")
     assert unseal("a", "aspendos.nonsense") == Reasoning(text="a")
 
 

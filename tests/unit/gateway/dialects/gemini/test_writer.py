@@ -5,6 +5,8 @@ from msgspec import Raw
 
 from gateway.dialects.dialect import Setting
 from gateway.dialects.gemini.writer import GeminiWriter
+from inference.codecs.gemini.seals import unseal
+from inference.codecs.seal import Seal
 from inference.ir.completion import Finish
 from inference.ir.content import Citation, Family
 from inference.ir.errors import UpstreamFailed
@@ -82,19 +84,36 @@ def test_arguments_that_are_no_object_are_told_as_gemini_tells_them() -> None:
 def test_what_cannot_be_said_is_named() -> None:
     said, writer = written(
         ReasoningDelta("t"),
-        Sealed(0, signature="s", issuer=Family.ANTHROPIC),
         Extra(Family.ANTHROPIC, {"container": Raw(b"1")}),
         TextDelta("abc", 1),
         Cited(Citation(url="https://a", start=1, end=2), 1),
         Ended(finish=Finish.STOP, stop_sequence="x"),
     )
     assert list(writer.dropped) == [
-        "candidates[0].content.parts[0].signature",
         "container",
         "stop_sequence",
     ]
     grounding = said[-1]["candidates"][0]["groundingMetadata"]
     assert grounding["groundingSupports"][0]["segment"] == {"startIndex": 1, "endIndex": 2, "text": "b"}
+
+
+def test_what_others_sealed_goes_along_sealed() -> None:
+    sealed = (
+        Sealed(0, signature="s", issuer=Family.ANTHROPIC),
+        Sealed(1, redacted="zz", issuer=Family.ANTHROPIC),
+        Sealed(2, signature="gAAA", issuer=Family.OPENAI_RESPONSES, id="rs_1"),
+    )
+    summed = (ReasoningDelta("x", 2, summary=0), ReasoningDelta("y", 2, summary=1))
+    said, writer = written(ReasoningDelta("t"), *sealed[:2], *summed, sealed[2], TextDelta("So.", 3))
+    parts = [part for event in said for part in event["candidates"][0]["content"]["parts"]][:7]
+    assert [part["text"] for part in parts] == ["t", "", "", "x", "\n\ny", "", "So."]
+    assert [part.get("thought", False) for part in parts] == [True] * 6 + [False]
+    assert [unseal(part["thoughtSignature"]) for part in parts if "thoughtSignature" in part] == [
+        Seal(issuer=Family.ANTHROPIC, signature="s"),
+        Seal(issuer=Family.ANTHROPIC, redacted="zz"),
+        Seal(issuer=Family.OPENAI_RESPONSES, signature="gAAA", id="rs_1"),
+    ]
+    assert list(writer.dropped) == []
 
 
 def test_errors_and_cuts() -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from inference.codecs.anthropic.seals import seal
+from inference.ir.content import Family
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
 from inference.providers.anthropic import WIRE
@@ -26,6 +28,13 @@ def test_nothing_to_patch_nothing_touched() -> None:
         LANE.request(b'{"model":"m","aspendos":{}}', asked="m", model="m", stream=False, hints=True)
         == b'{"model":"m"}'
     )
+
+
+def test_what_others_sealed_stays_here() -> None:
+    thought = {"type": "thinking", "thinking": "why", "signature": seal(Family.GEMINI, "s")}
+    said = {"type": "text", "text": "So."}
+    left = patched({"messages": [{"role": "assistant", "content": [thought, said]}]})
+    assert left["messages"] == [{"role": "assistant", "content": [said]}]
 
 
 @pytest.mark.parametrize(("limit", "budget"), [(8000, 4000), (4000, 3999), (1025, 1024)])

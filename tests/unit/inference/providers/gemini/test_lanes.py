@@ -2,6 +2,9 @@ import json
 
 import pytest
 
+from inference.codecs.gemini.seals import seal
+from inference.codecs.seal import Seal
+from inference.ir.content import Family
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
 from inference.providers.gemini.lanes import GeminiLane, GeminiTap
@@ -31,6 +34,14 @@ def test_only_what_must_change_is_changed() -> None:
     limited = patched(b'{"contents":[],"generation_config":{"max_output_tokens":9,"x":1}}', max_output=3)
     assert json.loads(limited) == {"contents": [], "generation_config": {"x": 1, "maxOutputTokens": 3}}
     assert json.loads(patched(b"{}", max_output=3)) == {"generationConfig": {"maxOutputTokens": 3}}
+
+
+def test_what_others_sealed_stays_here() -> None:
+    sealed = seal(Seal(issuer=Family.ANTHROPIC, signature="s"))
+    thought = {"text": "why", "thought": True, "thoughtSignature": sealed}
+    body = {"contents": [{"role": "model", "parts": [thought, {"text": "So."}]}], "novelty": 1}
+    left = json.loads(patched(json.dumps(body).encode()))
+    assert left == {"contents": [{"role": "model", "parts": [{"text": "So."}]}], "novelty": 1}
 
 
 def test_the_end_is_kept_back_until_the_upstream_has_ended() -> None:
