@@ -16,14 +16,14 @@ from sqlalchemy import func, or_, select, update
 
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
+from gateway.database.follower import Follower
 from gateway.database.provider_key_rows import ProviderKeyRow
 from gateway.database.vault import Scope, Vault
 from gateway.routing.table import KeyFor
 from gateway.tasks import spawn
-from inference.ir.errors import ProviderKeyRefused, ProviderKeyUnreadable, ServiceError, Unavailable
+from inference.ir.errors import ProviderKeyRefused, ProviderKeyUnreadable, Unavailable
 from policies.allowlist import matcher
 
-_LOOK_SECONDS = 5.0
 _FLUSH_SECONDS = 10.0
 _READ_AGAIN_SECONDS = 5.0
 _MOST_NEWS = 500
@@ -161,10 +161,9 @@ class ProviderKeys:
         self._owners: dict[str, dict[str, TenantKey]] = {}
         self._notes: dict[str, Note] = {}
         self._seq: int | None = None
-        self._trouble: str | None = "not loaded yet"
+        self._follower = Follower("provider keys", changes, self.sync)
         self._filling = asyncio.Lock()
         self._flushing = asyncio.Lock()
-        self._rung = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
@@ -173,8 +172,8 @@ class ProviderKeys:
     @property
     def state(self) -> str:
         """`ok`, or `degraded: ` and why: changes are not seen, or some keys' master key is not here."""
-        if self._trouble is not None:
-            return f"degraded: {self._trouble}"
+        if self._follower.trouble is not None:
+            return f"degraded: {self._follower.trouble}"
         if self._vault.masters.trouble is not None:
             return f"degraded: {self._vault.masters.trouble}"
         lost = [key.master for key in self._keys.values() if not self._vault.masters.knows(key.master)]
@@ -208,13 +207,8 @@ class ProviderKeys:
 
     async def start(self) -> None:
         """Load every key, then follow changes. An absent database is no error here: see `state`."""
-        try:
-            await self.sync()
-        except Unavailable as error:
-            self._trouble = error.message
         self._tasks = [
-            *(spawn(bell.listen(self._rung.set), name="provider keys bell") for bell in self._changes.bells),
-            spawn(self._follow(), name="provider keys follow"),
+            *await self._follower.start(),
             spawn(self._flush_for_ever(), name="provider keys flush"),
         ]
 
@@ -242,7 +236,7 @@ class ProviderKeys:
                 self._keys = kept | self._taken_over(found, self._keys)
             self._owners = _by_owner(self._keys.values())
             self._seq = news.seq
-            self._trouble = None
+            self._follower.caught_up()
 
     async def flush(self) -> None:
         """Write down what happened to keys. With the database away it is kept for the next time."""
@@ -282,21 +276,6 @@ class ProviderKeys:
             )
         async with self._database.reading() as session:
             return (await session.execute(query)).scalars().all()
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS if self._trouble is None else 1.0):
-                    await self._rung.wait()
-            except TimeoutError:
-                pass  # nobody rang: look all the same
-            self._rung.clear()
-            try:
-                await self.sync()
-            except ServiceError as error:
-                if self._trouble is None:
-                    _log.warning("provider keys cannot follow changes", reason=error.message)
-                self._trouble = error.message
 
     async def _flush_for_ever(self) -> None:
         while True:

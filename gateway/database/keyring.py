@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any, NamedTuple, TypeVar
 
-import structlog
 from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.database.changes import Changes, News
 from gateway.database.engine import Database
+from gateway.database.follower import Follower
 from gateway.database.pepper import confirm_pepper
 from gateway.database.tables import KeyRow, OrganisationRow, TeamRow, UserRow
 from gateway.database.validity import stored_limits
 from gateway.tasks import spawn
-from inference.ir.errors import ServiceError, Unavailable
+from inference.ir.errors import Unavailable
 from inference.ir.tiers import Limits
 from policies.api_keys import (
     Credential,
@@ -34,7 +34,6 @@ from policies.api_keys import (
     verify,
 )
 
-_LOOK_SECONDS = 5.0
 _FLUSH_SECONDS = 10.0
 _ABSENT_SECONDS = 1.0
 _MOST_ABSENT = 10_000
@@ -43,7 +42,6 @@ _BATCH = 500
 _MOST_WANTED = 2_000
 _BATCH_GAP_SECONDS = 0.01
 
-_log = structlog.stdlib.get_logger("keyring")
 
 Clock = Callable[[], float]
 
@@ -77,12 +75,11 @@ class Keyring:
         self._seq: int | None = None
         self._confirmed = False
         self._synced_at: float | None = None
-        self._trouble: str | None = "not loaded yet"
+        self._follower = Follower("keyring", changes, self.sync)
         # Everything that fills `_credentials` from the database does so under this lock, so an older
         # answer can never overwrite a newer one.
         self._filling = asyncio.Lock()
         self._flushing = asyncio.Lock()
-        self._rung = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
@@ -91,7 +88,7 @@ class Keyring:
     @property
     def state(self) -> str:
         """`ok`, or `degraded: ` and why: known keys still work, changes are not seen."""
-        return "ok" if self._trouble is None else f"degraded: {self._trouble}"
+        return "ok" if self._follower.trouble is None else f"degraded: {self._follower.trouble}"
 
     @property
     def age(self) -> float | None:
@@ -146,13 +143,8 @@ class Keyring:
 
         Raises PepperMismatch.
         """
-        try:
-            await self.sync()
-        except Unavailable as error:
-            self._trouble = error.message
         self._tasks = [
-            *(spawn(bell.listen(self._rung.set), name="keyring bell") for bell in self._changes.bells),
-            spawn(self._follow(), name="keyring follow"),
+            *await self._follower.start(),
             spawn(self._flush_for_ever(), name="keyring flush"),
         ]
 
@@ -186,7 +178,7 @@ class Keyring:
                 self._credentials.update(found)
             self._seq = news.seq
             self._synced_at = self._monotonic()
-            self._trouble = None
+            self._follower.caught_up()
 
     async def flush(self) -> None:
         """Write down when keys were last used. With the database away they are kept for the next time."""
@@ -208,21 +200,6 @@ class Keyring:
         async with self._database.writing() as session:
             connection = await session.connection()
             await connection.execute(statement.values(last_used_at=instant), rows)
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS if self._trouble is None else 1.0):
-                    await self._rung.wait()
-            except TimeoutError:
-                pass  # nobody rang: look all the same
-            self._rung.clear()
-            try:
-                await self.sync()
-            except ServiceError as error:
-                if self._trouble is None:
-                    _log.warning("keyring cannot follow changes", reason=error.message)
-                self._trouble = error.message
 
     async def _flush_for_ever(self) -> None:
         while True:

@@ -127,7 +127,7 @@ async def test_redis_alone_carries_the_news(
         return
 
     monkeypatch.setattr(SqliteBell, "listen", deaf)
-    monkeypatch.setattr("gateway.database.keyring._LOOK_SECONDS", 600.0)
+    monkeypatch.setattr("gateway.database.follower._LOOK_SECONDS", 600.0)
     url = f"sqlite:///{tmp_path / 'a.db'}"
     async with running(url, tmp_path, redis_url) as keyring:
         await asyncio.sleep(0.5)  # let the subscription stand
@@ -144,7 +144,7 @@ async def test_without_any_bell_the_slow_look_finds_changes(
         return
 
     monkeypatch.setattr(SqliteBell, "listen", deaf)
-    monkeypatch.setattr("gateway.database.keyring._LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.database.follower._LOOK_SECONDS", 0.2)
     url = f"sqlite:///{tmp_path / 'a.db'}"
     async with running(url, tmp_path, None) as keyring:
         key = (

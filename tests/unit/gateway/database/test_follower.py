@@ -1,0 +1,79 @@
+"""Following: every ring is a look, trouble is known and ends, and the rest of the process never hears of it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from gateway.database.changes import Changes
+from gateway.database.follower import Follower
+from inference.ir.errors import Unavailable
+
+
+class Bell:
+    def __init__(self) -> None:
+        self.ring: Callable[[], None] = lambda: None
+
+    async def listen(self, ring: Callable[[], None]) -> None:
+        self.ring = ring
+        await asyncio.Event().wait()
+
+    async def strike(self) -> None:
+        raise AssertionError("a follower only listens")
+
+
+class News:
+    def __init__(self) -> None:
+        self.bells = (Bell(),)
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.looks = 0
+        self.away = False
+        self.looked = asyncio.Event()
+        self.news = News()
+        self.follower = Follower("memory", cast("Changes", self.news), self.sync)
+
+    async def sync(self) -> None:
+        self.looks += 1
+        self.looked.set()
+        if self.away:
+            raise Unavailable("The database is away.")
+        self.follower.caught_up()
+
+    async def look_again(self) -> None:
+        self.looked.clear()
+        self.news.bells[0].ring()
+        async with asyncio.timeout(5):
+            await self.looked.wait()
+        await asyncio.sleep(0)
+
+
+async def test_a_ring_is_a_look_and_trouble_ends_with_the_next_good_one() -> None:
+    memory = Memory()
+    assert memory.follower.trouble == "not loaded yet"
+    memory.away = True
+    tasks = await memory.follower.start()
+    try:
+        await asyncio.sleep(0)
+        assert memory.follower.trouble == "The database is away."
+        memory.away = False
+        await memory.look_again()
+        assert memory.follower.trouble is None
+        memory.away = True
+        await memory.look_again()
+        assert (memory.follower.trouble, memory.looks) == ("The database is away.", 3)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_is_no_absence_is_not_kept_back_at_the_start() -> None:
+    async def broken() -> None:
+        raise ValueError("not ours")
+
+    with pytest.raises(ValueError, match="not ours"):
+        await Follower("memory", cast("Changes", News()), broken).start()
