@@ -5,7 +5,7 @@ asked for what costs something: a free model, or a provider's key of the caller'
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from msgspec import Struct
@@ -32,6 +32,7 @@ from inference.ir.errors import (
     ModelNotFound,
     Unavailable,
 )
+from inference.ir.need import Need
 from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal
@@ -164,12 +165,15 @@ class Admission:
         return route
 
     def require_capabilities(
-        self, table: RoutingTable, principal: Principal, request: Request, route: Route
+        self, table: RoutingTable, principal: Principal, asked: str, needs: Iterable[Need], route: Route
     ) -> None:
-        """Raises InvalidField for what the model does not take, naming models of the caller's that do."""
+        """Raises InvalidField for what the model does not take, naming models of the caller's that do.
+
+        `asked` is the name the client used.
+        """
         model = route.model
-        capability = lacking(model, tools=request.tools, pictures=request.pictures > 0, audio=request.audio)
-        if capability is not None:
+        need = lacking(model, needs)
+        if need is not None:
             others = (
                 other.model
                 for other in table.routes.values()
@@ -177,7 +181,7 @@ class Admission:
                 and other.model.targets
                 and allowed(principal, other.model.name)
             )
-            raise incapable(model, request.model, capability, others)
+            raise incapable(asked, need, others)
 
     async def admit(
         self, call: Call, table: RoutingTable, principal: Principal, request: Request, route: Route

@@ -273,6 +273,13 @@ class TakesBytes(Protocol):
         ...
 
 
+@runtime_checkable
+class ShapesByTool(Protocol):
+    """A chat format that has an answer of a given schema by way of a tool, from models that know no schemas."""
+
+    shapes_by_tool: bool
+
+
 class Exchange(Protocol):
     """The same for what is asked and answered in one piece: embeddings, rankings, speech, pictures.
 

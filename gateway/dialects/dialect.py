@@ -14,6 +14,7 @@ from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError
 from inference.ir.events import Event
+from inference.ir.need import Need
 from inference.ir.place import Place
 from inference.ir.usage import NO_USAGE, Usage
 from inference.wire import JSON, StreamOptions, Tap
@@ -143,6 +144,15 @@ class Estimating(Protocol):
 
     def estimated(self, body: bytes) -> bytes:
         """The answer, as JSON."""
+        ...
+
+
+@runtime_checkable
+class Needing(Protocol):
+    """A dialect whose requests may ask of a model what not every one can."""
+
+    def needs(self, body: bytes) -> Sequence[Need]:
+        """What a request that was decoded before asks for, each capability once."""
         ...
 
 

@@ -1,6 +1,6 @@
 """The routing table: what can be asked for, made ready from one catalogue. Replaced whole on reload."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from gateway.routing.plan import least_loaded, weighted_order
@@ -8,6 +8,8 @@ from inference.client import Deployment, deployments
 from inference.credentials import Credential
 from inference.fleet.load import LoadTable
 from inference.ir.cards import Catalog, Model
+from inference.ir.need import Need
+from inference.wire import ShapesByTool
 
 
 class OwnKey(Credential, Protocol):
@@ -24,7 +26,7 @@ KeyFor = Callable[[str], OwnKey | None]
 class Route:
     """One model and the deployments behind it, in groups of one target each."""
 
-    __slots__ = ("_groups", "_locked", "_only", "_spoken", "_turn", "_weights", "model")
+    __slots__ = ("_groups", "_lanes", "_locked", "_only", "_shaped", "_spoken", "_turn", "_weights", "model")
 
     def __init__(self, model: Model, loads: LoadTable) -> None:
         self.model = model
@@ -35,12 +37,22 @@ class Route:
         self._only = every if len(every) == 1 and self._weights[0] > 0 else None
         self._turn = 0
         locked = [deployment for group in self._locked for deployment in group]
-        lanes = [frozenset(deployment.lanes) for deployment in (*every, *locked)]
-        self._spoken = frozenset[str].intersection(*lanes) if lanes else frozenset[str]()
+        every = [*every, *locked]
+        self._lanes = [frozenset(deployment.lanes) for deployment in every]
+        self._spoken = frozenset[str].intersection(*self._lanes) if every else frozenset[str]()
+        self._shaped = all(isinstance(deployment.wire.chat, ShapesByTool) for deployment in every)
 
     def speaks(self, route: str) -> bool:
         """Whether every deployment has a lane for a route, so that nothing will have to be translated."""
         return route in self._spoken
+
+    def needed(self, needs: Iterable[Need], route: str) -> Iterator[Need]:
+        """What of these has to be the model's own: not what a translation of the route brings about in another way."""
+        translated = not any(route in lanes for lanes in self._lanes)
+        shaped = translated and self._shaped and "tools" in self.model.capabilities
+        for need in needs:
+            if not (translated and need.native) and not (shaped and need.capability == "json_schema"):
+                yield need
 
     def attempts(self, draw: Callable[[], float]) -> list[Deployment]:
         """Deployments in the order to try them: targets by weight, a target's workers by load."""

@@ -57,6 +57,165 @@ def test_a_model_that_lacks_it_says_who_has_it(
     assert ask(gateway, key, {"model": unable, "messages": HI, "tools": []}).status_code == 200
 
 
+PDF = "data:application/pdf;base64,JVBERi0xLjQK"
+CHAT: dict[str, dict[str, Any]] = {
+    "tools": {"messages": HI, "tools": TOOLS},
+    "vision": {"messages": PICTURE},
+    "audio_input": {
+        "messages": [
+            {
+                "role": "user",
+                "content": [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}],
+            }
+        ]
+    },
+    "video_input": {
+        "messages": [
+            {"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://x.test/v.mp4"}}]}
+        ]
+    },
+    "pdf_input": {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": PDF}}]}]},
+    "audio_output": {
+        "messages": HI,
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "alloy", "format": "wav"},
+    },
+    "reasoning": {"messages": HI, "reasoning_effort": "high"},
+    "json_schema": {
+        "messages": HI,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "a", "schema": {"type": "object"}},
+        },
+    },
+    "logprobs": {"messages": HI, "logprobs": True},
+}
+RESPONSES: dict[str, dict[str, Any]] = {
+    "tools": {"input": "hi", "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}]},
+    "vision": {
+        "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://x.test"}]}]
+    },
+    "pdf_input": {"input": [{"role": "user", "content": [{"type": "input_file", "file_data": PDF}]}]},
+    "reasoning": {"input": "hi", "reasoning": {"effort": "low"}},
+    "json_schema": {
+        "input": "hi",
+        "text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}}},
+    },
+    "logprobs": {"input": "hi", "top_logprobs": 2},
+}
+FORM = {"type": "json_schema", "schema": {"type": "object"}}
+SAYS_HI = {"max_tokens": 2000, "messages": HI}
+MESSAGES: dict[str, dict[str, Any]] = {
+    "tools": {**SAYS_HI, "tools": [{"name": "f", "input_schema": {"type": "object"}}]},
+    "vision": {
+        "max_tokens": 9,
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+                ],
+            }
+        ],
+    },
+    "pdf_input": {
+        "max_tokens": 9,
+        "messages": [
+            {
+                "role": "user",
+                "content": [{"type": "document", "source": {"type": "url", "url": "https://x.test/a.pdf"}}],
+            }
+        ],
+    },
+    "reasoning": {**SAYS_HI, "thinking": {"type": "enabled", "budget_tokens": 1024}},
+    "json_schema": {**SAYS_HI, "output_config": {"format": FORM}},
+}
+TURN = {"contents": [{"parts": [{"text": "hi"}]}]}
+GEMINI: dict[str, dict[str, Any]] = {
+    "tools": {**TURN, "tools": [{"functionDeclarations": [{"name": "f"}]}]},
+    "vision": {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": PIXEL}}]}]},
+    "audio_input": {"contents": [{"parts": [{"inlineData": {"mimeType": "audio/wav", "data": "AA=="}}]}]},
+    "video_input": {"contents": [{"parts": [{"fileData": {"fileUri": "https://youtu.be/x"}}]}]},
+    "pdf_input": {"contents": [{"parts": [{"inlineData": {"mimeType": "application/pdf", "data": "AA=="}}]}]},
+    "audio_output": {**TURN, "generationConfig": {"responseModalities": ["AUDIO"]}},
+    "reasoning": {**TURN, "generationConfig": {"thinkingConfig": {"thinkingBudget": 100}}},
+    "json_schema": {
+        **TURN,
+        "generationConfig": {
+            "responseMimeType": "application/json",
+            "responseJsonSchema": {"type": "object"},
+        },
+    },
+    "logprobs": {**TURN, "generationConfig": {"responseLogprobs": True}},
+}
+COMPLETIONS: dict[str, dict[str, Any]] = {"logprobs": {"prompt": "hi", "logprobs": 1}}
+DOORS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "/v1/chat/completions": ("openai", CHAT),
+    "/v1/completions": ("openai", COMPLETIONS),
+    "/v1/responses": ("openai-responses", RESPONSES),
+    "/v1/messages": ("anthropic", MESSAGES),
+    "/v1beta/models/{model}:generateContent": ("gemini", GEMINI),
+}
+
+
+@pytest.mark.parametrize("lane", ["own", "translated"])
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_enforces_what_the_catalogue_says(
+    gateway: GatewayProcess, key: VirtualKey, door: str, lane: str
+) -> None:
+    own, bodies = DOORS[door]
+    wire = own if lane == "own" else "cohere" if own != "cohere" else "openai"
+    provider = f"nowhere-{wire}"
+    gateway.configure(providers={provider: {"wire": wire, "base_url": "http://127.0.0.1:9"}})
+    every = set(CHAT)
+    able = model(gateway, provider, capabilities=sorted(every))
+    unable = {each: f"un{able}-{each}" for each in bodies}
+    targets = [{"provider": provider, "model": "m"}]
+    declared = {"kind": "chat", "price": PRICE, "targets": targets}
+    gateway.configure(
+        models={name: {**declared, "capabilities": sorted(every - {each})} for each, name in unable.items()}
+    )
+
+    def asked(name: str, capability: str) -> httpx.Response:
+        address = f"{gateway.base_url.removesuffix('/v1')}{door.format(model=name)}"
+        return gateway.http.post(address, json={"model": name, **bodies[capability]}, headers=key.bearer)
+
+    for capability in bodies:
+        refused, allowed = asked(unable[capability], capability), asked(able, capability)
+        assert refused.status_code == 400
+        assert f"(capability `{capability}`)" in refused.text
+        assert "Models here that have it: `" in refused.text
+        assert f"(capability `{capability}`)" not in allowed.text
+
+
+def test_a_schema_by_way_of_a_tool_needs_only_tools(gateway: GatewayProcess, key: VirtualKey) -> None:
+    gateway.configure(providers={"claude-away": {"wire": "anthropic", "base_url": "http://127.0.0.1:9"}})
+    able = model(gateway, "claude-away", capabilities=["tools"])
+    unable = model(gateway, "claude-away", capabilities=[])
+    assert ask(gateway, key, {"model": able, **CHAT["json_schema"]}).status_code == 502
+    refused = ask(gateway, key, {"model": unable, **CHAT["json_schema"]})
+    assert refused.json()["error"]["code"] == "capability_missing"
+    native = gateway.http.post(
+        f"{gateway.base_url}/messages", json={"model": able, **MESSAGES["json_schema"]}, headers=key.bearer
+    )
+    assert native.status_code == 400
+    assert "`json_schema`" in native.json()["error"]["message"]
+
+
+def test_leniency_is_said_for_each_model(
+    gateway: GatewayProcess, upstream: UpstreamThread, key: VirtualKey
+) -> None:
+    dropped = ["logprobs", "reasoning_effort", "response_format"]
+    lenient = model(gateway, capabilities=[], drop=dropped)
+    body = {"model": lenient, "messages": HI}
+    for capability in ("reasoning", "json_schema", "logprobs"):
+        body |= CHAT[capability]
+    answer = ask(gateway, key, body)
+    assert answer.status_code == 200
+    assert answer.headers["x-aspendos-dropped"] == ", ".join(dropped)
+    assert set(upstream.body()) == {"model", "messages"}
+
+
 def test_fields_a_model_is_never_to_see_are_taken_out_and_named(
     gateway: GatewayProcess, upstream: UpstreamThread, key: VirtualKey
 ) -> None:

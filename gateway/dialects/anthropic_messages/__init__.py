@@ -13,17 +13,20 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from gateway.dialects.anthropic_messages.answer import answer
 from gateway.dialects.anthropic_messages.errors import error_body, error_event
 from gateway.dialects.anthropic_messages.frames import ending, frame
+from gateway.dialects.anthropic_messages.needs import needs
 from gateway.dialects.anthropic_messages.parse import parse
 from gateway.dialects.anthropic_messages.places import places
 from gateway.dialects.anthropic_messages.writer import MessageWriter
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, listed, tags_of
+from gateway.dialects.needs import once
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.body import check_text, explain
 from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.need import Need
 from inference.ir.place import Place
 from inference.ir.usage import Usage
 from inference.wire import Tap
@@ -101,6 +104,10 @@ class Messages:
             tools=listed(asked.tools),
             tags=tags_of(asked.aspendos),
         )
+
+    def needs(self, body: bytes) -> Sequence[Need]:
+        """What of the catalogue's capabilities a request asks for."""
+        return once(needs(body))
 
     def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
         """Anthropic's error object."""

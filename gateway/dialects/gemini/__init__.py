@@ -13,15 +13,18 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting, Writer
 from gateway.dialects.gemini.answer import answer
 from gateway.dialects.gemini.errors import error_body
+from gateway.dialects.gemini.needs import needs
 from gateway.dialects.gemini.parse import parse
 from gateway.dialects.gemini.places import places
 from gateway.dialects.gemini.writer import GeminiVoice, GeminiWriter
 from gateway.dialects.hints import Hints, least, listed, tags_of
+from gateway.dialects.needs import once
 from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.need import Need
 from inference.ir.place import Place
 from inference.wire import Tap
 
@@ -116,6 +119,10 @@ class Gemini:
             tools=listed(asked.tools),
             tags=tags_of(asked.aspendos),
         )
+
+    def needs(self, body: bytes) -> Sequence[Need]:
+        """What of the catalogue's capabilities a request asks for."""
+        return once(needs(body))
 
     def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
         """Google's error object."""

@@ -16,6 +16,7 @@ from gateway.dialects.gemini.writer import GeminiVoice
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError
+from inference.ir.need import Need
 from inference.wire import Tap
 
 
@@ -61,6 +62,10 @@ class GeminiCount:
     def estimated(self, body: bytes) -> bytes:
         """The gateway's own answer."""
         return self.told(estimate_input(self._request.decode(_asked(body)).prompt))
+
+    def needs(self, body: bytes) -> Sequence[Need]:
+        """As the request that is counted."""
+        return self._request.needs(_asked(body))
 
     def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
         """Google's error object."""

@@ -10,7 +10,9 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, least, listed, tags_of
+from gateway.dialects.needs import once
 from gateway.dialects.openai_chat.answer import answer
+from gateway.dialects.openai_chat.needs import needs
 from gateway.dialects.openai_chat.parse import parse
 from gateway.dialects.openai_chat.places import places
 from gateway.dialects.openai_chat.writer import ChatWriter
@@ -20,6 +22,7 @@ from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.need import Need
 from inference.ir.place import Place
 from inference.wire import StreamOptions, Tap
 
@@ -98,6 +101,10 @@ class Chat:
             tools=listed(asked.tools),
             tags=tags_of(asked.aspendos),
         )
+
+    def needs(self, body: bytes) -> Sequence[Need]:
+        """What of the catalogue's capabilities a request asks for."""
+        return once(needs(body))
 
     def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
         """OpenAI's error object."""

@@ -7,7 +7,9 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, least, tags_of
+from gateway.dialects.needs import once
 from gateway.dialects.openai_completions.answer import answer
+from gateway.dialects.openai_completions.needs import needs
 from gateway.dialects.openai_completions.parse import DEFAULT_LIMIT, parse
 from gateway.dialects.openai_completions.writer import CompletionWriter
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
@@ -16,6 +18,7 @@ from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.need import Need
 from inference.ir.place import Place
 from inference.wire import StreamOptions, Tap
 
@@ -88,6 +91,10 @@ class Completions:
             answers=max(asked.n or 1, asked.best_of or 1) * _prompts(prompt),
             tags=tags_of(asked.aspendos),
         )
+
+    def needs(self, body: bytes) -> Sequence[Need]:
+        """What of the catalogue's capabilities a request asks for."""
+        return once(needs(body))
 
     def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
         """OpenAI's error object."""

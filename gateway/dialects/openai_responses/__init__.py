@@ -10,12 +10,15 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Request, Thread
 from gateway.dialects.hints import Hints, least, listed, tags_of
+from gateway.dialects.needs import once
 from gateway.dialects.openai_errors import error_body
 from gateway.dialects.openai_responses.conversation import Responses as Conversation
+from gateway.dialects.openai_responses.needs import needs
 from gateway.dialects.openai_responses.voice import ResponsesVoice
 from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError, InvalidField
+from inference.ir.need import Need
 from inference.wire import Tap
 
 
@@ -70,6 +73,10 @@ class Responses:
             tags=tags_of(asked.aspendos),
             thread=Thread(previous=asked.previous_response_id, keep=asked.store is not False),
         )
+
+    def needs(self, body: bytes) -> Sequence[Need]:
+        """What of the catalogue's capabilities a request asks for."""
+        return once(needs(body))
 
     def error_body(self, error: AspendosError, request_id: str | None) -> bytes:
         """OpenAI's error object."""

@@ -14,6 +14,8 @@ from inference.wire import Outgoing
 class AnthropicChat:
     """What a conversation is for Anthropic."""
 
+    shapes_by_tool = True
+
     def request(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField for a conversation without a turn to answer."""
         outgoing = write_request(asked, model=model, card=card)

@@ -16,6 +16,8 @@ _WEB = ("http://", "https://")
 class Converse:
     """One for models of one maker; which that is tells whose signatures are read and given back."""
 
+    shapes_by_tool = True
+
     def __init__(self, made_by: Maker = Maker.HIDDEN) -> None:
         self._made_by = made_by
 
