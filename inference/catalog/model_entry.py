@@ -100,8 +100,9 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     capabilities: Annotated[
         tuple[Capability, ...] | UnsetType,
         Meta(
-            description="What the model can do. Where it is given, requests with tools, pictures or audio that the "
-            "model cannot take are refused; left out, its provider decides."
+            description="What the model can do. Where it is given, requests that need more (tools, pictures, audio, "
+            "video, PDFs, reasoning, an answer by a JSON schema, log probabilities, spoken answers) are refused; left "
+            "out, its provider decides. `prompt_cache` refuses nothing: it says that marks for caching are understood."
         ),
     ] = UNSET
     drop: Annotated[
