@@ -5,7 +5,7 @@ asked for what costs something: a free model, or a provider's key of the caller'
 """
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from gateway.access.origin import NOWHERE, Origin
 from gateway.budget_book import refusal as over_budget
 from gateway.call import Call
 from gateway.database.keyring import Keyring
-from gateway.dialects.dialect import Request
+from gateway.dialects.dialect import Dialect, Needing, Request
 from gateway.errand import ALREADY_SETTLED
 from gateway.http.limits import limited, refused_headers, unpaid
 from gateway.routing.table import KeyFor, Route, RoutingTable
@@ -32,7 +32,6 @@ from inference.ir.errors import (
     ModelNotFound,
     Unavailable,
 )
-from inference.ir.need import Need
 from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal
@@ -165,14 +164,19 @@ class Admission:
         return route
 
     def require_capabilities(
-        self, table: RoutingTable, principal: Principal, asked: str, needs: Iterable[Need], route: Route
+        self,
+        table: RoutingTable,
+        principal: Principal,
+        request: Request,
+        route: Route,
+        dialect: Dialect,
+        body: bytes,
     ) -> None:
-        """Raises InvalidField for what the model does not take, naming models of the caller's that do.
-
-        `asked` is the name the client used.
-        """
+        """Raises InvalidField for what the model does not take, naming models of the caller's that do."""
+        if not isinstance(dialect, Needing):
+            return
         model = route.model
-        need = lacking(model, needs)
+        need = lacking(model, route.needed(dialect.needs(body), dialect.route))
         if need is not None:
             others = (
                 other.model
@@ -181,7 +185,7 @@ class Admission:
                 and other.model.targets
                 and allowed(principal, other.model.name)
             )
-            raise incapable(asked, need, others)
+            raise incapable(request.model, need, others)
 
     async def admit(
         self, call: Call, table: RoutingTable, principal: Principal, request: Request, route: Route

@@ -12,7 +12,7 @@ from gateway.access.origin import Origin
 from gateway.admission import Admission, Admitted
 from gateway.answer_headers import answer_headers, dropped_header, refusal_headers
 from gateway.call import Call
-from gateway.dialects.dialect import Dialect, Estimating, Needing, Rendered, Request, Setting, takes_forms
+from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Setting, takes_forms
 from gateway.edge.edge import Edge, Header
 from gateway.errand import Errand
 from gateway.exchange import ExchangeTranslation
@@ -229,9 +229,8 @@ class Pipeline:
             check_allowed(call.dropped, strict=wants_all(edge))
             if call.dropped:
                 request = dialect.decode(body)
-        if route.model.declares and isinstance(dialect, Needing):
-            needs = route.needed(dialect.needs(body), dialect.route)
-            self._admission.require_capabilities(table, principal, request.model, needs, route)
+        if route.model.declares:
+            self._admission.require_capabilities(table, principal, request, route, dialect, body)
         return body, request, route
 
     def _estimate(self, call: Call, body: bytes) -> None:
