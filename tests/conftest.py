@@ -1,14 +1,11 @@
 """Databases for tests: real ones, started once, an empty database for each test."""
 
-import asyncio
 import shutil
 import tempfile
 import uuid
 import warnings
-from collections.abc import AsyncGenerator, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
@@ -20,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from gateway.database.engine import Database, normalise
 from tests.control_plane import Plane
+from tests.migrated import apart, migrate, sqlite_file
 
 pytest_plugins = ["tests.harness", "tests.payments_world"]
 
@@ -62,7 +60,7 @@ def postgres_server() -> Iterator[str]:
         Path(folder).chmod(0o755)
         server = get_server(Path(folder) / "data")
         # Nobody switches this machine off amid a test: making databases is several times as fast.
-        _apart(_statements(server.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+        apart(_statements(server.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
         try:
             yield server.get_uri()
         finally:
@@ -98,7 +96,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file, migrated once, to be copied: that is much faster than migrating one for each test."""
     path = tmp_path_factory.mktemp("migrated") / "migrated.db"
-    _migrated(f"sqlite:///{path}")
+    path.write_bytes(sqlite_file())
     return path
 
 
@@ -106,10 +104,10 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def migrated_template(postgres_url: str) -> str:
     """The name of a PostgreSQL database, migrated once, to be copied."""
     name = "migrated"
-    _apart(_statements(postgres_url, f'CREATE DATABASE "{name}"'))
-    _migrated(normalise(postgres_url).set(database=name).render_as_string(hide_password=False))
+    apart(_statements(postgres_url, f'CREATE DATABASE "{name}"'))
+    migrate(normalise(postgres_url).set(database=name).render_as_string(hide_password=False))
     # Whoever wrote into it would write into every test's database.
-    _apart(_statements(postgres_url, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
+    apart(_statements(postgres_url, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
     return name
 
 
@@ -139,18 +137,3 @@ async def _statements(server: str, *statements: str) -> None:
         for statement in statements:
             await connection.execute(text(statement))
     await engine.dispose()
-
-
-def _migrated(url: str) -> None:
-    async def migrate() -> None:
-        database = Database(url)
-        await database.migrate()
-        await database.close()
-
-    _apart(migrate())
-
-
-def _apart(work: Coroutine[Any, Any, None]) -> None:
-    """Run it on an event loop of its own in a thread of its own: the tests' loop may be under way."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()

@@ -28,6 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from billing.reports import UsageRow
 from loadtests import upstream as fake
+from tests.migrated import sqlite_file
 
 ROOT = Path(__file__).resolve().parents[1]
 ADMIN_KEY = "admin-canary-a2f5c1d8e9b04763"
@@ -136,6 +137,7 @@ class GatewayProcess:
 
     def start(self) -> None:
         """Start and wait until it is ready. Raises RuntimeError, with what it wrote, if it never is."""
+        self._make_database()
         self.port = free_port()
         command = [sys.executable, "-m", "gateway.cli", "serve", "--port", str(self.port), *self._arguments]
         with self.output_path.open("ab") as output:
@@ -157,6 +159,14 @@ class GatewayProcess:
             time.sleep(0.03)
         self.kill9()
         raise RuntimeError(f"the gateway did not become ready:\n{self.output()}")
+
+    def _make_database(self) -> None:
+        """That of a new data folder, migrated: a gateway would do it itself, in half a second each."""
+        path = self.data_dir / "aspendos.db"
+        if "ASPENDOS_DATABASE_URL" not in self._environment and not path.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(sqlite_file())
 
     def stop(self) -> int:
         """SIGTERM, and its exit status; it may drain for 20 s, then it is killed."""
@@ -259,11 +269,13 @@ class GatewayProcess:
         )
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Every line of its log so far."""
-        time.sleep(0.15)  # lines are written in batches
+        """Every line of its log so far: lines are written in batches, so one is caused that comes after them."""
+        if self._process is not None:
+            last = self.http.post(f"{self.base_url}/chat/completions").headers["x-request-id"]
+            self.wait_until(lambda: last in self.log_path.read_text())
         if not self.log_path.exists():
             return []
-        return [json.loads(line) for line in self.log_path.read_text().splitlines()]
+        return [json.loads(line) for line in self.log_path.read_text().rpartition("\n")[0].splitlines()]
 
     def output(self) -> str:
         """What it wrote to its terminal and its log, for a failure's message."""
