@@ -169,6 +169,7 @@ class Admission:
         principal: Principal,
         request: Request,
         route: Route,
+        *,
         dialect: Dialect,
         body: bytes,
     ) -> None:

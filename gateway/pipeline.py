@@ -230,7 +230,7 @@ class Pipeline:
             if call.dropped:
                 request = dialect.decode(body)
         if route.model.declares:
-            self._admission.require_capabilities(table, principal, request, route, dialect, body)
+            self._admission.require_capabilities(table, principal, request, route, dialect=dialect, body=body)
         return body, request, route
 
     def _estimate(self, call: Call, body: bytes) -> None:
