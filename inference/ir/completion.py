@@ -23,12 +23,16 @@ class Finish(StrEnum):
 
 
 class Choice(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One answer of possibly several. `native` is the provider's own word for `finish`."""
+    """One answer of possibly several. `native` is the provider's own word for `finish`.
+
+    `explanation` is its sentence on why there is none, or no more, where it gave one beside the answer.
+    """
 
     parts: tuple[Part, ...] = ()
     finish: Finish | None = None
     native: str | None = None
     stop_sequence: str | None = None
+    explanation: str | None = None
     index: int = 0
     logprobs: Raw | None = None
     rest: Rest = NO_REST

@@ -110,11 +110,12 @@ class LogProbs(Struct, gc=False):
 
 
 class Ended(Struct, kw_only=True, gc=False):
-    """A choice is complete."""
+    """A choice is complete; `explanation` says why it was refused, where the provider does."""
 
     finish: Finish
     native: str | None = None
     stop_sequence: str | None = None
+    explanation: str | None = None
     choice: int = 0
 
 

@@ -164,6 +164,7 @@ def _choice(index: int, made: _Choice) -> Choice:
         finish=ended.finish if ended else None,
         native=ended.native if ended else None,
         stop_sequence=ended.stop_sequence if ended else None,
+        explanation=ended.explanation if ended else None,
         logprobs=_joined(made.logprobs),
         rest=made.rest,
     )
@@ -251,6 +252,7 @@ def unfold(completion: Completion) -> Iterator[Event]:
                 finish=choice.finish,
                 native=choice.native,
                 stop_sequence=choice.stop_sequence,
+                explanation=choice.explanation,
                 choice=choice.index,
             )
     if completion.rest:

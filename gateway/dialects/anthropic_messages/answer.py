@@ -48,6 +48,7 @@ def answer(completion: Completion, asked: ChatRequest, setting: Setting) -> Rend
     if own:
         message |= completion.rest
     else:
+        message |= stop_details(choice.explanation)
         dropped += [*completion.rest, *choice.rest]
     return Rendered(_encode(message), tuple(dropped))
 
@@ -55,6 +56,13 @@ def answer(completion: Completion, asked: ChatRequest, setting: Setting) -> Rend
 def message_id(given: str | None, setting: Setting) -> str:
     """Anthropic's own id of a message, else one made of the call's."""
     return given or f"msg_{setting.id.removeprefix('req-')}"
+
+
+def stop_details(explanation: str | None) -> dict[str, object]:
+    """What another provider says of a refusal, where Anthropic itself would say it."""
+    if explanation is None:
+        return {}
+    return {"stop_details": {"type": "refusal", "category": None, "explanation": explanation}}
 
 
 def stop_reason(finish: Finish | None, native: str | None, stop: str | None, *, own: bool) -> str | None:

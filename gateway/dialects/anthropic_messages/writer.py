@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from gateway.dialects.anthropic_messages.answer import message_id, stop_reason
+from gateway.dialects.anthropic_messages.answer import message_id, stop_details, stop_reason
 from gateway.dialects.anthropic_messages.errors import error_event
 from gateway.dialects.anthropic_messages.frames import Block, ending, frame
 from gateway.dialects.dialect import Setting
@@ -93,7 +93,12 @@ class MessageWriter:
             if ended is not None
             else "end_turn"
         )
-        delta = {"stop_reason": reason, "stop_sequence": ended.stop_sequence if ended is not None else None}
+        delta: dict[str, object] = {
+            "stop_reason": reason,
+            "stop_sequence": ended.stop_sequence if ended is not None else None,
+        }
+        if ended is not None and not self._own:
+            delta |= stop_details(ended.explanation)
         out.append(ending(delta, written_usage(self._usage), self._last, _IN_DELTA))
         return b"".join(out)
 

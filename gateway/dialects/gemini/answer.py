@@ -84,6 +84,8 @@ def closing(
     said: Written = {"finishReason": write_finish(choice.finish, choice.native, own=own)}
     if malformed is not None:
         said |= {"finishReason": MALFORMED_CALL, "finishMessage": malformed}
+    elif choice.explanation is not None:
+        said["finishMessage"] = choice.explanation
     said["index"] = choice.index
     if own:
         said.update(choice.rest)

@@ -264,6 +264,7 @@ class GeminiWriter:
             whole = Choice(
                 finish=ended.finish,
                 native=ended.native if self._own else None,
+                explanation=ended.explanation,
                 index=index,
                 rest=choice.rest,
             )

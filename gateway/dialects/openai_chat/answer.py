@@ -60,6 +60,7 @@ def _choice(choice: Choice, asked: ChatRequest, dropped: list[str], *, own: bool
     message = _Message(f"{path}.message", dropped, functions=asked.functions)
     for part in choice.parts:
         message.take(part)
+    message.explain(choice.explanation)
     finish = choice.finish
     said: Said = {
         "index": choice.index,
@@ -117,6 +118,11 @@ class _Message:
                 self._dropped.append(f"{self._path}.{part.kind}")
             case _:
                 self._dropped.append(f"{self._path}.{type(part).__name__.lower()}")
+
+    def explain(self, refused: str | None) -> None:
+        """What a provider says beside the answer of why it was refused, unless the model itself did."""
+        if refused is not None and not self._refusals:
+            self._refusals.append(refused)
 
     def said(self) -> Said:
         """The whole message."""

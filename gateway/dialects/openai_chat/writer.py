@@ -48,7 +48,7 @@ _SIGNING = frozenset((Family.ANTHROPIC, Family.BEDROCK, Family.GEMINI, Family.OP
 class _Written:
     """What has been said of one choice."""
 
-    __slots__ = ("calls", "citations", "ended", "images", "thoughts")
+    __slots__ = ("calls", "citations", "ended", "images", "refused", "thoughts")
 
     def __init__(self) -> None:
         self.calls: dict[int, tuple[int, bool]] = {}
@@ -57,6 +57,7 @@ class _Written:
         self.images = 0
         self.citations = 0
         self.ended: Ended | None = None
+        self.refused = False
 
 
 class ChatWriter:
@@ -129,9 +130,13 @@ class ChatWriter:
             case CallBegan():
                 self._call(event, out)
             case RefusalDelta():
+                self._written(event.choice, out).refused = True
                 out.append(self._piece(event.choice, b'"refusal":' + _encode(event.text)))
             case Ended():
-                self._written(event.choice, out).ended = event
+                written = self._written(event.choice, out)
+                written.ended = event
+                if event.explanation is not None and not written.refused:
+                    out.append(self._piece(event.choice, b'"refusal":' + _encode(event.explanation)))
             case Counted(usage):
                 self._usage = usage
             case Sealed():

@@ -81,6 +81,8 @@ class OutputWriter:
             else:
                 self._close(phase)
                 self._other(part)
+        if choice.explanation is not None and not any(isinstance(part, Refusal) for part in choice.parts):
+            self._content.append({"type": "refusal", "refusal": choice.explanation})
         self._close(phase)
         return self.items
 

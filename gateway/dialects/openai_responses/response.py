@@ -15,6 +15,7 @@ INCOMPLETE = {
     Finish.LENGTH: "max_output_tokens",
     Finish.CONTEXT: "max_output_tokens",
     Finish.FILTER: "content_filter",
+    Finish.REFUSAL: "content_filter",
 }
 """Reasons to stop that leave a response incomplete, and the format's words for them."""
 

@@ -46,6 +46,8 @@ from inference.ir.events import (
 from inference.ir.usage import NO_USAGE, Usage
 
 _LOGLESS = b',"logprobs":[]'
+_EXPLANATION = -1
+"""The block of what a provider says beside the answer of why it was refused."""
 
 
 class ResponsesWriter:
@@ -68,6 +70,7 @@ class ResponsesWriter:
         self._usage = NO_USAGE
         self._failed = False
         self._begun = False
+        self._refused = False
         self._sealed_text: Seal | None = None
         self._handlers: dict[type, Callable[..., bytes]] = {
             Began: self._began,
@@ -151,7 +154,9 @@ class ResponsesWriter:
         self._finish = event.finish
         if event.stop_sequence is not None:
             self._drop("stop_sequence")
-        return b""
+        if event.explanation is None or self._refused:
+            return b""
+        return self._refusal(RefusalDelta(event.explanation, _EXPLANATION))
 
     def _counted(self, event: Counted) -> bytes:
         self._usage = event.usage
@@ -210,6 +215,7 @@ class ResponsesWriter:
         return self._lines.piece(text.head, piece, tail)
 
     def _refusal(self, event: RefusalDelta) -> bytes:
+        self._refused = True
         text = self._texts.get(event.block)
         out = b"" if text is not None else self._begin_text(event.block, refusal=True)
         text = self._texts[event.block]

@@ -4,13 +4,13 @@
 """
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from inference.codecs.anthropic.fields import DottedFields
 from inference.codecs.anthropic.reading import read_block
 from inference.codecs.anthropic.usage import read_reported, usage_of
 from inference.ir.completion import Choice, Completion, Finish
-from inference.ir.content import Family, Part, Text, ToolCall
+from inference.ir.content import Family, Part, Rest, Text, ToolCall
 from inference.ir.errors import InvalidField, UpstreamGarbled
 from inference.ir.usage import NO_USAGE
 from inference.providers.anthropic.tools import ANSWER_TOOL
@@ -25,6 +25,22 @@ FINISHES = {
     "model_context_window_exceeded": Finish.CONTEXT,
 }
 _fields = msgspec.json.Decoder(dict[str, Raw])
+
+
+class _Details(Struct):
+    explanation: str | None = None
+
+
+_details = msgspec.json.Decoder(_Details | None)
+
+
+def explained(rest: Rest) -> str | None:
+    """What `stop_details` say of a refusal, for a reader; None where they say nothing."""
+    try:
+        details = _details.decode(rest.get("stop_details", b"null"))
+    except msgspec.DecodeError:
+        return None
+    return None if details is None else details.explanation or None
 
 
 def read_completion(body: bytes) -> Completion:
@@ -55,14 +71,22 @@ def _message(fields: DottedFields) -> Completion:
         parts = [_as_text(part) for part in parts]
         if finish is Finish.TOOL_CALLS and not any(isinstance(part, ToolCall) for part in parts):
             finish = Finish.STOP
+    name, model, rest = fields.text("id"), fields.text("model"), fields.rest()
+    choice = Choice(
+        parts=tuple(parts),
+        finish=finish,
+        native=native,
+        stop_sequence=stop,
+        explanation=explained(rest) if finish is Finish.REFUSAL else None,
+    )
     return Completion(
         family=Family.ANTHROPIC,
-        id=fields.text("id"),
-        model=fields.text("model"),
-        choices=(Choice(parts=tuple(parts), finish=finish, native=native, stop_sequence=stop),),
+        id=name,
+        model=model,
+        choices=(choice,),
         usage=NO_USAGE if reported is None else usage_of(reported),
         service_tier=None if reported is None else reported.service_tier,
-        rest=fields.rest(),
+        rest=rest,
     )
 
 

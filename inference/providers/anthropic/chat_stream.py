@@ -33,7 +33,7 @@ from inference.ir.events import (
     Whole,
 )
 from inference.ir.usage import UsageSource
-from inference.providers.anthropic.chat_completion import FINISHES
+from inference.providers.anthropic.chat_completion import FINISHES, explained
 from inference.providers.anthropic.errors import read_stream_error
 from inference.providers.anthropic.tools import ANSWER_TOOL
 
@@ -307,7 +307,8 @@ class ChatStream:
         finish = FINISHES.get(native, Finish.OTHER)
         if finish is Finish.TOOL_CALLS and self._answers and self._answers == len(self._calls):
             finish = Finish.STOP
-        out.append(Ended(finish=finish, native=native, stop_sequence=stop))
+        why = explained(more) if finish is Finish.REFUSAL else None
+        out.append(Ended(finish=finish, native=native, stop_sequence=stop, explanation=why))
 
 
 def _beside(rest: Rest, data: bytes) -> Rest:

@@ -138,7 +138,7 @@ def test_a_response_repeats_what_was_asked() -> None:
     ("finish", "status", "reason"),
     [
         (Finish.STOP, "completed", None),
-        (Finish.REFUSAL, "completed", None),
+        (Finish.REFUSAL, "incomplete", "content_filter"),
         (Finish.LENGTH, "incomplete", "max_output_tokens"),
         (Finish.FILTER, "incomplete", "content_filter"),
     ],
