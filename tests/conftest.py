@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -18,6 +19,12 @@ from xdist.scheduler import LoadScopeScheduling
 from gateway.database.engine import Database, normalise
 from tests.control_plane import Plane
 from tests.migrated import apart, migrate, sqlite_file
+
+# How long an example took says how busy the machine is, and nothing about what is tested.
+settings.register_profile(
+    "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 pytest_plugins = ["tests.harness", "tests.payments_world"]
 

@@ -25,7 +25,10 @@ requests = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(requests, max_size=15))
 async def test_sums_are_those_of_plain_python(
     put: Put, database: Database, given_records: list[dict[str, Any]]

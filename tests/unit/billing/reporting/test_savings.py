@@ -38,7 +38,10 @@ requests = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(requests, max_size=12))
 async def test_the_saving_is_the_difference_of_two_bills(
     put: Put, database: Database, given_records: list[dict[str, Any]]
