@@ -39,10 +39,13 @@ class ItemReader:
     """Collects turns; `at` is the path of the list in its document.
 
     `continued`: the list goes on from what is not here, so that results may answer calls that are not here either.
+    `answer`: it is what a model said. There the result of a tool is the provider's own affair, and an item that
+    cannot be read stays as it is: what stands beside it is still an answer.
     """
 
-    def __init__(self, at: str, *, continued: bool = False) -> None:
+    def __init__(self, at: str, *, continued: bool = False, answer: bool = False) -> None:
         self._at = at
+        self._answer = answer
         self.places: list[Place] = []
         """Where in the document each turn stands."""
         self._turns: list[Message] = []
@@ -59,19 +62,25 @@ class ItemReader:
     def read(self, items: Sequence[Raw]) -> tuple[Message, ...]:
         """Raises InvalidField with the path of what is wrong."""
         for n, item in enumerate(items):
-            self._take(item, f"{self._at}[{n}]")
+            at = f"{self._at}[{n}]"
+            try:
+                self._take(item, at)
+            except InvalidField:
+                if not self._answer:
+                    raise
+                self._keep(item, at)
         self._close()
         return tuple(self._turns)
 
     def _take(self, item: Raw, at: str) -> None:
         fields = Fields.of(item, at)
-        kind = fields.text("type") or "message"
+        kind = fields.text("type") or _untyped(fields)
         if kind == "message":
             self._message(fields)
         elif kind in _CALLS:
             self._parts.append(self._call(fields, kind))
             self._ats.append(at)
-        elif kind in _RESULTS:
+        elif kind in _RESULTS and not self._answer:
             self._close()
             self._turns.append(Message(role=Role.TOOL, parts=(self._result(fields, kind),)))
             self.places.append(Place(at=at, parts=(at,), inner="output"))
@@ -82,11 +91,20 @@ class ItemReader:
             self._parts.append(Opaque(family=OWN, kind=kind, raw=item))
             self._ats.append(at)
 
+    def _keep(self, item: Raw, at: str) -> None:
+        """What cannot be read, whole; nothing where it is no item at all."""
+        if bytes(item).startswith(b"{"):
+            self._parts.append(Opaque(family=OWN, kind="unread", raw=item))
+            self._ats.append(at)
+
     def _message(self, fields: Fields) -> None:
-        role = _ROLES.get(fields.needed("role"))
+        said = fields.text("role")
+        if said is None and not self._answer:
+            raise fields.missing("role")
+        role = _ROLES.get(said or "assistant")
         if role is None:
             raise fields.wrong("role", "expected `user`, `assistant`, `system` or `developer`")
-        parts, ats = _placed(fields, "content")
+        parts, ats = _placed(fields, "content", answer=self._answer)
         name = fields.text("id")
         rest = _without_status(fields) or NO_REST
         if role is not Role.ASSISTANT:
@@ -141,7 +159,7 @@ class ItemReader:
             Fields.of(raw, f"{fields.path}.summary").text("text") or "" for raw in fields.items("summary")
         )
         content = fields.raw("content")
-        thoughts = [] if content is None else _list(content)
+        thoughts = [] if content is None else _listed(content, fields.at("content"))
         text = "".join(Fields.of(raw, f"{fields.path}.content").text("text") or "" for raw in thoughts)
         name, rest = fields.text("id"), _without_status(fields)
         if content is not None and len(thoughts) > 1:
@@ -181,14 +199,21 @@ class ItemReader:
         self._ats, self._said_at = [], None
 
 
-def _placed(fields: Fields, key: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+def _untyped(fields: Fields) -> str:
+    """Only messages go without a type, and references, which have nothing but an id."""
+    return (
+        "item_reference" if "id" in fields and "role" not in fields and "content" not in fields else "message"
+    )
+
+
+def _placed(fields: Fields, key: str, *, answer: bool = False) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """What stands in a field, and where each of it does."""
     alone, path = fields.is_text(key), fields.at(key)
-    parts = _content(fields, key)
+    parts = _content(fields, key, answer=answer)
     return parts, (path,) if alone else tuple([f"{path}[{n}]" for n in range(len(parts))])
 
 
-def _content(fields: Fields, key: str) -> tuple[Part, ...]:
+def _content(fields: Fields, key: str, *, answer: bool = False) -> tuple[Part, ...]:
     """Text, or a list of parts."""
     raw = fields.raw(key)
     if raw is None:
@@ -197,7 +222,14 @@ def _content(fields: Fields, key: str) -> tuple[Part, ...]:
         return (Text(text=Fields.string(raw, fields.at(key))),)
     if not bytes(raw).startswith(b"["):
         raise fields.wrong(key, "expected a string or an array of parts")
-    return read_parts(_list(raw), fields.at(key))
+    return read_parts(_list(raw), fields.at(key), answer=answer)
+
+
+def _listed(raw: Raw, path: str) -> list[Raw]:
+    """Raises InvalidField for what is no array."""
+    if not bytes(raw).startswith(b"["):
+        raise Fields.fault(path, "expected an array of parts")
+    return _list(raw)
 
 
 def _without_status(fields: Fields) -> Rest:

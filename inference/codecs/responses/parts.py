@@ -3,7 +3,8 @@
 import re
 from base64 import b64encode
 
-from msgspec import Raw
+import msgspec
+from msgspec import Raw, Struct
 
 from inference.codecs.data_url import STORES
 from inference.codecs.fields import Fields
@@ -20,6 +21,7 @@ from inference.ir.content import (
     Source,
     Text,
 )
+from inference.ir.errors import InvalidField
 
 OWN = Family.OPENAI_RESPONSES
 _DATA_URL = re.compile(r"data:([\w.+/-]+);base64,")
@@ -27,9 +29,28 @@ _AUDIO = {"mp3": "audio/mpeg", "wav": "audio/wav"}
 _ENDINGS = {"application/pdf": "pdf", "text/plain": "txt", "text/csv": "csv", "application/json": "json"}
 
 
-def read_parts(items: list[Raw], at: str) -> tuple[Part, ...]:
-    """Raises InvalidField with the path of what is wrong."""
-    return tuple(_read(item, f"{at}[{n}]") for n, item in enumerate(items))
+class _Annotation(Struct):
+    type: str | None = None
+    url: str | None = None
+    title: str | None = None
+    filename: str | None = None
+    start_index: int | None = None
+    end_index: int | None = None
+
+
+_annotation = msgspec.json.Decoder(_Annotation)
+
+
+def read_parts(items: list[Raw], at: str, *, answer: bool = False) -> tuple[Part, ...]:
+    """Raises InvalidField with the path of what is wrong; in an `answer` that is kept as it is instead."""
+    return tuple((_heard if answer else _read)(item, f"{at}[{n}]") for n, item in enumerate(items))
+
+
+def _heard(item: Raw, at: str) -> Part:
+    try:
+        return _read(item, at)
+    except InvalidField:
+        return Opaque(family=OWN, kind="unread", raw=item)
 
 
 def _read(item: Raw, at: str) -> Part:
@@ -95,15 +116,18 @@ def _source(url: str | None, file_id: str | None) -> Source:
 
 
 def read_citation(raw: Raw) -> Citation:
-    """An annotation; what this format alone knows of it stays in `raw`."""
-    fields = Fields.of(raw, "annotations")
-    if fields.text("type") != "url_citation":
-        return Citation(title=fields.text("filename"), family=OWN, raw=raw)
+    """An annotation; what this format alone knows of it, and what nobody can read, stays in `raw`. Never fails."""
+    try:
+        said = _annotation.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return Citation(family=OWN, raw=raw)
+    if said.type != "url_citation":
+        return Citation(title=said.filename, family=OWN, raw=raw)
     return Citation(
-        url=fields.text("url"),
-        title=fields.text("title"),
-        start=fields.integer("start_index"),
-        end=fields.integer("end_index"),
+        url=said.url,
+        title=said.title,
+        start=said.start_index,
+        end=said.end_index,
         family=OWN,
         raw=raw,
     )

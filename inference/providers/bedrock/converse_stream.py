@@ -131,7 +131,7 @@ class ConverseStream:
     __slots__ = (
         "_answers",
         "_blocks",
-        "_called",
+        "_calls",
         "_ended",
         "_gathered",
         "_made_by",
@@ -145,7 +145,7 @@ class ConverseStream:
         self._blocks: dict[int, int] = {}
         self._gathered: dict[int, _Gathered] = {}
         self._answers: set[int] = set()
-        self._called = False
+        self._calls: set[int] = set()
         self._ended = False
         self.complete = False
 
@@ -210,9 +210,10 @@ class ConverseStream:
     def _argue(self, index: int, text: str, events: list[Event]) -> None:
         if index in self._gathered:
             self._gathered[index].text.append(text)
-        elif text:
-            block = self._block(index)
-            events.append(TextDelta(text, block) if index in self._answers else CallDelta(text, block))
+        elif text and index in self._answers:
+            events.append(TextDelta(text, self._block(index)))
+        elif text and index in self._calls:
+            events.append(CallDelta(text, self._block(index)))
 
     def _think(self, index: int, thought: _Thought, events: list[Event]) -> None:
         block = self._block(index)
@@ -231,7 +232,7 @@ class ConverseStream:
         elif call is not None and call.name == ANSWER_TOOL:
             self._answers.add(index)
         elif call is not None:
-            self._called = True
+            self._calls.add(index)
             events.append(CallBegan(id=call.tool_use_id, name=call.name, block=block))
         elif start.tool_result is not None:
             self._gathered[index] = _Gathered(
@@ -273,7 +274,7 @@ class ConverseStream:
         if stop is None and fields != _NULL:
             events.append(Extra(Family.BEDROCK, {"additionalModelResponseFields": fields.copy()}))
         finish = FINISHES.get(end.stop_reason, Finish.OTHER)
-        if self._answers and finish is Finish.TOOL_CALLS and not self._called:
+        if self._answers and finish is Finish.TOOL_CALLS and not self._calls:
             finish = Finish.STOP
         events.append(Ended(finish=finish, native=end.stop_reason, stop_sequence=stop))
 

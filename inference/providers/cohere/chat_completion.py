@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.ir.completion import Choice, Completion, Finish
 from inference.ir.content import Citation, Family, Opaque, Part, Reasoning, Text, ToolCall
 from inference.ir.errors import UpstreamFailed, UpstreamGarbled
@@ -71,12 +72,13 @@ class _Cited(Struct, frozen=True):
 _answer = msgspec.json.Decoder(_Answer)
 _block = msgspec.json.Decoder(_Block)
 _cited = msgspec.json.Decoder(_Cited)
+_NEEDED = frozenset({"content", "tool_calls", "name", "arguments", "tool_plan"})
 
 
 def read_completion(body: bytes) -> Completion:
     """Raises UpstreamGarbled for what is no answer, UpstreamFailed for one that says nothing but that it failed."""
     try:
-        answer = _answer.decode(body)
+        answer = _read(body)
         parts = _parts(answer.message)
     except (msgspec.DecodeError, RecursionError):
         raise UpstreamGarbled("The upstream's answer is no chat of Cohere's.") from None
@@ -92,13 +94,23 @@ def read_completion(body: bytes) -> Completion:
     )
 
 
+def _read(body: bytes) -> _Answer:
+    try:
+        return _answer.decode(body)
+    except msgspec.ValidationError:
+        return mended(body, _Answer, _NEEDED)
+
+
 def read_citation(given: Raw) -> tuple[int | None, Citation] | None:
     """The index of the block of text that is meant, where it is said, and the citation.
 
     None for one that is not about text: Cohere also says where its plans and thoughts come from, for which nobody
-    else has a place. Raises msgspec.DecodeError.
+    else has a place. None too for what is no citation at all: the words it is about are what matters.
     """
-    cited = _cited.decode(given)
+    try:
+        cited = _cited.decode(given)
+    except (msgspec.DecodeError, RecursionError):
+        return None
     if cited.type not in (None, "TEXT_CONTENT"):
         return None
     page = next((source.document for source in cited.sources or () if source.document), _Page())
@@ -117,6 +129,8 @@ def _parts(message: _Message) -> tuple[Part, ...]:
     parts: list[Part] = [Reasoning(text=message.tool_plan)] if message.tool_plan else []
     found = [cited for each in message.citations or () if (cited := read_citation(each)) is not None]
     for place, given in enumerate(message.content or ()):
+        if bytes(given) == b"null":
+            continue
         block = _block.decode(given)
         if block.type == "text":
             cited = [citation for at, citation in found if at == place]

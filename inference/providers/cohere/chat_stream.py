@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.codecs.sse_reader import SseReader
 from inference.ir.completion import Finish
 from inference.ir.content import Family, Opaque
@@ -58,11 +59,11 @@ class _CallOf(Struct, frozen=True):
 
 
 class _CitedMessage(Struct, frozen=True):
-    citations: Raw
+    citations: Raw = Raw(b"null")
 
 
 class _CitedOf(Struct, frozen=True):
-    message: _CitedMessage
+    message: _CitedMessage = _CitedMessage()
 
 
 class _EndOf(Struct, frozen=True):
@@ -100,7 +101,7 @@ class _CallPiece(Struct, frozen=True, tag="tool-call-delta", tag_field="type"):
 
 
 class _CitationStart(Struct, frozen=True, tag="citation-start", tag_field="type"):
-    delta: _CitedOf
+    delta: _CitedOf = _CitedOf()
 
 
 class _End(Struct, frozen=True, tag="message-end", tag_field="type"):
@@ -116,17 +117,18 @@ class _Any(Struct, frozen=True):
 
 
 _Known = _Start | _ContentStart | _Content | _Plan | _CallStart | _CallPiece | _CitationStart | _End
-_KNOWN = frozenset(
-    {
-        "message-start",
-        "content-start",
-        "content-delta",
-        "tool-plan-delta",
-        "tool-call-start",
-        "tool-call-delta",
-        "citation-start",
-        "message-end",
-    }
+_KNOWN: dict[str, type[_Known]] = {
+    "message-start": _Start,
+    "content-start": _ContentStart,
+    "content-delta": _Content,
+    "tool-plan-delta": _Plan,
+    "tool-call-start": _CallStart,
+    "tool-call-delta": _CallPiece,
+    "citation-start": _CitationStart,
+    "message-end": _End,
+}
+_NEEDED = frozenset(
+    {"delta", "message", "content", "text", "thinking", "tool_plan", "tool_calls", "arguments", "name"}
 )
 _event = msgspec.json.Decoder(_Known)
 _any = msgspec.json.Decoder(_Any)
@@ -174,20 +176,22 @@ class CohereStream:
             if data == b"[DONE]":
                 continue
             try:
-                self._take(_event.decode(data), events)
+                event = _event.decode(data)
             except msgspec.ValidationError:
-                self._unknown(data, events)
+                event = self._unknown(data, events)
             except (msgspec.DecodeError, RecursionError):
                 raise UpstreamGarbled("The upstream sent an event that is not JSON.") from None
+            if event is not None:
+                self._take(event, events)
         return events
 
     def _take(self, event: _Known, events: list[Event]) -> None:
         if isinstance(event, _Content):
             self._say(event.index, event.delta.message.content, events)
         elif isinstance(event, _CallPiece):
-            function = event.delta.message.tool_calls.function
-            if function.arguments:
-                events.append(CallDelta(function.arguments, self._block("call", event.index)))
+            function, block = event.delta.message.tool_calls.function, self._blocks.get(("call", event.index))
+            if function.arguments and block is not None:
+                events.append(CallDelta(function.arguments, block))
         elif isinstance(event, _Plan):
             plan = event.delta.message.tool_plan
             if plan:
@@ -209,7 +213,10 @@ class CohereStream:
 
     def _begin(self, event: _ContentStart, events: list[Event]) -> None:
         """A block may begin with its first words, or be of a kind that nobody knows yet."""
-        content = _content.decode(event.delta).message.content
+        try:
+            content = _content.decode(event.delta).message.content
+        except msgspec.DecodeError:
+            return  # its pieces will tell
         if content.type in (None, "text", "thinking"):
             self._say(event.index, content, events)
         else:
@@ -247,8 +254,8 @@ class CohereStream:
         finish = FINISHES.get(end.finish_reason or "", Finish.OTHER)
         events.append(Ended(finish=finish, native=end.finish_reason))
 
-    def _unknown(self, data: bytes, events: list[Event]) -> None:
-        """An event of a new type is skipped, an error is said, one of a known type in a new shape is not understood."""
+    def _unknown(self, data: bytes, events: list[Event]) -> _Known | None:
+        """An event of a new type is skipped, an error is said, one of a known type is read as far as it is known."""
         try:
             said = _any.decode(data)
         except msgspec.DecodeError:
@@ -256,8 +263,14 @@ class CohereStream:
         if said.type is None and said.message:
             self.complete = True
             events.append(Failed(UpstreamFailed(f"The upstream reported an error: {said.message[:2000]}")))
-        elif said.type is None or said.type in _KNOWN:
+        elif said.type is None:
             raise UpstreamGarbled("The upstream sent an event that is none of Cohere's.")
+        elif said.type in _KNOWN:
+            try:
+                return mended(data, _KNOWN[said.type], _NEEDED)
+            except msgspec.DecodeError:
+                raise UpstreamGarbled("The upstream sent an event that is none of Cohere's.") from None
+        return None
 
     def _block(self, kind: str, index: int) -> int:
         return self._blocks.setdefault((kind, index), len(self._blocks))

@@ -5,6 +5,7 @@ from typing import cast
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.codecs.responses.items import ItemReader
 from inference.ir.completion import Choice, Completion, Finish
 from inference.ir.content import NO_REST, Family, Part, Rest, Text, ToolCall
@@ -49,13 +50,20 @@ class ResponseHead(Struct):
 
 
 _head = msgspec.json.Decoder(ResponseHead)
+_NEEDED = frozenset({"output"})
 
 
 def read_head(body: bytes | Raw) -> ResponseHead:
     """Raises UpstreamGarbled for what is no response."""
     try:
         return _head.decode(body)
+    except msgspec.ValidationError:
+        pass
     except (msgspec.DecodeError, RecursionError):
+        raise UpstreamGarbled("The upstream's answer is no response object.") from None
+    try:
+        return mended(body, ResponseHead, _NEEDED)
+    except msgspec.DecodeError:
         raise UpstreamGarbled("The upstream's answer is no response object.") from None
 
 
@@ -103,7 +111,7 @@ def read_output(items: list[Raw]) -> tuple[list[Part], Rest]:
     parts: list[Part] = []
     rest: Rest = {}
     try:
-        for message in ItemReader("output").read(items):
+        for message in ItemReader("output", answer=True).read(items):
             parts += message.parts
             rest |= message.rest
     except InvalidField as error:
@@ -142,7 +150,7 @@ def _logprobs(parts: list[Part]) -> Raw | None:
     """Of all texts, in the one list that the neutral form has for an answer."""
     found: list[Raw] = []
     for part in parts:
-        if isinstance(part, Text) and "logprobs" in part.rest:
+        if isinstance(part, Text) and bytes(part.rest.get("logprobs", b"")).startswith(b"["):
             found += msgspec.json.decode(part.rest["logprobs"], type=list[Raw])
     return Raw(msgspec.json.encode({"content": found})) if found else None
 

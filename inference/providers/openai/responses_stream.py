@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.codecs.responses.items import ItemReader
 from inference.codecs.responses.parts import OWN, read_citation
 from inference.codecs.sse_reader import SseReader
@@ -64,7 +65,21 @@ class _Event(Struct, gc=False):
 
 
 _event = msgspec.json.Decoder(_Event).decode
-_text = msgspec.json.Decoder(str).decode
+_string = msgspec.json.Decoder(str).decode
+_NEEDED = frozenset({"delta", "response"})
+
+
+def _read_event(data: bytes) -> _Event:
+    """Raises msgspec.DecodeError for what is none."""
+    try:
+        return _event(data)
+    except msgspec.ValidationError:
+        return mended(data, _Event, _NEEDED)
+
+
+def _text(delta: Raw) -> str:
+    """What a piece says; nothing where it is null."""
+    return "" if is_null(delta) else _string(delta)
 
 
 class _Item:
@@ -125,7 +140,7 @@ class ResponsesParser:
             if data == b"[DONE]":
                 continue
             try:
-                event = _event(data)
+                event = _read_event(data)
                 handler = self._handlers.get(event.type)
                 if handler is not None:
                     handler(event, out)
@@ -142,7 +157,7 @@ class ResponsesParser:
         text = _text(event.delta)
         self._items[event.output_index].said[event.content_index] += len(text)
         out.append(TextDelta(text, block))
-        if bytes(event.logprobs) not in _EMPTY:
+        if bytes(event.logprobs) not in _EMPTY and bytes(event.logprobs).startswith(b"["):
             out.append(LogProbs(Raw(b'{"content":' + bytes(event.logprobs) + b"}")))
 
     def _refusal(self, event: _Event, out: list[Event]) -> None:
@@ -163,12 +178,16 @@ class ResponsesParser:
         out.append(ReasoningDelta(_text(event.delta), block, 0, event.summary_index))
 
     def _arguments(self, event: _Event, out: list[Event]) -> None:
-        block = self._block(event.output_index, 0)
+        item = self._items.get(event.output_index)
+        if item is None or not item.call:
+            return  # whose they are is not known before the whole item comes, which has them all
         text = _text(event.delta)
-        self._items[event.output_index].said[0] += len(text)
-        out.append(CallDelta(text, block))
+        item.said[0] += len(text)
+        out.append(CallDelta(text, item.blocks[0]))
 
     def _annotation(self, event: _Event, out: list[Event]) -> None:
+        if is_null(event.annotation):
+            return
         block = self._block(event.output_index, event.content_index)
         item = self._items[event.output_index]
         item.cited[event.content_index] = item.cited.get(event.content_index, 0) + 1
@@ -199,7 +218,7 @@ class ResponsesParser:
 
     def _done(self, event: _Event, out: list[Event]) -> None:
         try:
-            turns = ItemReader("output").read([event.item])
+            turns = ItemReader("output", answer=True).read([event.item])
         except InvalidField as error:
             raise UpstreamGarbled(f"The upstream's answer cannot be read: {error.message}") from None
         for turn in turns:
@@ -301,7 +320,7 @@ class ResponsesParser:
 def _only(item: Raw) -> Part | None:
     """The one part of an item that is no message; None for all others, and for what says too little yet."""
     try:
-        turns = ItemReader("output").read([item])
+        turns = ItemReader("output", answer=True).read([item])
     except InvalidField:
         return None
     parts = turns[0].parts if turns else ()
@@ -310,4 +329,8 @@ def _only(item: Raw) -> Part | None:
 
 def _logged(part: Text) -> list[Event]:
     raw = part.rest.get("logprobs")
-    return [] if raw is None else [LogProbs(Raw(b'{"content":' + bytes(raw) + b"}"))]
+    return (
+        []
+        if raw is None or not bytes(raw).startswith(b"[")
+        else [LogProbs(Raw(b'{"content":' + bytes(raw) + b"}"))]
+    )
