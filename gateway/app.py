@@ -25,6 +25,7 @@ from gateway.dialects.moderations import Moderations
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
 from gateway.dialects.openai_responses import Responses
+from gateway.dialects.openai_responses.count import InputTokens
 from gateway.dialects.rerank import Rerank
 from gateway.dialects.speech import Speech
 from gateway.dialects.transcriptions import AudioTranslations, Transcriptions
@@ -79,6 +80,7 @@ HOT: dict[str, Dialect] = {
     "/v1/messages/count_tokens": CountTokens(),
     "/v1/embeddings": Embeddings(),
     "/v1/responses": Responses(),
+    "/v1/responses/input_tokens": InputTokens(),
     "/v1/rerank": Rerank(),
     "/v2/rerank": Rerank(),
     "/v1/moderations": Moderations(),

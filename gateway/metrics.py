@@ -41,6 +41,7 @@ ROUTES = (
     "responses",
     "messages",
     "count_tokens",
+    "input_tokens",
     "gemini",
     "gemini_count",
     "embeddings",

@@ -12,7 +12,8 @@ from gateway.access.origin import Origin
 from gateway.admission import Admission, Admitted
 from gateway.answer_headers import answer_headers, dropped_header, refusal_headers
 from gateway.call import Call
-from gateway.dialects.dialect import Dialect, Estimating, Rendered, Request, Setting, takes_forms
+from gateway.counting import CountTranslation, unaskable
+from gateway.dialects.dialect import Counting, Dialect, Rendered, Request, Setting, takes_forms
 from gateway.edge.edge import Edge, Header
 from gateway.errand import Errand
 from gateway.exchange import ExchangeTranslation
@@ -39,6 +40,7 @@ from inference.ir.errors import (
     Internal,
     InvalidField,
     Unavailable,
+    UpstreamError,
 )
 from inference.ir.usage import Usage, UsageSource, filled
 from inference.wire import JSON, Completed
@@ -128,17 +130,18 @@ class Pipeline:
         content_type = form_type(edge, body) if form else JSON
         table = self._catalogue.table
         body, request, route = await self._understood(edge, dialect, body, table, call)
+        lane = request.lane or dialect.route
         translation = None
-        if not route.speaks(dialect.route):
+        if not route.speaks(lane):
             translation = self._translation(edge, dialect, body, request, call)
         admitted = await self._admission.admit(call, table, principal, request, route)
         self._settlement.hold(call)
-        if translation is None and not admitted.route.speaks(dialect.route):
+        if translation is None and not admitted.route.speaks(lane):
             translation = self._translation(edge, dialect, body, request, call)
         if translation is not None:
             translation.admitted(admitted.route.model, admitted.max_output)
         ask = Ask(
-            route=dialect.route,
+            route=lane,
             body=body,
             model=request.model,
             stream=request.stream,
@@ -155,15 +158,20 @@ class Pipeline:
         edge.watch(call)
         call.waiting()
         attempts = self._attempts(admitted)
-        unheard = translation is None and not admitted.route.speaks(dialect.route)
-        if unheard and isinstance(dialect, Estimating):
-            attempts = [deployment for deployment in attempts if dialect.route in deployment.lanes]
+        if isinstance(translation, CountTranslation):
+            attempts = [each for each in attempts if lane in each.lanes or each.counter is not None]
             if not attempts:
-                self._estimate(call, dialect.estimated(body))
+                self._estimate(call, translation.estimated)
                 return
         if isinstance(translation, Translation):
             await translation.fetch(attempts, self._fetcher)
-        answer = await execute(self._client, attempts, ask, call)
+        try:
+            answer = await execute(self._client, attempts, ask, call)
+        except UpstreamError as error:
+            if not (isinstance(dialect, Counting) and unaskable(error)):
+                raise
+            self._estimate(call, dialect.estimated(body))
+            return
         self._quotas.answered(answer, admitted.route.model.name)
         try:
             await self._respond(call, answer, dialect, request, translation, endless=admitted.endless)
@@ -218,7 +226,8 @@ class Pipeline:
         route = self._admission.route(table, principal, request, dialect.kind, call)
         if request.thread is not None and self._threads is not None:
             call.waiting()
-            call.turn, body = await self._threads.begin(call.id, principal, body, request.thread)
+            turn, body = await self._threads.begin(call.id, principal, body, request.thread)
+            call.turn = None if request.thread.counted else turn
             call.working()
             if request.thread.previous is not None:
                 request = dialect.decode(body)
@@ -258,6 +267,8 @@ class Pipeline:
             call.attempt_failed(answer.deployment, error)
             raise answer.deployment.anonymous(error) from None
         call.working()
+        if completed.body is not None:
+            body = completed.body
         if call.turn is not None:
             body = call.turn.whole(body)
         call.edge.watch(None)
@@ -327,14 +338,9 @@ class Pipeline:
 
     def _translation(
         self, edge: Edge, dialect: Dialect, body: bytes, request: Request, call: Call
-    ) -> Translation | ExchangeTranslation | None:
-        """The whole request read, for a target that speaks another format; None where the gateway answers itself.
-
-        Raises InvalidField.
-        """
-        if isinstance(dialect, Estimating):
-            return None
-        if dialect.chat is None and dialect.exchange is None:
+    ) -> Translation | ExchangeTranslation:
+        """The whole request read, for a target that speaks another format. Raises InvalidField."""
+        if dialect.chat is None and dialect.exchange is None and not isinstance(dialect, Counting):
             raise InvalidField(
                 f"The model `{request.model}` cannot be used here: nothing that serves it speaks this dialect, and "
                 "there is no translation for it.",
@@ -349,6 +355,8 @@ class Pipeline:
             include_usage=options is not None and bool(options.include_usage),
         )
         strict = wants_all(edge)
+        if isinstance(dialect, Counting):
+            return CountTranslation(dialect, body, setting, strict=strict)
         if dialect.chat is not None:
             return Translation(dialect.chat, body, setting, strict=strict)
         assert dialect.exchange is not None

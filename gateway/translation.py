@@ -78,9 +78,8 @@ class Translation:
         """The request for one target. Raises InvalidField for what that target cannot be told."""
         card = self._card
         assert card is not None
-        wire = _format(deployment)
         try:
-            written = wire.request(self._asked, model=deployment.model, card=card)
+            written = self.written(deployment, card)
         except InvalidField as error:
             raise retold(error, self._places()) from None
         if written.dropped:
@@ -89,6 +88,10 @@ class Translation:
         if self._strict:
             refuse_losses(deployment, written)
         return written
+
+    def written(self, deployment: Deployment, card: Model) -> Outgoing:
+        """The request as the target's format has it, its losses named by neutral places."""
+        return _format(deployment).request(self._asked, model=deployment.model, card=card)
 
     def _places(self) -> Sequence[Place]:
         """Where in the client's own words each message stands."""

@@ -22,10 +22,11 @@ from inference.wire import JSON, StreamOptions, Tap
 
 class Thread(Struct, frozen=True, kw_only=True):
     """What a request says of conversations that the gateway keeps: the answer it goes on from, and whether to keep
-    its own."""
+    its own. `counted`: it has none, for it only asks how much there is to read."""
 
     previous: str | None = None
     keep: bool = True
+    counted: bool = False
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -36,6 +37,7 @@ class Request(Struct, frozen=True, kw_only=True):
     pictures asked for (`pictures` those shown), `characters` of text to speak or translate, `audio_bytes` the size of
     a recording sent along, `documents` to be ranked. `thread` is None where a dialect keeps nothing.
 
+    `lane` is what a target must have to be asked in the client's own words, where that is more than its route.
     `counted` is what the request takes as far as the gateway can tell itself: believed where the target says nothing.
     `piped`: the answer is bytes of some kind (sound), passed on as they come.
     """
@@ -56,6 +58,7 @@ class Request(Struct, frozen=True, kw_only=True):
     documents: int = 0
     tags: dict[str, str] | None = None
     thread: Thread | None = None
+    lane: str = ""
     counted: Usage = NO_USAGE
     piped: bool = False
 
@@ -139,11 +142,25 @@ class ExchangeDialect(Protocol):
 
 
 @runtime_checkable
-class Estimating(Protocol):
-    """A dialect whose question the gateway can answer roughly itself, where no target of the model can be asked."""
+class Counting(Protocol):
+    """A dialect that asks how many tokens a request would be read as.
+
+    A target that speaks it is asked in the client's own words, another through `counts`, by which the whole of such a
+    request is read. Where nobody can be asked, the gateway estimates.
+    """
+
+    counts: ChatDialect
+
+    def whole(self, body: bytes) -> bytes:
+        """The request that is to be counted, as `counts` reads it."""
+        ...
+
+    def told(self, tokens: int) -> bytes:
+        """The answer, as JSON."""
+        ...
 
     def estimated(self, body: bytes) -> bytes:
-        """The answer, as JSON."""
+        """The gateway's own answer, as JSON."""
         ...
 
 

@@ -33,11 +33,17 @@ _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
     "/v1/messages": ("createMessage", "Anthropic's Messages, streamed or not", MessagesBody, True),
     "/v1/messages/count_tokens": (
         "countMessageTokens",
-        "How many tokens a message would be read as",
+        "How many tokens a message would be read as, counted by a target whose provider counts, else estimated",
         CountTokensBody,
         False,
     ),
     "/v1/responses": ("createResponse", "A response, streamed or not", ResponseBody, True),
+    "/v1/responses/input_tokens": (
+        "countResponseTokens",
+        "How many tokens a response would read, counted by a target whose provider counts, else estimated",
+        ResponseBody,
+        False,
+    ),
     f"{_GEMINI}/{{model}}:generateContent": (
         "generateContent",
         "Gemini's generateContent",
@@ -52,7 +58,7 @@ _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
     ),
     f"{_GEMINI}/{{model}}:countTokens": (
         "countTokensOfContents",
-        "How many tokens Gemini's contents are, counted by a target that speaks Gemini, else estimated",
+        "How many tokens Gemini's contents are, counted by a target whose provider counts, else estimated",
         GeminiCountBody,
         False,
     ),

@@ -33,6 +33,7 @@ from inference.wire import Tap
 
 _INLINE = re.compile(rb'"data"\s*:\s*"[A-Za-z0-9+/=\\]{64,}"')
 _PICTURE = re.compile(rb'"type"\s*:\s*"image"')
+_BY_ADDRESS = re.compile(rb'"source"\s*:\s*\{[^{}]*?"type"\s*:\s*"url"')
 _STEP = re.compile(r"\[(\d+)\]")
 FORWARDED = (b"anthropic-version", b"anthropic-beta")
 
@@ -103,6 +104,7 @@ class Messages:
             pictures=len(_PICTURE.findall(messages)) if b'"image"' in messages else 0,
             tools=listed(asked.tools),
             tags=tags_of(asked.aspendos),
+            lane=lane_of(self.route, messages),
         )
 
     def needs(self, body: bytes) -> Sequence[Need]:
@@ -153,6 +155,13 @@ def checked_messages(given: Raw) -> bytes:
     if not messages[1:-1].strip():
         raise InvalidField("messages: at least one message is required", param="messages")
     return messages
+
+
+def lane_of(route: str, messages: bytes) -> str:
+    """What a target must have to take this as it is: more than the route where something is shown by its address."""
+    if b'"url"' in messages and _BY_ADDRESS.search(messages):
+        return f"{route}_by_address"
+    return ""
 
 
 def prompt_of(messages: bytes, *more: Raw | UnsetType) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError
-from inference.providers.anthropic.chat_format import AnthropicChat
+from inference.providers.anthropic.chat_format import COUNT_PATH, AnthropicChat
 from inference.providers.anthropic.chat_request import PATH
 from inference.providers.anthropic.errors import read_error
 from inference.providers.anthropic.lanes import CountLane, MessagesLane
@@ -16,13 +16,18 @@ from inference.wire import ChatFormat, Exchange, Lane
 VERSION = "2023-06-01"
 """The version of the API asked for, where the client names none."""
 
+_MESSAGES, _COUNT = MessagesLane(PATH), CountLane(COUNT_PATH)
+"""Of what is shown by its address the client fetches nothing: Anthropic does. Not every server of Claude."""
+
 
 class Anthropic:
     """Anthropic's format."""
 
     lanes: Mapping[str, Lane] = {
-        "messages": MessagesLane(PATH),
-        "count_tokens": CountLane(f"{PATH}/count_tokens"),
+        "messages": _MESSAGES,
+        "messages_by_address": _MESSAGES,
+        "count_tokens": _COUNT,
+        "count_tokens_by_address": _COUNT,
     }
     chat: ChatFormat | None = AnthropicChat()
     exchanges: Mapping[Kind, Exchange] = {}

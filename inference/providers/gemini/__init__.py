@@ -12,6 +12,7 @@ from inference.providers.gemini.chat_completion import read_completion
 from inference.providers.gemini.chat_request import write_chat
 from inference.providers.gemini.chat_stream import GeminiParser
 from inference.providers.gemini.count_lane import CountLane
+from inference.providers.gemini.count_question import CountQuestion, read_count
 from inference.providers.gemini.embeddings import GeminiEmbeddings
 from inference.providers.gemini.errors import read_error
 from inference.providers.gemini.lanes import GeminiLane
@@ -35,6 +36,7 @@ class GeminiChat:
     def __init__(self, lane: GeminiLane, *, labels: bool = False) -> None:
         self._lane = lane
         self._labels = labels
+        self._counter = CountQuestion(lane, whole=not labels)
 
     def takes_bytes(self, part: Image | Audio | Video | File) -> bool:
         """Google follows addresses of its own storage and of YouTube, and none of the web's."""
@@ -53,6 +55,15 @@ class GeminiChat:
     def stream(self) -> Parser:
         """A parser for one stream."""
         return GeminiParser()
+
+    def count(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
+        """The same as a question for its tokens. Raises InvalidField as `request` does."""
+        body, dropped = write_chat(asked, model=model, labels=self._labels)
+        return self._counter.question(body, model=model, dropped=dropped)
+
+    def counted(self, body: bytes) -> int:
+        """Raises UpstreamGarbled."""
+        return read_count(body)
 
 
 class Gemini:

@@ -61,7 +61,7 @@ class GeminiEmbeddings:
         if asked.dimensions is not None:
             entry["outputDimensionality"] = asked.dimensions
         parts = [
-            [{"text": each}] if isinstance(each, str) else each for each in only(asked.inputs, mixed=_mixed)
+            [{"text": each}] if isinstance(each, str) else each for each in only(asked.inputs, mixed=mixed)
         ]
         body = {"requests": [{**entry, "content": {"parts": each}} for each in parts]}
         lost = lost_fields(asked, frozenset(), truncate=True, user=True)
@@ -79,7 +79,8 @@ class GeminiEmbeddings:
         return EmbeddingResult(vectors=vectors, usage=usage)
 
 
-def _mixed(parts: tuple[Text | Image, ...]) -> list[dict[str, Any]]:
+def mixed(parts: tuple[Text | Image, ...]) -> list[dict[str, Any]]:
+    """An input of several parts. Raises InvalidField for pictures by address."""
     return [_part(part) for part in parts]
 
 

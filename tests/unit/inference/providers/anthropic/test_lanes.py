@@ -72,6 +72,8 @@ def test_counts_cost_nothing() -> None:
 def test_paths_and_key() -> None:
     assert {route: lane.path("m", stream=True) for route, lane in WIRE.lanes.items()} == {
         "messages": "/v1/messages",
+        "messages_by_address": "/v1/messages",
         "count_tokens": "/v1/messages/count_tokens",
+        "count_tokens_by_address": "/v1/messages/count_tokens",
     }
     assert WIRE.credential("k") == ("x-api-key", "k")

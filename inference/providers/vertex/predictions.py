@@ -40,7 +40,7 @@ class _Predictions(Struct):
 _predictions = msgspec.json.Decoder(_Predictions)
 
 
-class VertexEmbeddings:
+class VertexPredictions:
     """The exchange. `head` goes before the model in the path."""
 
     def __init__(self, head: str) -> None:

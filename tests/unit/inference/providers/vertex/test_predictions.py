@@ -11,10 +11,10 @@ from inference.ir.content import Text
 from inference.ir.embedding import EmbeddingRequest, InputType, Truncate
 from inference.ir.errors import InvalidField, UpstreamGarbled
 from inference.ir.usage import NO_USAGE
-from inference.providers.gemini.vertex_embeddings import VertexEmbeddings
+from inference.providers.vertex.predictions import VertexPredictions
 
 CARD = Model(name="m", kind=Kind.EMBEDDING, price=Price(input=1, output=0, version="v"))
-EXCHANGE = VertexEmbeddings("/publishers/google")
+EXCHANGE = VertexPredictions("/publishers/google")
 
 
 def sent(**fields: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
