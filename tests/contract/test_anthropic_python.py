@@ -10,6 +10,7 @@ import pytest
 from anthropic import AsyncAnthropic
 from anthropic.types import Message, MessageParam, TextBlock, ThinkingBlock, ToolParam, ToolUseBlock
 
+from tests import gemini_peer
 from tests.anthropic_peer import (
     SIGNATURE,
     Script,
@@ -359,3 +360,28 @@ async def test_what_cannot_be_said_over_there_is_named(client: AsyncAnthropic) -
             extra_body={"container": "c"},
             extra_headers={"x-aspendos-strict": "1"},
         )
+
+
+async def test_geminis_signatures_come_back_to_it(client: AsyncAnthropic, gateway: GatewayProcess) -> None:
+    """It signs texts, and at its streams' end nothing at all: no block is empty, and every signature comes back."""
+    thought_part = {"text": "Hm.", "thought": True, "thoughtSignature": "c2lnbmVkMQ=="}
+    pieces = [
+        gemini_peer.event([thought_part]),
+        gemini_peer.event([{"text": "Hello "}]),
+        gemini_peer.event([{"text": "é🎈"}]),
+        gemini_peer.event([{"text": "", "thoughtSignature": gemini_peer.SIGNATURE}], "STOP"),
+    ]
+    silent = [gemini_peer.event([{"text": "", "thoughtSignature": gemini_peer.SIGNATURE}], "STOP")]
+    script = Script([streamed(*pieces), streamed(*silent), streamed(*silent)])
+    async with Peer(script) as peer:
+        model = gemini_peer.model_at(gateway, peer.port, capabilities=["reasoning"])
+        first = await streamed_message(client, model=model)
+        said = [{"role": "assistant", "content": first.content}, {"role": "user", "content": "And?"}]
+        second = await streamed_message(client, model=model, messages=[*MESSAGES, *said])
+    assert [block.text for block in first.content if isinstance(block, TextBlock)] == ["Hello é🎈"]
+    assert not any(isinstance(block, TextBlock) for block in second.content)
+    assert script.body()["contents"][1]["parts"] == [
+        thought_part,
+        {"text": "Hello é🎈"},
+        {"text": "", "thoughtSignature": gemini_peer.SIGNATURE},
+    ]

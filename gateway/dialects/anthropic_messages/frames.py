@@ -43,12 +43,13 @@ class Block:
 
     __slots__ = (
         "_arguments",
-        "_seal",
+        "_signature",
         "_summary",
         "index",
         "kind",
         "number",
         "prefix",
+        "seal",
         "sealed_call",
         "start",
         "takes",
@@ -62,7 +63,8 @@ class Block:
         self.start = frame("content_block_start", {"index": index, "content_block": start})
         self.prefix = b""
         self._arguments: list[str] | None = None
-        self._seal: Sealed | None = None
+        self.seal: Sealed | None = None
+        self._signature = ""
         self._summary: int | None = None
         self.sealed_call = False
 
@@ -73,9 +75,11 @@ class Block:
         return block
 
     @classmethod
-    def thinking(cls, number: int, index: int) -> "Block":
+    def thinking(cls, number: int, index: int, sealed: str = "") -> "Block":
+        """`sealed`: the signature it will end with, of what is no thought."""
         start = {"type": "thinking", "thinking": "", "signature": ""}
         block = cls("thinking", number, index, start, ReasoningDelta)
+        block._signature = sealed
         block.prefix = _prefix(index, "thinking_delta", "thinking")
         return block
 
@@ -142,11 +146,11 @@ class Block:
 
     def sealed(self, event: Sealed) -> None:
         """A signature, or a part of what it consists of."""
-        before = self._seal
+        before = self.seal
         if before is None:
-            self._seal = event
+            self.seal = event
             return
-        self._seal = Sealed(
+        self.seal = Sealed(
             block=event.block,
             signature=event.signature or before.signature,
             redacted=event.redacted or before.redacted,
@@ -157,8 +161,10 @@ class Block:
     def stop(self) -> bytes:
         """Its end, and before that its signature."""
         end = frame("content_block_stop", {"index": self.index})
-        found = self._seal
-        signature = "" if found is None else seal(found.issuer, found.signature, found.redacted, found.id)
+        found = self.seal if self.kind == "thinking" else None
+        signature = self._signature
+        if found is not None:
+            signature = seal(found.issuer, found.signature, found.redacted, found.id)
         if not signature:
             return end
         delta = {"type": "signature_delta", "signature": signature}

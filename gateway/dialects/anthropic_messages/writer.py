@@ -14,7 +14,7 @@ from gateway.dialects.anthropic_messages.answer import message_id, stop_details,
 from gateway.dialects.anthropic_messages.errors import error_event
 from gateway.dialects.anthropic_messages.frames import Block, ending, frame
 from gateway.dialects.dialect import Setting
-from inference.codecs.anthropic.seals import seal
+from inference.codecs.anthropic.seals import seal, text_seal
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.anthropic.writing import BlockWriter, citation
 from inference.ir.content import Family, Part
@@ -64,6 +64,7 @@ class MessageWriter:
         self._ended: Ended | None = None
         self._last: dict[str, Raw] = {}
         self._seals: dict[int, Sealed] = {}
+        self._silent: set[int] = set()
 
     def write(self, events: Sequence[Event]) -> bytes:
         """What the client may have now."""
@@ -150,6 +151,9 @@ class MessageWriter:
             return
         self._started = True
         began = self._began or Began(family=Family.OPENAI_CHAT)
+        tier = began.service_tier if self._own else anthropic_tier(began.service_tier)
+        if tier is None and began.service_tier is not None:
+            self._drop("service_tier")
         message: dict[str, object] = {
             "id": message_id(began.id if self._own else None, self._setting),
             "type": "message",
@@ -158,7 +162,7 @@ class MessageWriter:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": written_usage(self._usage, began.service_tier),
+            "usage": written_usage(self._usage, tier),
         }
         out.append(frame("message_start", {"message": message}))
 
@@ -187,6 +191,9 @@ class MessageWriter:
         """A piece of the block under way, or the first of a new one."""
         match event:
             case TextDelta(text) | RefusalDelta(text):
+                if block is None and not text:
+                    self._silent.add(number)  # a block is begun once there is something to say in it
+                    return
                 block = block or self._begin(Block.text(number, len(self._places)), out)
                 self._delta(block, text, event, out)
             case ReasoningDelta(text):
@@ -236,11 +243,21 @@ class MessageWriter:
             redacted = {"type": "redacted_thinking", "data": event.redacted}
             self._begin(Block.whole(number, len(self._places), redacted), out)
             return
+        if block is None and number in self._silent:
+            self._seal_text(number, event, out)
+            return
         block = block or self._begin(Block.thinking(number, len(self._places)), out)
-        if block.kind == "thinking":
+        if block.kind in ("thinking", "text"):
             block.sealed(event)
         elif event.signature is not None and not block.sealed_call:
             self._drop(f"content[{block.index}].signature")
+
+    def _seal_text(self, number: int, event: Sealed, out: list[bytes]) -> None:
+        """A text's signature, for which a text has no field: in a thinking block without a thought."""
+        sealed = text_seal(event)
+        if sealed is not None:
+            block = Block.thinking(number, len(self._places), sealed)
+            self._begin(block, out)
 
     def _whole(self, part: Part, number: int, out: list[bytes]) -> None:
         place = len(self._places)
@@ -263,6 +280,9 @@ class MessageWriter:
             self._closed.add(block.number)
             out.append(block.stop())
             self._open = None
+            if block.kind == "text" and block.seal is not None:
+                self._seal_text(-1 - block.number, block.seal, out)
+                self._close(out)
 
     def _go_on(self, out: list[bytes]) -> None:
         """Close what is under way, then say what waited for it, in order, up to the first that is not complete."""

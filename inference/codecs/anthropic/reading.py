@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import Raw
 
 from inference.codecs.anthropic.fields import DottedFields
-from inference.codecs.anthropic.seals import unseal
+from inference.codecs.anthropic.seals import read_seal, unseal
 from inference.codecs.body import raw
 from inference.ir.content import (
     NO_REST,
@@ -134,8 +134,12 @@ def _document(block: DottedFields) -> File | Opaque:
     )
 
 
-def _thinking(block: DottedFields) -> Reasoning:
-    thought = unseal(block.needed("thinking"), block.text("signature") or "")
+def _thinking(block: DottedFields) -> Reasoning | Text:
+    said, signature = block.needed("thinking"), block.text("signature") or ""
+    seal = read_seal(signature)
+    if seal is not None and seal.text:  # of the text before it, which has no field for it
+        return Text(text=said, signature=seal.signature, issuer=seal.issuer, rest=block.rest())
+    thought = unseal(said, signature)
     return thought if not (rest := block.rest()) else _with_rest(thought, rest)
 
 

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Raw
 
 from inference.codecs.seal import Seal, read, thought, write
-from inference.ir.content import Family, Reasoning
+from inference.ir.content import Family, Reasoning, Text
+from inference.ir.events import Sealed
 
 _MARK = "aspendos."
 SEAL_MARK = b'"aspendos.'
@@ -33,17 +34,28 @@ def seal(
     return _MARK + base64.urlsafe_b64encode(wrapped).decode()
 
 
+def text_seal(part: Text | Sealed) -> str | None:
+    """The `signature` of a thinking block that carries that of a text, which has no such field; None without one."""
+    if part.issuer is None or part.signature is None:
+        return None
+    wrapped = write(Seal(issuer=part.issuer, signature=part.signature, text=True))
+    return _MARK + base64.urlsafe_b64encode(wrapped).decode()
+
+
 def unseal(text: str, signature: str) -> Reasoning:
     """The thought a thinking block gives back. A wrapping that cannot be read is nobody's signature."""
-    if not signature:
-        return Reasoning(text=text)
-    if not signature.startswith(_MARK):
-        return Reasoning(text=text, signature=signature, issuer=Family.ANTHROPIC)
-    try:
-        found = read(base64.urlsafe_b64decode(signature[len(_MARK) :]))
-    except (binascii.Error, ValueError):
-        found = None
+    found = read_seal(signature)
     return Reasoning(text=text) if found is None else thought(text, found)
+
+
+def read_seal(signature: str) -> Seal | None:
+    """Who signed, and what; None where nobody did or the wrapping cannot be read."""
+    if not signature.startswith(_MARK):
+        return Seal(issuer=Family.ANTHROPIC, signature=signature) if signature else None
+    try:
+        return read(base64.urlsafe_b64decode(signature[len(_MARK) :]))
+    except (binascii.Error, ValueError):
+        return None
 
 
 def without_seals(messages: Raw) -> Raw:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Raw
 
-from inference.codecs.anthropic.seals import seal
+from inference.codecs.anthropic.seals import seal, text_seal
 from inference.ir.content import (
     Audio,
     CacheHint,
@@ -64,6 +64,9 @@ class BlockWriter:
             block = self.block(part, f"{path}[{at}]")
             if block is not None:
                 written.append(block)
+            sealed = text_seal(part) if self._answer and isinstance(part, Text) else None
+            if sealed is not None:
+                written.append({"type": "thinking", "thinking": "", "signature": sealed})
         return written
 
     def block(self, part: Part, path: str) -> Block | Raw | None:
@@ -106,6 +109,8 @@ class BlockWriter:
         return block
 
     def _text(self, part: Text, path: str) -> Block | None:
+        if part.signature is not None and not self._answer:
+            self.dropped.append(f"{path}.signature")
         if not part.text and not self._own and not part.citations:
             return None  # Anthropic takes no empty text
         block: Block = {"type": "text", "text": part.text}
@@ -115,8 +120,6 @@ class BlockWriter:
                 self.dropped.append(f"{path}.citations")
             if cited:
                 block["citations"] = cited
-        if part.signature is not None:
-            self.dropped.append(f"{path}.signature")
         return self._more(block, part.cache, part.rest, path)
 
     def _reasoning(self, part: Reasoning, path: str) -> Block | None:

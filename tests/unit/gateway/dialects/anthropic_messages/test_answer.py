@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from gateway.dialects.anthropic_messages.answer import answer
 from gateway.dialects.dialect import Setting
+from inference.codecs.anthropic.seals import read_seal
+from inference.codecs.seal import Seal
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Choice, Completion, Finish
 from inference.ir.content import NO_REST, Family, Part, Reasoning, Refusal, Rest, Text, ToolCall
@@ -51,6 +53,16 @@ def test_parts_become_blocks() -> None:
 def test_arguments_that_are_no_object(arguments: str, given: object) -> None:
     message, _ = said(ToolCall(id="a", name="f", arguments=arguments))
     assert message["content"][0]["input"] == given
+
+
+def test_a_texts_signature_stands_behind_it() -> None:
+    signed = Text(text="Hi", signature="EqQB/8=", issuer=Family.GEMINI)
+    message, dropped = said(signed, structs.replace(signed, text=""))
+    assert [block["type"] for block in message["content"]] == ["text", "thinking", "thinking"]
+    assert dropped == ()
+    for block in message["content"][1:]:
+        seal = read_seal(block["signature"])
+        assert seal == Seal(issuer=Family.GEMINI, signature="EqQB/8=", text=True)
 
 
 def test_arguments_stay_byte_for_byte() -> None:

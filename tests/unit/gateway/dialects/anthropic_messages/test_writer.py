@@ -11,7 +11,7 @@ from gateway.dialects.dialect import Setting
 from inference.codecs.anthropic.seals import unseal
 from inference.codecs.sse_reader import SseReader
 from inference.ir.completion import Finish
-from inference.ir.content import Citation, Family, Image, Opaque, Reasoning, Source
+from inference.ir.content import Citation, Family, Image, Opaque, Part, Reasoning, Source, Text
 from inference.ir.errors import UpstreamFailed
 from inference.ir.events import (
     Began,
@@ -164,6 +164,44 @@ def test_another_familys_seal_comes_back_to_it() -> None:
     (part,) = asked.messages[0].parts
     assert part == Reasoning(summaries=("a",), signature="gAAA", issuer=Family.OPENAI_RESPONSES, id="rs_1")
     assert unseal("a", "aspendos.nonsense") == Reasoning(text="a")
+
+
+SIGNED = Text(text="", signature="EqQB/8=", issuer=Family.GEMINI)
+
+
+def given_back(found: list[dict[str, Any]]) -> tuple[Part, ...]:
+    """What the client says of the blocks in the next turn."""
+    fields = {"thinking": "thinking", "text": "text"}
+    content = [
+        {"type": each["type"], fields[each["type"]]: each["pieces"]}
+        | ({"signature": each["signature"]} if each["type"] == "thinking" else {})
+        for each in found
+    ]
+    turn = {"role": "assistant", "content": content}
+    return parse(json.dumps({"model": "m", "max_tokens": 9, "messages": [turn]}).encode()).messages[0].parts
+
+
+def test_a_signature_alone_begins_no_text() -> None:
+    """Gemini ends its streams with it; there is no text to say, and none is begun."""
+    alone = (TextDelta("", 1), Sealed(1, signature="EqQB/8=", issuer=Family.GEMINI))
+    events, writer = written(BEGAN, ReasoningDelta("hm"), *alone, STOP)
+    found = blocks(events)
+    assert [each["type"] for each in found] == ["thinking", "thinking"]
+    assert given_back(found) == (Reasoning(text="hm"), SIGNED)
+    assert list(writer.dropped) == []
+
+
+def test_a_signed_text_and_what_follows() -> None:
+    signed = (TextDelta("Hi", 0), TextDelta("", 0), Sealed(0, signature="EqQB/8=", issuer=Family.GEMINI))
+    events, writer = written(BEGAN, *signed, TextDelta("", 1), TextDelta("there", 1), TextDelta("", 2), STOP)
+    found = blocks(events)
+    assert [(each["type"], each["pieces"]) for each in found] == [
+        ("text", "Hi"),
+        ("thinking", ""),
+        ("text", "there"),
+    ]
+    assert given_back(found) == (Text(text="Hi"), SIGNED, Text(text="there"))
+    assert list(writer.dropped) == []
 
 
 def test_what_only_anthropic_knows_comes_through_whole() -> None:
