@@ -1,7 +1,7 @@
 """What may be written under `models`: what clients ask for by name, where it can be had and what it costs."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -78,6 +78,13 @@ class TargetEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     cost: Annotated[
         PriceEntry | UnsetType,
         Meta(description="What the provider charges you, if it is not the model's price: what you earn."),
+    ] = UNSET
+    family: Annotated[
+        Literal["anthropic"] | UnsetType,
+        Meta(
+            description="For wires `bedrock` and `vertex`, where the name there does not tell whose the model is, such "
+            "as an application's inference profile: `anthropic` for Claude, whose clients are then passed on."
+        ),
     ] = UNSET
     max_parallel: LaterCount = UNSET
     rpm: LaterCount = UNSET

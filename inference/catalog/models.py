@@ -10,6 +10,9 @@ from inference.catalog.prices import Fault, cost_fault, dearer, price_fault, pri
 from inference.ir.cards import WHOLE, Kind, Model, Price, Provider, Target
 from inference.yaml_source import Trail, quoted, render
 
+_OF_SEVERAL = ("bedrock", "vertex")
+"""Wire formats by which models of several makers are had, each maker's in its own way."""
+
 
 class ModelResolver:
     """One pass over the models of one file."""
@@ -51,6 +54,7 @@ class ModelResolver:
                 weight=given.weight,
                 cost=cost,
                 cache_scope=None if entry.cache_scope is UNSET else entry.cache_scope,
+                family=self._family(here, given, provider),
             )
             if provider.off is None and given.weight > 0:
                 targets.append(target)
@@ -77,6 +81,18 @@ class ModelResolver:
             prompt_cache=entry.prompt_cache,
             off=None if targets else "; ".join(dict.fromkeys(off)) or "no targets",
         )
+
+    def _family(self, path: Trail, given: TargetEntry, provider: Provider) -> str | None:
+        """Whose the model is, where its row says so and its provider has models of several makers."""
+        if isinstance(given.family, UnsetType):
+            return None
+        if provider.wire not in _OF_SEVERAL:
+            self._findings.wrong(
+                (*path, "family"),
+                found=f"it at a provider of wire {quoted(provider.wire)}",
+                expected="wire `bedrock` or `vertex`",
+            )
+        return given.family
 
     def _price(self, path: Trail, entry: ModelEntry) -> Price:
         given = entry.price

@@ -1,5 +1,8 @@
 """Models of a catalogue: names, prices, and the targets that can be used."""
 
+import pytest
+
+from inference.catalog import CatalogError
 from inference.ir.cards import Kind
 from tests.catalog_texts import GOOD, load, only
 
@@ -55,3 +58,25 @@ def test_a_provider_off_for_want_of_a_key_alone_can_be_opened_by_a_tenants() -> 
     opened = load(GOOD, A_KEY="k")
     assert not any(card.lacks_key for card in opened.providers.values())
     assert opened.models["m"].locked_targets == ()
+
+
+def test_whose_a_model_is_may_be_said_where_its_name_does_not() -> None:
+    text = """
+version: 1
+providers:
+  aws: {wire: bedrock, region: us-east-1}
+  plain: {wire: openai, base_url: "http://h/v1"}
+models:
+  m:
+    kind: chat
+    free: true
+    targets:
+      - {provider: aws, model: "arn:aws:bedrock:us-east-1:1:application-inference-profile/x", family: anthropic}
+      - {provider: aws, model: "us.amazon.nova-lite-v1:0"}
+"""
+    assert [target.family for target in load(text).models["m"].targets] == ["anthropic", None]
+    with pytest.raises(CatalogError) as caught:
+        load(text.replace('provider: aws, model: "arn', 'provider: plain, model: "arn'))
+    (problem,) = caught.value.problems
+    assert "models.m.targets[0].family" in str(problem)
+    assert "wire `bedrock` or `vertex`" in str(problem)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.providers.bedrock.naming import Maker, address, maker, place
+from inference.providers.bedrock.naming import Maker, address, counted_as, maker, place
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,23 @@ def test_where_it_is() -> None:
     assert place("a:b/c", "converse") == "/model/a%3Ab%2Fc/converse"
     assert address("eu-west-1") == "https://bedrock-runtime.eu-west-1.amazonaws.com"
     assert address("cn-north-1") == "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"
+
+
+@pytest.mark.parametrize(
+    ("model", "counted"),
+    [
+        ("anthropic.claude-sonnet-4-20250514-v1:0", "anthropic.claude-sonnet-4-20250514-v1:0"),
+        ("global.anthropic.claude-haiku-4-5-20251001-v1:0", "anthropic.claude-haiku-4-5-20251001-v1:0"),
+        ("us-gov.anthropic.claude-sonnet-4-6", "anthropic.claude-sonnet-4-6"),
+        (
+            "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+            "anthropic.claude-3-7-sonnet-20250219-v1:0",
+        ),
+        ("arn:aws:bedrock:us-east-1:1:application-inference-profile/mi1dadi0g15f", None),
+        ("us.anthropic.claude-3-haiku-20240307-v1:0", None),
+        ("anthropic.claude-v2:1", None),
+        ("us.amazon.nova-micro-v1:0", None),
+    ],
+)
+def test_counts_are_of_the_model_itself(model: str, counted: str | None) -> None:
+    assert counted_as(model) == counted
