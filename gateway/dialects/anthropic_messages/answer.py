@@ -8,6 +8,7 @@ import msgspec
 from gateway.dialects.dialect import Rendered, Setting
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.anthropic.writing import BlockWriter
+from inference.codecs.service_tier import anthropic_tier
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Choice, Completion, Finish
 from inference.ir.content import Family
@@ -35,6 +36,9 @@ def answer(completion: Completion, asked: ChatRequest, setting: Setting) -> Rend
     dropped += [f"choices[{each.index}]" for each in completion.choices[1:]]
     if choice.logprobs is not None:
         dropped.append("logprobs")
+    tier = completion.service_tier if own else anthropic_tier(completion.service_tier)
+    if tier is None and completion.service_tier is not None:
+        dropped.append("service_tier")
     message: dict[str, object] = {
         "id": message_id(completion.id if own else None, setting),
         "type": "message",
@@ -43,7 +47,7 @@ def answer(completion: Completion, asked: ChatRequest, setting: Setting) -> Rend
         "content": writer.blocks(choice.parts, "content"),
         "stop_reason": stop_reason(choice.finish, choice.native, choice.stop_sequence, own=own),
         "stop_sequence": choice.stop_sequence,
-        "usage": written_usage(completion.usage, completion.service_tier),
+        "usage": written_usage(completion.usage, tier),
     }
     if own:
         message |= completion.rest

@@ -17,6 +17,7 @@ from gateway.dialects.dialect import Setting
 from inference.codecs.anthropic.seals import seal, text_seal
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.anthropic.writing import BlockWriter, citation
+from inference.codecs.service_tier import anthropic_tier
 from inference.ir.content import Family, Part
 from inference.ir.errors import AspendosError
 from inference.ir.events import (

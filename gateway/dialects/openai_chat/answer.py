@@ -12,6 +12,7 @@ import msgspec
 from gateway.dialects.dialect import Rendered, Setting
 from gateway.dialects.openai_chat.words import google, image_words, reason_of, usage_words
 from inference.codecs.reasoning_details import write_details
+from inference.codecs.service_tier import openai_tier
 from inference.codecs.url_citations import write_annotation
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Choice, Completion
@@ -46,8 +47,11 @@ def answer(completion: Completion, asked: ChatRequest, setting: Setting) -> Rend
     }
     if completion.usage.source is not UsageSource.NONE:
         said["usage"] = usage_words(completion.usage)
-    if completion.service_tier is not None:
-        said["service_tier"] = completion.service_tier
+    tier = completion.service_tier if own else openai_tier(completion.service_tier)
+    if tier is not None:
+        said["service_tier"] = tier
+    elif completion.service_tier is not None:
+        dropped.append("service_tier")
     if own:
         said |= {name: value for name, value in completion.rest.items() if name not in said}
     else:

@@ -14,6 +14,7 @@ from gateway.dialects.dialect import Setting
 from gateway.dialects.openai_chat.words import google, image_words, reason_of, usage_words
 from gateway.dialects.openai_errors import DONE, error_body
 from inference.codecs.reasoning_details import format_of
+from inference.codecs.service_tier import openai_tier
 from inference.codecs.sse import data_event
 from inference.codecs.url_citations import write_annotation
 from inference.ir.chat import ChatRequest
@@ -160,7 +161,11 @@ class ChatWriter:
     def _begin(self, began: Began, out: list[bytes]) -> None:
         self._family = began.family
         self._signed = began.family in _SIGNING
-        self._head, self._tail = _frame(self._setting, began.service_tier)
+        own = began.family is Family.OPENAI_CHAT
+        tier = began.service_tier if own else openai_tier(began.service_tier)
+        if tier is None and began.service_tier is not None:
+            self._drop("service_tier")
+        self._head, self._tail = _frame(self._setting, tier)
         self._written(0, out)
 
     def _written(self, choice: int, out: list[bytes]) -> _Written:

@@ -6,6 +6,7 @@ from gateway.dialects.dialect import Rendered, Setting
 from gateway.dialects.openai_responses.output import Names, OutputWriter
 from gateway.dialects.openai_responses.response import INCOMPLETE, Echo, base_of
 from inference.codecs.responses.parts import OWN
+from inference.codecs.service_tier import openai_tier
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Choice, Completion
 
@@ -23,11 +24,14 @@ def answer(completion: Completion, asked: ChatRequest, setting: Setting) -> Rend
         dropped += [*completion.rest, *choice.rest]
     if choice.stop_sequence is not None:
         dropped.append("stop_sequence")
+    tier = completion.service_tier if completion.family is OWN else openai_tier(completion.service_tier)
+    if tier is None and completion.service_tier is not None:
+        dropped.append("service_tier")
     body = Echo(asked, setting).object(
         "incomplete" if choice.finish in INCOMPLETE else "completed",
         output=output,
         usage=completion.usage,
         finish=choice.finish,
-        tier=completion.service_tier,
+        tier=tier,
     )
     return Rendered(_encode(body), tuple(dict.fromkeys(dropped)))

@@ -21,6 +21,7 @@ from gateway.dialects.openai_responses.response import INCOMPLETE, Echo, base_of
 from gateway.dialects.openai_responses.voice import error_event
 from inference.codecs.responses.parts import OWN, write_citation
 from inference.codecs.responses.seals import Seal, write_seal
+from inference.codecs.service_tier import openai_tier
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Finish
 from inference.ir.content import Family, Image, Opaque, Part
@@ -147,7 +148,10 @@ class ResponsesWriter:
         return self._lines.say(f"response.{status}", response=told)
 
     def _began(self, event: Began) -> bytes:
-        self._family, self._tier = event.family, event.service_tier
+        self._family = event.family
+        self._tier = event.service_tier if event.family is OWN else openai_tier(event.service_tier)
+        if self._tier is None and event.service_tier is not None:
+            self._drop("service_tier")
         return self._start()
 
     def _ended(self, event: Ended) -> bytes:

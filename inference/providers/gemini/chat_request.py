@@ -6,6 +6,7 @@ from typing import cast
 import msgspec
 from msgspec import Raw
 
+from inference.codecs.service_tier import openai_tier
 from inference.ir.chat import ChatRequest, Format, FormatKind, Thinking, Tool, ToolChoice, ToolKind, ToolMode
 from inference.ir.content import Family, Rest
 from inference.ir.errors import InvalidField
@@ -20,6 +21,8 @@ _WORDS = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medi
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192}
 """As Google's own OpenAI-compatible door has them (https://ai.google.dev/gemini-api/docs/openai#thinking)."""
 _MOST = 24576
+_TIERS = ("flex", "priority")
+"""Those that Google sells too, by the same names."""
 _encode = msgspec.json.Encoder().encode
 _JSON = "application/json"
 
@@ -57,9 +60,10 @@ def write_chat(asked: ChatRequest, *, model: str, labels: bool) -> tuple[bytes, 
             body["labels"] = asked.metadata
         else:
             naming.field("metadata")
-    if asked.service_tier not in (None, "auto", "default"):
-        if own:
-            body["serviceTier"] = asked.service_tier
+    tier = asked.service_tier if own else openai_tier(asked.service_tier)
+    if asked.service_tier is not None and tier not in ("auto", "default"):
+        if own or tier in _TIERS:
+            body["serviceTier"] = tier
         else:
             naming.field("service_tier")
     _unsaid(asked, naming)

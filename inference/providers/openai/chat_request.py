@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from inference.codecs.service_tier import openai_tier
 from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest, Format, FormatKind
 from inference.ir.content import Family
@@ -36,7 +37,6 @@ _SAME = {
 }
 """Neutral fields that the format has under the same or another name."""
 
-_TIERS = frozenset(("auto", "default", "flex", "priority", "scale"))
 _LOW, _MEDIUM = 4096, 16384
 """Budgets in tokens up to which an effort is called low, then medium. OpenAI publishes no such figures: ours."""
 
@@ -64,8 +64,8 @@ def write_request(asked: ChatRequest, model: str, card: Model, traits: ChatTrait
     if asked.modalities and (own or asked.modalities != ("text",)):
         said["modalities"] = asked.modalities
     if asked.service_tier is not None:
-        allowed = own or asked.service_tier in _TIERS
-        _or_drop(said, "service_tier", asked.service_tier, dropped, allowed=allowed)
+        tier = asked.service_tier if own else openai_tier(asked.service_tier)
+        _or_drop(said, "service_tier", tier, dropped, allowed=tier is not None)
     if asked.format is not None:
         said |= write_format(asked.format, own=own)
     _think(said, asked, card, traits, dropped)
@@ -113,7 +113,7 @@ def _think(said: Said, asked: ChatRequest, card: Model, traits: ChatTraits, drop
         if not thinking.rest and thinking.effort is not None:
             said["reasoning_effort"] = thinking.effort
         return
-    if "reasoning" not in card.capabilities:
+    if not card.can("reasoning"):
         if thinking.enabled or thinking.effort or thinking.budget or thinking.adaptive:
             dropped.append("thinking")
         return

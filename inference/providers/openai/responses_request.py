@@ -19,6 +19,7 @@ from inference.codecs.responses.words import (
     write_tool,
 )
 from inference.codecs.responses.writing import Item, result_item, said_items, seal_of
+from inference.codecs.service_tier import openai_tier
 from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest, Message, Role, Thinking
 from inference.ir.content import Family, File, Opaque, Part, ToolCall, ToolResult
@@ -225,7 +226,7 @@ class _Writing:
             found["effort"] = effort
         if thinking.summary is not None:
             found["summary"] = thinking.summary
-        elif thinking.show and not self._own and reasons(self._model, self._card):
+        elif thinking.show and not self._own and (self._card.can("reasoning") or reasons(self._model)):
             found["summary"] = "auto"
         return found
 
@@ -240,9 +241,11 @@ class _Writing:
             "top_logprobs": asked.top_logprobs,
             "user": asked.user,
             "metadata": asked.metadata,
-            "service_tier": asked.service_tier,
+            "service_tier": asked.service_tier if self._own else openai_tier(asked.service_tier),
             "prompt_cache_key": asked.cache_key,
         }
+        if asked.service_tier is not None and said["service_tier"] is None:
+            self._dropped.append("service_tier")
         for name, words in _UNSAYABLE.items():
             if getattr(asked, name) not in (None, (), {}):
                 self._dropped.append(words.get(asked.family, name))
