@@ -61,7 +61,7 @@ class Customers:
             self._fund()
         for number, gateway in enumerate(gateways):
             with inside(number):
-                gateway.wait_until(lambda gateway=gateway: _pays(gateway, self.key), seconds=10)
+                gateway.wait_until(lambda gateway=gateway: _pays(gateway, self.key), seconds=30)
 
     @property
     def account_path(self) -> str:

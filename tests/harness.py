@@ -242,7 +242,7 @@ class GatewayProcess:
         assert response.status_code == 200, response.text
         return msgspec.json.decode(response.content, type=_Page).records
 
-    def record(self, key: VirtualKey, *, seconds: float = 5.0) -> UsageRow:
+    def record(self, key: VirtualKey, *, seconds: float = 20.0) -> UsageRow:
         """The one usage record of a key that made one request. Raises AssertionError otherwise."""
         deadline = time.monotonic() + seconds
         while not (records := self.usage(key=key.id)):
@@ -251,7 +251,7 @@ class GatewayProcess:
         assert len(records) == 1, f"{len(records)} usage records: {records}"
         return records[0]
 
-    def wait_until(self, true: Callable[[], bool], *, seconds: float = 5.0) -> None:
+    def wait_until(self, true: Callable[[], bool], *, seconds: float = 20.0) -> None:
         """Return once something is so. Raises AssertionError, with what it wrote, if it never is."""
         deadline = time.monotonic() + seconds
         while not true():

@@ -1,6 +1,5 @@
 """The official OpenAI SDK for Python over real sockets: speech, transcriptions and pictures, passed through."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -247,9 +246,7 @@ def test_a_client_that_hangs_up_is_billed_what_was_spoken(
             model=world.name("tts"), input="hello", voice="alloy"
         ) as answer:
             next(answer.iter_bytes())
-        deadline = time.monotonic() + 5
-        while not gateway.usage(key=key.id) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        gateway.wait_until(lambda: bool(gateway.usage(key=key.id)))
     finally:
         world.pause.set()
     record = gateway.record(key)

@@ -32,7 +32,7 @@ app.command(teams.app)
 sys.exit(app())
 """
 PEPPER = "a pepper both processes know"
-SOON = 5.0  # generous: it is a second on a machine that is not testing other things as well
+SOON = 20.0  # generous: it is a second on a machine that is not testing other things as well
 
 
 @pytest.fixture(scope="session")

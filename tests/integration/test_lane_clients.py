@@ -77,7 +77,7 @@ async def test_a_slow_client_holds_the_upstream_back_and_not_the_memory(
             assert growth < 20 * MEBI
             taken = 0
             while taken < stalled + 8 * MEBI:
-                taken += len(await asyncio.wait_for(client.reader.read(MEBI), 5))
+                taken += len(await asyncio.wait_for(client.reader.read(MEBI), 10))
             assert sent > stalled, "the upstream goes on when the client does"
             assert gateway.rss() - before < 20 * MEBI
     record = gateway.record(key)

@@ -158,7 +158,7 @@ async def test_the_first_event_reaches_the_client_while_the_upstream_holds_the_r
         url = f"{gateway.base_url}/chat/completions"
         async with client.stream("POST", url, json=body, headers=key.bearer) as answer:
             pieces = answer.aiter_raw()
-            first = await asyncio.wait_for(anext(pieces), 5)
+            first = await asyncio.wait_for(anext(pieces), 10)
             assert first == b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n'
             go_on.set()
             rest = b"".join([piece async for piece in pieces])

@@ -13,7 +13,7 @@ async def test_it_keeps_what_it_was_sent_and_sees_who_leaves() -> None:
             assert (await anext(answer.aiter_raw())).startswith(b"data: ")
             assert server.in_flight == 1
             assert b'"odd":[1]' in server.exchanges[-1].body
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while server.in_flight:
             await asyncio.sleep(0.01)
     assert server.exchanges[-1].client_left
@@ -27,9 +27,9 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     body = b'{"model":"slow-head-50ms"}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
     writer.write(head + body + b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
-    first = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    first = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
     assert b"application/json" in first
-    rest = await asyncio.wait_for(reader.readuntil(b"content-length: 0\r\n"), 5)
+    rest = await asyncio.wait_for(reader.readuntil(b"content-length: 0\r\n"), 10)
     assert b"HTTP/1.1 200 OK" in rest
     writer.close()
     await server.close()

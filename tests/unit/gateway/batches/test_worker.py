@@ -244,7 +244,7 @@ async def test_one_that_is_cancelled_ends_with_what_was_begun(world: World) -> N
     worker = world.worker()
     world.start(worker)
     await world.until(batch, lambda found: found.status is Status.IN_PROGRESS)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while len(world.pipeline.ids) < 3:
             await asyncio.sleep(0.01)
     with pytest.raises(NotFound):

@@ -46,7 +46,7 @@ class Memory:
     async def look_again(self) -> None:
         self.looked.clear()
         self.news.bells[0].ring()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await self.looked.wait()
         await asyncio.sleep(0)
 

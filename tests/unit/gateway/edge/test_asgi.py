@@ -126,7 +126,7 @@ async def test_a_server_that_fails_to_send_counts_as_a_client_gone() -> None:
     async def handler(edge: Edge) -> None:
         edge.start(200, [])
         edge.watch(Watch())
-        await asyncio.wait_for(told.wait(), 5)
+        await asyncio.wait_for(told.wait(), 10)
 
     async def receive() -> Message:
         await asyncio.Event().wait()

@@ -44,7 +44,7 @@ async def test_handler_begins_before_the_body_has_come() -> None:
 
     async with serving({("POST", "/e"): handler}) as (port, _), connected(port) as client:
         await client.send(post(b"abc")[:-3])
-        await asyncio.wait_for(begun.wait(), 5)
+        await asyncio.wait_for(begun.wait(), 10)
         await client.send(b"abc")
         assert (await client.response())[2] == b"abc"
 
@@ -258,7 +258,7 @@ async def test_asgi_application_learns_that_its_client_left() -> None:
         async with connected(port) as client:
             await client.send(GET)
             await asyncio.sleep(0.05)
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 10)
 
 
 async def test_client_that_takes_nothing_counts_as_gone() -> None:
@@ -286,7 +286,7 @@ async def test_client_that_takes_nothing_counts_as_gone() -> None:
 
     async with serving({("GET", "/s"): handler}, write_timeout=0.2) as (port, _), connected(port) as client:
         await client.send(GET)
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), 10)
     assert told == ["paused", "gone"]
 
 
@@ -429,7 +429,7 @@ async def test_client_that_closes_its_half_has_left_though_much_waits_for_it() -
         await client.send(GET)
         await asyncio.sleep(0.1)
         client.writer.write_eof()
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), 10)
 
 
 async def test_answers_of_a_server_that_is_going_say_so() -> None:

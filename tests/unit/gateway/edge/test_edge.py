@@ -164,7 +164,7 @@ async def test_client_that_leaves_is_told_of_once(through: Through) -> None:
             await client.head()
             await client.chunk()
         left = asyncio.get_running_loop().time()
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 10)
         # Generous: the point is that nobody waits for a write to fail or a timer to run.
         assert asyncio.get_running_loop().time() - left < 0.5
     assert notes.told == ["gone"]
@@ -185,7 +185,7 @@ async def test_client_that_leaves_before_its_body_is_whole(through: Through) -> 
         async with connected(port) as client:
             await client.send(b"POST /e HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
             await asyncio.sleep(0.05)
-        await asyncio.wait_for(caught.wait(), 5)
+        await asyncio.wait_for(caught.wait(), 10)
 
 
 async def test_slow_client_pauses_the_writer_and_resumes_it(through: Through) -> None:
@@ -212,14 +212,14 @@ async def test_slow_client_pauses_the_writer_and_resumes_it(through: Through) ->
 
     async with serving({("GET", "/s"): handler}, through=through) as (port, _), connected(port) as client:
         await client.send(GET)
-        await asyncio.wait_for(notes.paused.wait(), 5)
+        await asyncio.wait_for(notes.paused.wait(), 10)
         await asyncio.sleep(0.1)
         assert not ended.is_set()
         # What the kernel and both buffers hold, and not the world's memory.
         assert written < 32 * 1024 * 1024
         _, _, body = await client.response()
         assert len(body) == written + 3
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 10)
     assert notes.told == ["paused"]
     assert late.told[:2] == ["paused", "resumed"]
 

@@ -96,7 +96,7 @@ async def test_what_was_made_is_counted_when_the_client_leaves() -> None:
         await asyncio.sleep(0.05)
         task.cancel()
     assert counted == [7]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while slots.running:
             await asyncio.sleep(0.002)
     slots.close()

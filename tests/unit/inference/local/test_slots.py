@@ -83,6 +83,6 @@ async def test_a_full_queue_refuses_and_who_gives_up_waiting_leaves_it() -> None
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.002)

@@ -21,7 +21,7 @@ async def exchange(transport: Transport, origin: Origin, timeouts: Timeouts = PA
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while not holds():
             await asyncio.sleep(0.005)
 
@@ -71,7 +71,7 @@ async def test_an_idle_connection_is_closed_when_it_is_old(transport: Transport)
         origin = peer.origin(keepalive=0.1)
         await exchange(transport, origin)
         assert transport.open_connections(origin).idle == 1
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 10)
         assert transport.open_connections(origin) == (0, 0, 0)
 
 
@@ -257,7 +257,7 @@ async def test_a_handshake_that_never_ends_is_a_connect_time_out(transport: Tran
         with pytest.raises(UpstreamTimeout) as caught:
             await exchange(transport, origin, Timeouts(connect=0.2))
         assert caught.value.code == "upstream_timeout_connect"
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 10)
         assert transport.open_connections(origin) == (0, 0, 0)
 
 
@@ -352,7 +352,7 @@ async def test_over_tls_only_a_close_notify_ends_a_body_without_a_length(
     async with Peer(script, tls=server_tls) as peer:
         drain = Drain()
         (await transport.send(secure(peer, verify=False), head(), b"", PATIENT)).relay(drain)
-        await asyncio.wait_for(drain.over.wait(), 5)
+        await asyncio.wait_for(drain.over.wait(), 10)
         assert (drain.body, drain.whole) == (b"half", notified)
 
 
