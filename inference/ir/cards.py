@@ -173,6 +173,10 @@ class Model(Struct, frozen=True, kw_only=True):
     prompt_cache: PromptCache = PromptCache.CLIENT
     off: str | None = None
 
+    def can(self, capability: str) -> bool:
+        """Whether to ask it for that. Of a model of which nothing is declared anything is: its provider decides."""
+        return not self.declares or capability in self.capabilities
+
 
 class Catalog(Struct, frozen=True, kw_only=True):
     """A whole config/models.yaml, resolved. `models` is keyed by every name a client may use, aliases too."""

@@ -16,7 +16,7 @@ from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest, Format, FormatKind, Message, Role
 from inference.ir.content import Family, Part, ToolResult
 from inference.ir.errors import InvalidField
-from inference.providers.anthropic.thinking import Thought, asked_thinking
+from inference.providers.anthropic.thinking import Thought, abilities, asked_thinking
 from inference.providers.anthropic.tools import (
     answer_choice,
     answer_tool,
@@ -52,7 +52,7 @@ def write_request(asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
     dropped: list[str] = []
     writer = BlockWriter(own=own, answer=False, dropped=dropped)
     max_tokens = asked.max_output or card.max_output or DEFAULT_MAX
-    thought = asked_thinking(asked, max_tokens, card.capabilities)
+    thought = asked_thinking(asked, max_tokens, abilities(card, model))
     if thought.dropped:
         dropped.append("reasoning_effort" if asked.thinking and asked.thinking.effort else "thinking")
     body: dict[str, object] = {"model": model, "max_tokens": max_tokens}

@@ -6,8 +6,11 @@ dialect asks for within these bounds is kept; where they cannot be kept, thinkin
 (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking)
 """
 
+import re
+
 from msgspec import Struct
 
+from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest, Role, Thinking, ToolMode
 from inference.ir.content import Family, Reasoning, ToolResult
 
@@ -25,6 +28,8 @@ _EFFORTS = {
 _OFF = ("none", "disable", "disabled", "off")
 ADAPTIVE = "adaptive_thinking"
 """The capability of models that weigh themselves how much to think, and take an effort in words."""
+_WEIGHING = re.compile(r"claude-[a-z]+-(?:4-[6-9]|[5-9]|[1-9]\d)(?!\d)|claude-mythos")
+"""Their names, for where the catalogue says nothing of a model."""
 
 
 class Thought(Struct, frozen=True, kw_only=True):
@@ -40,8 +45,16 @@ class Thought(Struct, frozen=True, kw_only=True):
         return self.thinking is not None and self.thinking["type"] != "disabled"
 
 
+def abilities(card: Model, model: str) -> frozenset[str]:
+    """What a model can: as the catalogue declares it, and where that declares nothing, whatever it is asked for, in
+    the way its name tells. `model` is its name at the provider."""
+    if card.declares:
+        return card.capabilities
+    return card.capabilities | {"reasoning"} | ({ADAPTIVE} if _WEIGHING.search(model) else frozenset[str]())
+
+
 def asked_thinking(asked: ChatRequest, max_tokens: int, capabilities: frozenset[str]) -> Thought:
-    """What of a request's `thinking` goes to Anthropic."""
+    """What of a request's `thinking` goes to Anthropic; `capabilities` as `abilities` has them."""
     wanted = asked.thinking
     if wanted is None:
         return Thought()

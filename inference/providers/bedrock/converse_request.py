@@ -12,6 +12,7 @@ from inference.ir.cards import Model, PromptCache
 from inference.ir.chat import ChatRequest
 from inference.ir.content import Family
 from inference.ir.errors import InvalidField
+from inference.providers.anthropic.thinking import abilities
 from inference.providers.bedrock.model_fields import ModelFields, model_fields
 from inference.providers.bedrock.naming import Maker, place
 from inference.providers.bedrock.tools import ToolConfig, output_config, tool_config
@@ -60,7 +61,7 @@ def write_request(asked: ChatRequest, *, model: str, made_by: Maker, card: Model
             "The conversation has no turn that Bedrock's format can carry: send at least one message of the user.",
             param="messages",
         )
-    more = model_fields(asked, made_by, capabilities=capabilities, most=card.max_output)
+    more = model_fields(asked, made_by, capabilities=abilities(card, model), most=card.max_output)
     writer.dropped += more.dropped
     tools = tool_config(asked, writer, made_by, native=native, free=more.thinks)
     if card.prompt_cache is PromptCache.AUTO and not writer.marked:

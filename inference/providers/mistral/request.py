@@ -97,7 +97,7 @@ def _think(said: Said, asked: ChatRequest, card: Model, dropped: list[str]) -> N
         return
     wants = thinking.enabled is not False and thinking.effort != "none"
     wants = wants and bool(thinking.enabled or thinking.effort or thinking.budget or thinking.adaptive)
-    if "reasoning" not in card.capabilities:
+    if not card.can("reasoning"):
         if wants:
             dropped.append("reasoning_effort" if asked.family in _OPENAI else "thinking")
         return

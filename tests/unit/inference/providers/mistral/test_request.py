@@ -31,6 +31,7 @@ def write(*messages: Message, thinks: bool = True, **fields: Any) -> Outgoing:
         kind=Kind.CHAT,
         price=Price(input=0, output=0, version="v"),
         capabilities=frozenset({"reasoning"} if thinks else ()),
+        declares=True,
     )
     asked: dict[str, Any] = {
         "family": Family.OPENAI_CHAT,
