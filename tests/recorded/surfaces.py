@@ -7,6 +7,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from openai.types.responses.input_token_count_params import InputTokenCountParams
+from pydantic import TypeAdapter
 
 from gateway.dialects.anthropic_messages import Messages
 from gateway.dialects.dialect import Dialect
@@ -16,6 +18,7 @@ from gateway.dialects.images import Images
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
 from gateway.dialects.openai_responses import Responses
+from gateway.dialects.openai_responses.count import InputTokens
 from gateway.http.count_tokens import CountTokens
 from inference.ir.errors import AspendosError, ProviderKeyRefused, UpstreamAuth, UpstreamError
 from inference.providers.anthropic import WIRE as ANTHROPIC
@@ -26,19 +29,32 @@ from inference.providers.gemini import WIRE as GEMINI
 from inference.providers.mistral import WIRE as MISTRAL
 from inference.providers.openai import WIRE as OPENAI
 from inference.providers.openai_reasoning import WIRE as REASONING
+from inference.providers.openai_responses import WIRE as RESPONSES
 from inference.providers.vertex import WIRE as VERTEX
 from inference.providers.voyage import WIRE as VOYAGE
-from inference.wire import StreamOptions
+from inference.wire import Counting, StreamOptions
 from tests.recorded import (
     test_bedrock_calls,
     test_cohere_calls,
     test_embedding_calls,
     test_gemini_calls,
+    test_invoke_calls,
     test_voyage_calls,
 )
 from tests.recorded.calls import Recorded
 from tests.recorded.chat_facts import client
-from tests.recorded.talks import ANSWERS, COHERES, CONTENTS, CONVERSE, MESSAGES, OPENAI_CHAT, Talk, findings
+from tests.recorded.talks import (
+    ANSWERS,
+    COHERES,
+    CONTENTS,
+    CONVERSE,
+    INVOKED,
+    MESSAGES,
+    OPENAI_CHAT,
+    Talk,
+    findings,
+)
+from tests.recorded.test_bedrock_calls import CARD
 from tests.recorded.verdicts import Finding, Verdict, judged
 
 
@@ -187,6 +203,28 @@ def gemini_count_agrees(call: Recorded) -> None:
     assert call.url.split("?")[0].endswith(lane.path(request.model, stream=False))
 
 
+def response_count_agrees(call: Recorded) -> None:
+    """The same at OpenAI, of a client of its own, and written for one of another."""
+    sent = json.loads(call.asked)
+    request = InputTokens().decode(call.asked)
+    lane = RESPONSES.lanes["input_tokens"]
+    passed = lane.request(call.asked, asked=request.model, model="there", stream=False)
+    assert json.loads(passed) == {**sent, "model": "there"}
+    assert call.url.endswith(lane.path("there", stream=False))
+    assert lane.completion(call.body).body is None
+    format = RESPONSES.chat
+    assert isinstance(format, Counting)
+    written = format.count(InputTokens.counts.parse(call.asked), model=sent["model"], card=CARD)
+    given = json.loads(written.body)
+    assert TypeAdapter(InputTokenCountParams).validate_python(given)
+    assert {name: given[name] for name in sent if name != "input"} == {
+        name: value for name, value in sent.items() if name != "input"
+    }
+    with client(call.body, stream=False) as sdk:
+        read = sdk.responses.input_tokens.count(model="m", input="i")
+    assert format.counted(call.body) == read.input_tokens
+
+
 def picture_agrees(call: Recorded) -> None:
     """A question for a picture goes out as it came; the answer passes, and its pictures are counted."""
     sent = json.loads(call.asked)
@@ -222,6 +260,25 @@ SURFACES: tuple[Surface, ...] = (
         providers=("bedrock",),
         judge=_of("embeddings", test_bedrock_calls.embeddings_agree),
     ),
+    Surface(
+        name="invoke of Claude", path=r"anthropic\.claude-(?!v\d)[^/]*/invoke[^/]*$", judge=_talk(INVOKED)
+    ),
+    Surface(
+        name="count-tokens",
+        path="/count-tokens$",
+        judge=_of("counts of tokens", test_invoke_calls.count_agrees),
+    ),
+    Surface(
+        name="input_tokens",
+        path="/responses/input_tokens$",
+        judge=_of("counts of tokens", response_count_agrees),
+    ),
+    Surface(
+        name="embedContent",
+        path=":embedContent$",
+        providers=("vertex",),
+        judge=_of("embeddings", test_gemini_calls.embedded_agrees),
+    ),
     Surface(name="completions", path="/v1/completions$", judge=_of("legacy completions", completion_agrees)),
     Surface(name="count_tokens", path="/count_tokens$", judge=_of("counts of tokens", count_agrees)),
     Surface(name="countTokens", path=":countTokens$", judge=_of("counts of tokens", gemini_count_agrees)),
@@ -254,23 +311,33 @@ SURFACES: tuple[Surface, ...] = (
     # what is not spoken
     Surface(
         name="invoke",
-        path="/model/[^/]+/invoke",
-        why="the makers' own formats behind InvokeModel; Converse serves the same models",
+        path=r"/model/anthropic\.claude-v2[^/]*/invoke",
+        why="Anthropic's format before Messages, retired",
     ),
     Surface(
-        name="count-tokens",
-        path="/count-tokens$",
-        why="counts are estimated for Bedrock",
+        name="invoke",
+        path=r"/model/amazon\.titan-text[^/]*/invoke|/model/(?:ai21|cohere\.command|meta)\.?[^/]*/invoke",
+        why="makers' own formats for a prompt of text, of models that are retired or that Converse serves",
+    ),
+    Surface(
+        name="invoke",
+        path=r"/model/(?:us\.)?amazon\.nova[^/]*/invoke",
+        why="Nova's own format, nearly that of Converse, which serves the same models",
+    ),
+    Surface(
+        name="invoke",
+        path="/model/arn%3Aaws%3Asagemaker[^/]*/invoke",
+        why="an endpoint of one's own at SageMaker, whose format only its owner knows",
+    ),
+    Surface(
+        name="invoke",
+        path="/model/arn%3Aaws%3Abedrock[^/]*application-inference-profile[^/]*/invoke",
+        why="embeddings by an application's own profile, whose name does not tell whose format they take",
     ),
     Surface(
         name="guardrail",
         path="/guardrail/",
         why="guardrails of the provider's own, apart from a model",
-    ),
-    Surface(
-        name="embedContent",
-        path=":embedContent$",
-        why="Vertex embeds by :predict",
     ),
     Surface(
         name="cohere v1",
@@ -284,9 +351,9 @@ SURFACES: tuple[Surface, ...] = (
         why="Anthropic's format before Messages, retired",
     ),
     Surface(
-        name="compact and count",
-        path="/responses/(compact|input_tokens)$",
-        why="the provider's own ways to shorten and count a stored conversation",
+        name="compact",
+        path="/responses/compact$",
+        why="the provider's own way to shorten a conversation that it keeps",
     ),
     Surface(
         name="assistants",

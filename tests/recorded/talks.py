@@ -38,6 +38,7 @@ from tests.recorded import (
     test_bedrock_calls,
     test_cohere_calls,
     test_gemini_calls,
+    test_invoke_calls,
     test_openai_chat_calls,
     test_responses_calls,
 )
@@ -292,4 +293,11 @@ CONVERSE = Talk(
     agrees=test_bedrock_calls.answer_agrees,
     returns=_bedrock_returns,
     parse=_bedrock_parse,
+)
+INVOKED = Talk(
+    family=Family.ANTHROPIC,
+    format=lambda call: BedrockChat().of(test_bedrock_calls.model_of(call)),
+    agrees=test_invoke_calls.answer_agrees,
+    returns=test_invoke_calls.request_returns,
+    parse=lambda call: parse_messages(test_invoke_calls.sent_by_client(call)),
 )

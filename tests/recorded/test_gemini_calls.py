@@ -375,3 +375,20 @@ def vertex_agrees(call: Recorded) -> None:
     assert json.loads(out.body) == json.loads(call.asked)
     assert call.url.endswith(out.path)
     assert out.dropped == ()
+
+
+def test_a_vector_of_a_newer_model_of_vertex_is_asked_for_and_read_as_recorded() -> None:
+    embedded_agrees(next(recorded("embedContent")))
+
+
+def embedded_agrees(call: Recorded) -> None:
+    exchange = VERTEX.exchanges[Kind.EMBEDDING]
+    result = exchange.answer(call.body, "application/json")
+    said = types.ContentEmbedding.model_validate(json.loads(call.body)["embedding"])
+    assert [json.loads(bytes(v)) for v in result.vectors] == [said.values]
+    (text,) = (part["text"] for part in json.loads(call.asked)["content"]["parts"])
+    asked = EmbeddingRequest(model="m", inputs=(text,))
+    out = exchange.request(asked, model="gemini-embedding-2", card=CARD)
+    assert json.loads(out.body) == json.loads(call.asked)
+    assert call.url.endswith(out.path)
+    assert (out.dropped, result.usage.input_tokens) == ((), 11)

@@ -18,10 +18,11 @@ from inference.providers.bedrock.converse import Converse
 from inference.providers.bedrock.converse_completion import read_completion
 from inference.providers.bedrock.invoke_lanes import (
     STREAM_TYPE,
+    asked_about,
     count_question,
     invoked,
     read_count,
-    with_betas,
+    told,
 )
 from inference.providers.bedrock.invoke_stream import ClaudeStream
 from inference.providers.bedrock.naming import Maker, counted_as, place
@@ -60,8 +61,11 @@ class Claude(Converse):
         )
 
     def told(self, body: bytes, headers: bytes) -> tuple[bytes, bytes]:
-        """The client's beta headers as a field, where it is Anthropic's client."""
-        return (with_betas(body, headers) if b'"anthropic_version"' in body else body), b""
+        """What a client of Anthropic's says in headers, as fields of the request, or of the one that is counted."""
+        counted = asked_about(body)
+        if counted is not None:
+            return count_question(told(counted, headers)), b""
+        return (told(body, headers) if "anthropic_version" in decode_fields(body) else body), b""
 
     def completion(self, body: bytes) -> Completion:
         """Raises UpstreamGarbled for what is no answer of either."""

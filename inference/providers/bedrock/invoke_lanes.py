@@ -1,7 +1,7 @@
 """The passthrough lanes of Claude at Bedrock: Messages by InvokeModel, and their count by CountTokens. Pure.
 
 The body is Anthropic's own but for the model, which stands in the address, for whether it is streamed, which is
-another address, and for the beta headers, which are a field.
+another address, and for the version and beta headers, which are fields.
 (https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html)
 """
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 from inference.codecs.body import decode_fields, encode_fields, raw
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import Usage, UsageSource
+from inference.providers.anthropic.headers import with_betas, with_version
 from inference.providers.anthropic.lanes import MessagesLane
 from inference.providers.bedrock.invoke_stream import InvokeTap
 from inference.providers.bedrock.naming import counted_as, place
@@ -20,7 +21,6 @@ from inference.wire import Completed, StreamOptions
 
 VERSION = "bedrock-2023-05-31"
 STREAM_TYPE = b"application/vnd.amazon.eventstream"
-_BETA = "anthropic_beta"
 _LEAST = 1
 
 
@@ -32,6 +32,19 @@ class _Count(Struct, rename="camel"):
     input_tokens: int
 
 
+class _Invoked(Struct):
+    body: str
+
+
+class _Input(Struct, rename="camel"):
+    invoke_model: _Invoked | None = None
+
+
+class _Question(Struct):
+    input: _Input
+
+
+_question = msgspec.json.Decoder(_Question)
 _thinking = msgspec.json.Decoder(_Thinking)
 _count = msgspec.json.Decoder(_Count)
 
@@ -49,8 +62,8 @@ class InvokeLane(MessagesLane):
         return place(model, "invoke-with-response-stream" if stream else "invoke")
 
     def told(self, body: bytes, headers: bytes) -> tuple[bytes, bytes]:
-        """The client's beta headers as a field; what else it says in headers is not Bedrock's."""
-        return with_betas(body, headers), b""
+        """What the client says in headers, as fields."""
+        return told(body, headers), b""
 
     def request(
         self,
@@ -110,18 +123,9 @@ def invoked(body: bytes) -> bytes:
     return encode_fields(fields)
 
 
-def with_betas(body: bytes, headers: bytes) -> bytes:
-    """A request with the field that Bedrock has for the header `anthropic-beta`, unless it has that already."""
-    betas: list[str] = []
-    for line in headers.splitlines():
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"anthropic-beta":
-            betas += [each.strip() for each in value.decode("latin-1").split(",") if each.strip()]
-    if not betas:
-        return body
-    fields = decode_fields(body)
-    fields.setdefault(_BETA, raw(betas))
-    return encode_fields(fields)
+def told(body: bytes, headers: bytes) -> bytes:
+    """A request with what a client of Anthropic's says in headers, for which Bedrock has fields."""
+    return with_version(with_betas(body, headers), headers)
 
 
 def count_question(body: bytes) -> bytes:
@@ -131,6 +135,15 @@ def count_question(body: bytes) -> bytes:
         fields["max_tokens"] = raw(_above_budget(bytes(fields.get("thinking", b"{}"))))
     inner = base64.b64encode(encode_fields(fields)).decode()
     return msgspec.json.encode({"input": {"invokeModel": {"body": inner}}})
+
+
+def asked_about(body: bytes) -> bytes | None:
+    """The request that is to be counted; None where this is no question about one to InvokeModel."""
+    try:
+        asked = _question.decode(body).input.invoke_model
+    except msgspec.DecodeError:
+        return None
+    return None if asked is None else base64.b64decode(asked.body)
 
 
 def read_count(body: bytes) -> int:

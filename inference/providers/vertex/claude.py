@@ -16,6 +16,7 @@ from inference.ir.chat import ChatRequest
 from inference.ir.content import Audio, Family, File, Image, Video
 from inference.providers.anthropic import lanes
 from inference.providers.anthropic.chat_format import AnthropicChat
+from inference.providers.anthropic.headers import with_version
 from inference.wire import Outgoing
 
 VERSION = "vertex-2023-10-16"
@@ -54,6 +55,10 @@ class RawPredictLane(lanes.MessagesLane):
         )
         return predicted(patched)
 
+    def told(self, body: bytes, headers: bytes) -> tuple[bytes, bytes]:
+        """What the client says in headers stays there; a newer version is a field, too."""
+        return with_version(body, headers), headers
+
 
 class CountLane(lanes.CountLane):
     """Counts, which cost nothing."""
@@ -75,6 +80,10 @@ class CountLane(lanes.CountLane):
         name = _name(model)
         return versioned(super().request(body, asked=asked, model=name, stream=stream, hints=hints))
 
+    def told(self, body: bytes, headers: bytes) -> tuple[bytes, bytes]:
+        """As for messages."""
+        return with_version(body, headers), headers
+
 
 class VertexClaude(AnthropicChat):
     """Conversations in Anthropic's format at Vertex's addresses."""
@@ -93,8 +102,8 @@ class VertexClaude(AnthropicChat):
         return msgspec.structs.replace(written, path=path, body=predicted(written.body))
 
     def told(self, body: bytes, headers: bytes) -> tuple[bytes, bytes]:
-        """What a client of Anthropic's says in headers stays there."""
-        return body, headers
+        """What a client of Anthropic's says in headers stays there; a newer version is a field, too."""
+        return with_version(body, headers), headers
 
     def count(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
         """The same as a question for its tokens. Raises InvalidField as `request` does."""
