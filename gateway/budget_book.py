@@ -1,6 +1,6 @@
 """The book of budgets: every budget in memory, so that the hot path asks no database.
 
-Follows the log of changes by looking at it twice a second; goes on with what it knows while the database is away.
+Follows the log of changes; goes on with what it knows while the database is away.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import structlog
 from sqlalchemy import select
 
 from billing.budgets.budget import Action, Budget, Cap, Holder, Place, cap_of, place_of, places_of
@@ -19,13 +18,11 @@ from billing.budgets.tables import budgets
 from billing.pricing import usd
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
-from inference.ir.errors import PaymentRequired, ServiceError
+from gateway.database.follower import Follower
+from inference.ir.errors import PaymentRequired
 from policies.stores.step import Quota
 
-_LOOK_SECONDS = 0.5
 _MOST_ISSUED = 50_000
-
-_log = structlog.stdlib.get_logger("budgets")
 
 
 class BudgetBook:
@@ -51,6 +48,7 @@ class BudgetBook:
         self._running: dict[str, Cap] = {}
         self._issued: dict[str, Cap] = {}
         self._seq: int | None = None
+        self._follower = Follower("budgets", changes, self.sync)
         self.version = 0
 
     def enabled(self) -> tuple[Budget, ...]:
@@ -109,16 +107,13 @@ class BudgetBook:
 
     async def run(self) -> None:
         """Follow the changes until cancelled."""
-        troubled = False
-        while True:
-            try:
-                await self.sync()
-                troubled = False
-            except ServiceError as error:
-                if not troubled:
-                    _log.warning("the budgets cannot follow changes", reason=error.message)
-                troubled = True
-            await asyncio.sleep(_LOOK_SECONDS)
+        tasks = await self._follower.start()
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def sync(self) -> None:
         """Bring memory up to the database's state of now. Raises Unavailable."""
@@ -131,8 +126,10 @@ class BudgetBook:
             found = kept | changed
         else:
             self._seq = news.seq
+            self._follower.caught_up()
             return
         self._seq = news.seq
+        self._follower.caught_up()
         if found != self._budgets:
             self._budgets = found
             self._running = {}
