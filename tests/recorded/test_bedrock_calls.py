@@ -1,8 +1,8 @@
 """Recorded calls of Bedrock through our parsers, held against what botocore makes of the same bytes.
 
 Of the 238 recorded calls these are those of Converse (140, and 5 refused), ConverseStream (16, and 1 refused) and of
-embeddings by InvokeModel (19). Claude by InvokeModel (17) and CountTokens (7) are in `test_invoke_calls.py`. Not spoken:
-InvokeModel with the other makers' own formats (31) and ApplyGuardrail (2).
+embeddings by InvokeModel (19). Claude by InvokeModel (17) and CountTokens (7) are in `test_invoke_calls.py`. Not
+spoken: InvokeModel with the other makers' own formats (31) and ApplyGuardrail (2).
 """
 
 import json
