@@ -9,6 +9,7 @@ from sqlalchemy import delete, text, update
 from gateway.database import changes
 from gateway.database.engine import Database
 from gateway.database.tables import ChangeCounterRow, ChangeRow
+from gateway.tasks import spawn
 from tests.control_plane import Plane
 
 
@@ -105,7 +106,7 @@ async def test_on_sqlite_only_news_is_rung_for(plane: Plane, monkeypatch: pytest
         rings += 1
 
     monkeypatch.setattr(changes, "_number", counting)
-    listening = asyncio.create_task(changes.SqliteBell(plane.database).listen(ring))
+    listening = spawn(changes.SqliteBell(plane.database).listen(ring), name="listening")
     try:
         await looks(4)
         assert rings == 1, "when it begins to listen, something may have been missed"
