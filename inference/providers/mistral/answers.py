@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.ir.content import Family, Part, Reasoning
 from inference.ir.events import Event, ReasoningDelta, Sealed
 from inference.providers.openai.chat_completion import CompletionReader
@@ -27,6 +28,14 @@ class _Entry(Struct):
 _entry = msgspec.json.Decoder(_Entry)
 
 
+def _read(item: Raw) -> _Entry:
+    """Nothing of what is no object: that is read as anybody's content is."""
+    try:
+        return _entry.decode(item)
+    except msgspec.ValidationError:
+        return mended(item, _Entry) if bytes(item).startswith(b"{") else _Entry()
+
+
 def _thought(entry: _Entry) -> str:
     thinking = entry.thinking
     if isinstance(thinking, list):
@@ -42,7 +51,7 @@ class MistralReader(CompletionReader):
 
     def part(self, item: Raw) -> Iterator[Part]:
         """One entry of a content that is a list."""
-        entry = _entry.decode(item)
+        entry = _read(item)
         if entry.type != "thinking":
             yield from super().part(item)
             return
@@ -62,7 +71,7 @@ class MistralParser(ChatParser):
 
     def part(self, state: ChoiceState, item: Raw, out: list[Event]) -> None:
         """One entry of content that came as a list."""
-        entry = _entry.decode(item)
+        entry = _read(item)
         if entry.type != "thinking":
             super().part(state, item, out)
             return

@@ -1,12 +1,14 @@
 """What OpenAI's chat format says in whole answers and in streams alike: why it ended, ids, failures. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.url_citations import read_annotation
 from inference.ir.completion import Finish
-from inference.ir.content import Source
+from inference.ir.content import Citation, Source
 from inference.ir.errors import AspendosError, UpstreamGarbled
 from inference.providers.openai.errors import read_error
 from inference.providers.openai.usage import is_null
@@ -80,6 +82,22 @@ def signature_of(extra: ExtraContent | None) -> str | None:
     return extra.google.thought_signature if extra is not None and extra.google is not None else None
 
 
+def read_logprobs(raw: Raw) -> Raw | None:
+    """Log probabilities as OpenAI writes them, lists by name; None for what is none, or no such object."""
+    if is_null(raw):
+        return None
+    try:
+        _logprobs.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return raw
+
+
+def read_annotations(raws: Sequence[Raw] | None) -> tuple[Citation, ...]:
+    """The citations among a message's `annotations`."""
+    return tuple([read_annotation(raw) for raw in raws or () if bytes(raw).startswith(b"{")])
+
+
 def drawn(url: str) -> Source:
     """A picture of the model's, by value or by address."""
     head, comma, data = url.partition(",")
@@ -94,6 +112,9 @@ class _Failure(Struct):
 
 
 _failure = msgspec.json.Decoder(_Failure)
+_logprobs = msgspec.json.Decoder(dict[str, list[Raw] | None])
+_NO_FAILURE = (b"{}", b'""', b"[]", b"false")
+"""What some write where others write null, or nothing."""
 
 
 def failure(error: Raw) -> AspendosError | None:
@@ -101,7 +122,7 @@ def failure(error: Raw) -> AspendosError | None:
 
     OpenRouter and others give the status as `code`; without one it is the upstream's own failure.
     """
-    if is_null(error):
+    if is_null(error) or bytes(error) in _NO_FAILURE:
         return None
     try:
         told = _failure.decode(error)

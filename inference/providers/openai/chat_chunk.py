@@ -37,6 +37,7 @@ class Delta(Struct, gc=False):
     content: str | list[Raw] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    thinking: str | None = None
     tool_calls: list[CallPiece] | None = None
     reasoning_details: list[Detail] | None = None
     refusal: str | None = None
@@ -81,7 +82,7 @@ _Kind = TypeVar("_Kind", bound=Struct)
 _chunk = msgspec.json.Decoder(Chunk)
 _head = msgspec.json.Decoder(Head)
 _encode = msgspec.json.Encoder().encode
-_SPOKEN = ("content", "reasoning_content", "reasoning")
+_SPOKEN = ("content", "reasoning_content", "reasoning", "thinking")
 
 
 class ChunkReader:
@@ -110,7 +111,9 @@ class ChunkReader:
         event = cast(dict[str, Any], found)
         choices = event.get("choices")
         if isinstance(choices, list):
-            event["choices"] = [self._choice(each) for each in cast(list[dict[str, Any]], choices)]
+            event["choices"] = [
+                self._choice(each) for each in cast(list[dict[str, Any] | None], choices) if each is not None
+            ]
         return _converted(event, kind)
 
     def _choice(self, choice: dict[str, Any]) -> ChunkChoice:
@@ -125,8 +128,11 @@ class ChunkReader:
                 if isinstance(said.get(name), str):
                     said[name] = self._whole(index, name, said[name])
             calls = said.get("tool_calls")
-            for call in cast(list[Any], calls) if isinstance(calls, list) else ():
-                self._function(index, call)
+            if isinstance(calls, list):
+                made = [call for call in cast(list[Any], calls) if call is not None]
+                for call in made:
+                    self._function(index, call)
+                said["tool_calls"] = [_converted(call, CallPiece) for call in made]
             choice["delta"] = _converted(said, Delta)
         return _converted(choice, ChunkChoice)
 
@@ -156,6 +162,8 @@ class ChunkReader:
 
 def _converted(fields: dict[str, Any], kind: type[_Kind]) -> _Kind:
     """The fields that are of the type they have to be. Raises UpstreamGarbled where text is not text."""
+    if not isinstance(fields, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # nobody has checked yet
+        raise _unread("tool_calls")
     known = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     kept: dict[str, Any] = {}
     for name, expected in known.items():

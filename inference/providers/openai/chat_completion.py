@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.codecs.reasoning_details import Detail, read_details
-from inference.codecs.url_citations import read_annotation
 from inference.ir.completion import Choice, Completion
 from inference.ir.content import (
     NO_REST,
@@ -35,6 +35,8 @@ from inference.providers.openai.chat_answer import (
     failure,
     finish_of,
     garbled,
+    read_annotations,
+    read_logprobs,
     signature_of,
 )
 from inference.providers.openai.usage import is_null, read_usage
@@ -63,6 +65,7 @@ class _Message(Struct):
     refusal: str | None = None
     reasoning: Raw = _NULL
     reasoning_content: Raw = _NULL
+    thinking: Raw = _NULL
     reasoning_details: list[Detail] | None = None
     tool_calls: list[_Call] | None = None
     function_call: _Function | None = None
@@ -73,8 +76,10 @@ class _Message(Struct):
 
 
 _KNOWN = frozenset(_Message.__struct_fields__)
+_NEEDED = frozenset({"content", "tool_calls", "name"})
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _lists = msgspec.json.Decoder(list[dict[str, Raw]])
+_list = msgspec.json.Decoder(list[Raw])
 _message = msgspec.json.Decoder(_Message)
 _string = msgspec.json.Decoder(str)
 _integer = msgspec.json.Decoder(int)
@@ -98,7 +103,7 @@ class CompletionReader:
             if raw_choices is None:
                 raise garbled("has no choices")
             answer = _text(fields.pop("id", _NULL))
-            choices = _lists.decode(raw_choices) if not is_null(raw_choices) else []
+            choices = [] if is_null(raw_choices) else _objects(raw_choices)
             made = tuple(self._choice(number, each, answer) for number, each in enumerate(choices))
         except (msgspec.DecodeError, RecursionError) as error:
             raise garbled(f"is no chat completion: {str(error)[:200]}") from None
@@ -117,7 +122,7 @@ class CompletionReader:
 
     def _choice(self, number: int, fields: Rest, answer: str | None) -> Choice:
         raw = fields.pop("message", _NULL)
-        message = _Message() if is_null(raw) else _message.decode(raw)
+        message = _Message() if is_null(raw) else _read(raw)
         parts = tuple(self._parts(message, answer))
         word = _text(fields.pop("finish_reason", _NULL))
         logprobs = fields.pop("logprobs", _NULL)
@@ -136,10 +141,10 @@ class CompletionReader:
         return Choice(
             index=number if index is None else index,
             parts=parts,
-            finish=None if word is None else finish_of(word, called=called),
-            native=word,
+            finish=finish_of(word, called=called) if word else None,
+            native=word or None,
             stop_sequence=_text(stopped),
-            logprobs=None if is_null(logprobs) else logprobs,
+            logprobs=read_logprobs(logprobs),
             rest={**_left(fields), **beside},
         )
 
@@ -160,12 +165,13 @@ class CompletionReader:
                 expires_at=speech.expires_at,
             )
         for number, call in enumerate(message.tool_calls or ()):
-            yield _call(call, call_id(answer, number))
-        if message.function_call is not None:
+            if call.function is not None or call.custom is not None:
+                yield _call(call, call_id(answer, number))
+        if message.function_call is not None and message.function_call.name:
             yield _call(_Call(function=message.function_call), call_id(answer, 0))
 
     def _content(self, message: _Message) -> Iterator[Part]:
-        citations = tuple(read_annotation(each) for each in message.annotations or ())
+        citations = read_annotations(message.annotations)
         signature = signature_of(message.extra_content)
         content = message.content
         if isinstance(content, list):
@@ -182,13 +188,18 @@ class CompletionReader:
 
     def part(self, item: Raw) -> Iterator[Part]:
         """One entry of a content that is a list."""
+        if is_null(item):
+            return
+        if bytes(item).startswith(b'"'):
+            yield Text(text=_string.decode(item))
+            return
         fields = _fields.decode(item)
         kind = _text(fields.get("type", _NULL))
         match kind:
             case "text" | "output_text":
-                yield Text(text=_string.decode(fields.get("text", b'""')))
+                yield Text(text=_said(fields, "text"))
             case "refusal":
-                yield Refusal(text=_string.decode(fields.get("refusal", b'""')))
+                yield Refusal(text=_said(fields, "refusal"))
             case "image_url" if "image_url" in fields:
                 found = msgspec.json.decode(item, type=ImageItem).image_url
                 if found is not None:
@@ -197,9 +208,30 @@ class CompletionReader:
                 yield Opaque(family=self._family, kind=kind or "unknown", raw=item)
 
 
+def _objects(raw: Raw) -> list[Rest]:
+    """A list's objects; a null among them is nothing."""
+    try:
+        return _lists.decode(raw)
+    except msgspec.ValidationError:
+        return [_fields.decode(each) for each in _list.decode(raw) if not is_null(each)]
+
+
+def _read(raw: Raw) -> _Message:
+    """A message, as far as it can be read: only its words and calls are needed."""
+    try:
+        return _message.decode(raw)
+    except msgspec.ValidationError:
+        return mended(raw, _Message, _NEEDED)
+
+
+def _said(fields: Rest, name: str) -> str:
+    raw = fields.get(name, _NULL)
+    return "" if is_null(raw) else _string.decode(raw)
+
+
 def _thoughts(message: _Message) -> Iterator[Reasoning]:
     """In details where there are any: only they have signatures; else in one of two fields."""
-    plain = _text(message.reasoning_content) or _text(message.reasoning) or ""
+    plain = _text(message.reasoning_content) or _text(message.reasoning) or _text(message.thinking) or ""
     if not message.reasoning_details:
         if plain:
             yield Reasoning(text=plain)

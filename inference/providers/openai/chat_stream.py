@@ -12,7 +12,6 @@ from msgspec import Raw, Struct
 
 from inference.codecs.reasoning_details import Detail, issuer_of
 from inference.codecs.sse_reader import SseReader
-from inference.codecs.url_citations import read_annotation
 from inference.ir.content import Family, Image, Opaque
 from inference.ir.events import (
     AudioDelta,
@@ -38,6 +37,8 @@ from inference.providers.openai.chat_answer import (
     failure,
     finish_of,
     garbled,
+    read_annotations,
+    read_logprobs,
     signature_of,
 )
 from inference.providers.openai.chat_chunk import (
@@ -61,6 +62,15 @@ class _Entry(Struct):
 
 
 _entry = msgspec.json.Decoder(_Entry)
+_string = msgspec.json.Decoder(str)
+
+
+def _read_entry(item: Raw) -> _Entry:
+    """Raises UpstreamGarbled for a text that is none."""
+    try:
+        return _entry.decode(item)
+    except (msgspec.DecodeError, RecursionError):
+        raise garbled("has `content` of an unknown shape in its stream") from None
 
 
 class _Call:
@@ -176,7 +186,7 @@ class ChatParser:
                 state = self._choices[index] = ChoiceState(index)
             if choice.delta is not None:
                 self._delta(state, choice.delta, out)
-            if choice.finish_reason is not None or not is_null(choice.logprobs):
+            if choice.finish_reason or not is_null(choice.logprobs):
                 self._beside(state, choice, out)
         usage = chunk.usage
         if is_null(usage) and chunk.x_groq is not None:
@@ -203,9 +213,10 @@ class ChatParser:
         )
 
     def _beside(self, state: ChoiceState, choice: ChunkChoice, out: list[Event]) -> None:
-        if not is_null(choice.logprobs):
-            out.append(LogProbs(choice.logprobs, state.index))
-        if choice.finish_reason is not None:
+        logprobs = read_logprobs(choice.logprobs)
+        if logprobs is not None:
+            out.append(LogProbs(logprobs, state.index))
+        if choice.finish_reason:
             # Some say it twice, or go on after it: it counts once all is over.
             state.word = choice.finish_reason
             state.stopped = choice.stop_reason
@@ -214,7 +225,7 @@ class ChatParser:
         self.complete = True
         for state in self._choices.values():
             for call in state.calls:
-                if not call.began:
+                if not call.began and call.held:
                     self._begin_call(state, call, "", custom=False, out=out)
             if state.word is None:
                 continue
@@ -234,7 +245,7 @@ class ChatParser:
             for detail in delta.reasoning_details:
                 self._detail(state, detail, out)
         else:
-            thought = delta.reasoning_content or delta.reasoning
+            thought = delta.reasoning_content or delta.reasoning or delta.thinking
             if thought:
                 out.append(ReasoningDelta(thought, state.at("reasoning"), state.index))
         content = delta.content
@@ -258,7 +269,7 @@ class ChatParser:
         if delta.annotations:
             if state.text is None:
                 state.text = state.at("text")
-            out += [Cited(read_annotation(raw), state.text, state.index) for raw in delta.annotations]
+            out += [Cited(each, state.text, state.index) for each in read_annotations(delta.annotations)]
         for image in delta.images or ():
             if image.image_url is not None:
                 out.append(Whole(Image(source=drawn(image.image_url.url)), state.next(), state.index))
@@ -280,9 +291,14 @@ class ChatParser:
             out.append(Sealed(block, state.index, signature=signature, issuer=Family.GEMINI))
 
     def part(self, state: ChoiceState, item: Raw, out: list[Event]) -> None:
-        """One entry of content that came as a list."""
-        entry = _entry.decode(item)
-        if entry.type == "text":
+        """One entry of content that came as a list; a string is text, and what is neither says nothing."""
+        if bytes(item).startswith(b'"'):
+            entry = _Entry("text", _string.decode(item))
+        elif bytes(item).startswith(b"{"):
+            entry = _read_entry(item)
+        else:
+            return
+        if entry.type == "text" or (entry.type is None and entry.text is not None):
             if entry.text:
                 state.text = state.at("text")
                 out.append(TextDelta(entry.text, state.text, state.index))

@@ -7,6 +7,7 @@ which shows in its `total_tokens`. (https://platform.openai.com/docs/api-referen
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.codecs.token_counts import believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 
@@ -37,7 +38,6 @@ class Reported(Struct):
 
 _NO_DETAILS = Details()
 _reported = msgspec.json.Decoder(Reported)
-_anything = msgspec.json.Decoder()
 
 
 def read_usage(reported: Raw, source: UsageSource = UsageSource.REPORTED) -> Usage:
@@ -47,8 +47,9 @@ def read_usage(reported: Raw, source: UsageSource = UsageSource.REPORTED) -> Usa
     try:
         said = _reported.decode(reported)
     except (msgspec.DecodeError, RecursionError):
-        said = _loose_usage(reported)
-        if said is None:
+        try:
+            said = mended(reported, Reported)
+        except msgspec.DecodeError:
             return NO_USAGE
     return usage_of(said, source)
 
@@ -82,14 +83,6 @@ def usage_of(said: Reported, source: UsageSource = UsageSource.REPORTED) -> Usag
         searches=searched,
         source=source,
     )
-
-
-def _loose_usage(reported: Raw) -> Reported | None:
-    """Counts sent as floats or beside fields of unexpected types."""
-    try:
-        return msgspec.convert(_anything.decode(reported), Reported, strict=False)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
-        return None
 
 
 def is_null(value: Raw | None) -> bool:
