@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.dialects.anthropic_messages.errors import error_body as anthropic_body
+from gateway.dialects.anthropic_messages.errors import status_of as anthropic_status
 from gateway.dialects.gemini.errors import error_body as gemini_body
 from gateway.dialects.openai_errors import error_body as openai_body
 from gateway.edge.edge import Edge, Header
@@ -37,15 +38,21 @@ def render_error(
     headers = _headers(error, request_id, family)
     if family is Family.ANTHROPIC and request_id:
         headers.append((b"request-id", request_id.encode()))
-    return error.http_status, headers, _BODIES.get(family, openai_body)(error, request_id)
+    return _status(error, family), headers, _BODIES.get(family, openai_body)(error, request_id)
 
 
 def respond_error(
     edge: Edge, error: AspendosError, body: bytes, request_id: str, extra: Sequence[Header] = ()
 ) -> None:
     """Answer with an error in the client's dialect, when nothing has been sent yet."""
-    headers = [*_headers(error, request_id, family_of(edge.path)), *extra]
-    edge.respond(error.http_status, headers, body)
+    family = family_of(edge.path)
+    headers = [*_headers(error, request_id, family), *extra]
+    edge.respond(_status(error, family), headers, body)
+
+
+def _status(error: AspendosError, family: Family) -> int:
+    """The status as the client's family has it; the error's own is what is recorded."""
+    return anthropic_status(error) if family is Family.ANTHROPIC else error.http_status
 
 
 def _headers(error: AspendosError, request_id: str | None, family: Family) -> list[Header]:

@@ -1,8 +1,9 @@
 """Refusals: an upstream's error status as one of ours, the provider's own message kept. Pure.
 
-Read by status, never by words: what a provider's codes and reasons mean its own format knows.
+Read by status and by the provider's codes, never by words: what a code means is in `inference/codecs/causes.py`.
 """
 
+from inference.codecs.causes import Cause, cause_of
 from inference.ir.errors import (
     AspendosError,
     UpstreamAuth,
@@ -15,6 +16,7 @@ from inference.ir.errors import (
 _MESSAGE_LIMIT = 2000
 _KEPT = (400, 404, 409, 413, 415, 422)
 _OURS = {503: 503, 529: 503, 504: 504, 408: 504}
+_OVERLOADED = "upstream_overloaded"
 
 
 def refusal(
@@ -22,36 +24,52 @@ def refusal(
     message: str,
     *,
     code: str | None = None,
+    kind: str | None = None,
     param: str | None = None,
     retry_after: float | None = None,
     failed: bool = False,
+    cause: Cause | None = None,
 ) -> AspendosError:
     """The error for a status. `message` is the provider's, empty where it said none; `retry_after` is in seconds.
 
-    `failed`: it is the upstream's failure, though its status reads as the client's.
+    `code` and `kind` are its own words for what is wrong. `failed`: it is the upstream's failure, though its status
+    reads as the client's. `cause`: the format itself knows why.
     """
     message = message[:_MESSAGE_LIMIT]
     said = f": {message}" if message else "."
-    if status in (401, 402, 403):
-        return UpstreamAuth(
-            "The upstream refused this gateway's own credentials; your key is fine. "
-            "Whoever runs the gateway has to mend its provider key."
-        )
+    cause = cause or cause_of(status, code, kind)
+    if status in (401, 402) or (status == 403 and cause is not Cause.POLICY):
+        return _auth()
     if status == 429:
-        return UpstreamRateLimited(
-            f"The upstream is limiting requests{said}", code=code, retry_after=retry_after
-        )
+        if cause is Cause.UNPAID:
+            return _auth()
+        return UpstreamRateLimited(f"The upstream is limiting requests{said}", retry_after=retry_after)
     if failed or status in (408, 425) or status >= 500:
+        ours = _OURS.get(status, 502)
         return UpstreamFailed(
             f"The upstream failed with status {status}{said}",
+            code=_OVERLOADED if ours == 503 else None,
             retry_after=retry_after,
-            status=_OURS.get(status, 502),
+            status=ours,
+        )
+    if cause is Cause.MODEL and status in (400, 404):
+        return UpstreamFailed(
+            f"The upstream does not serve the model it was asked for{said} Whoever runs the gateway has to mend "
+            "the catalogue.",
+            code=cause,
         )
     if 400 <= status < 500:
         return UpstreamRefused(
             message or f"The upstream refused the request with status {status}.",
-            code=code,
+            code=cause,
             param=param,
             status=status if status in _KEPT else 400,
         )
     return UpstreamGarbled(f"The upstream answered with unexpected status {status}.")
+
+
+def _auth() -> UpstreamAuth:
+    return UpstreamAuth(
+        "The upstream refused this gateway's own credentials; your key is fine. "
+        "Whoever runs the gateway has to mend its provider key."
+    )

@@ -15,10 +15,15 @@ _TYPES = {
     408: "timeout_error",
     413: "request_too_large",
     429: "rate_limit_error",
-    503: "overloaded_error",
+    529: "overloaded_error",
     504: "timeout_error",
 }
 _encode = msgspec.json.Encoder().encode
+
+
+def status_of(error: AspendosError) -> int:
+    """The status Anthropic has for it: for what cannot be served at the moment, 529 instead of 503."""
+    return 529 if error.http_status == 503 else error.http_status
 
 
 def error_body(error: AspendosError, request_id: str | None = None) -> bytes:
@@ -32,6 +37,6 @@ def error_event(error: AspendosError) -> bytes:
 
 
 def _told(error: AspendosError) -> dict[str, object]:
-    status = error.http_status
+    status = status_of(error)
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
     return {"type": "error", "error": {"type": kind, "message": error.message}}

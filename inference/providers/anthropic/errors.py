@@ -3,12 +3,16 @@
 (https://docs.anthropic.com/en/api/errors)
 """
 
+import re
+
 import msgspec
 from msgspec import Struct
 
+from inference.codecs.causes import Cause
 from inference.codecs.refusals import refusal
 from inference.ir.errors import AspendosError
 
+_PATH = re.compile(r"([a-z_]+(?:\.[a-z0-9_]+)*): ")
 _STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -37,10 +41,15 @@ _body = msgspec.json.Decoder(_Body)
 
 
 def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosError:
-    """An upstream's refusal as one of ours, read by status, never by words."""
+    """An upstream's refusal as one of ours, read by status, never by words.
+
+    What begins a message and ends in a colon is the path of the field it is about: the only code Anthropic has.
+    """
     told = _told(body)
-    code = told.type if told.type in _STATUSES else None
-    return refusal(status, told.message, code=code, retry_after=retry_after)
+    at = _PATH.match(told.message)
+    param = at[1] if at is not None and status in (400, 404) else None
+    cause = Cause.MODEL if status == 404 and param == "model" else None
+    return refusal(status, told.message, kind=told.type, param=param, retry_after=retry_after, cause=cause)
 
 
 def read_stream_error(data: bytes) -> AspendosError:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from inference.codecs.aws_event_stream import Message
+from inference.codecs.causes import Cause
 from inference.codecs.refusals import refusal
 from inference.ir.errors import AspendosError
 
@@ -40,7 +41,14 @@ _body = msgspec.json.Decoder(_Body)
 
 def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosError:
     """An upstream's refusal as one of ours, read by status, never by words."""
-    return refusal(status, _told(body), retry_after=retry_after, failed=status == _MODEL_FAILED)
+    message = _told(body)
+    return refusal(
+        status,
+        message,
+        retry_after=retry_after,
+        failed=status == _MODEL_FAILED,
+        cause=Cause.MODEL if status == 404 and message else None,  # nothing else is asked for by name
+    )
 
 
 def read_exception(kind: str, body: bytes) -> AspendosError:

@@ -7,13 +7,16 @@ spoken: whatever it served, the second serves. (https://docs.cohere.com/referenc
 from collections.abc import Mapping
 from typing import ClassVar
 
+from inference.codecs.causes import Cause
 from inference.ir.cards import Kind
-from inference.ir.errors import AspendosError
+from inference.ir.errors import AspendosError, UpstreamRefused
 from inference.providers.cohere.chat import CohereChat
 from inference.providers.cohere.embed import CohereEmbed
 from inference.providers.cohere.rerank import CohereRerank
 from inference.providers.openai.errors import read_error
 from inference.wire import ChatFormat, Exchange, Lane
+
+_BLOCKED, _CANCELLED = 498, 499
 
 
 class Cohere:
@@ -32,8 +35,14 @@ class Cohere:
         return "authorization", f"Bearer {key}"
 
     def error(self, status: int, retry_after: float | None, body: bytes) -> AspendosError:
-        """A refusal as one of ours: `{"message": ...}`, and 498 and 499 for blocked content and cancelled calls."""
-        return read_error(status, retry_after, body)
+        """A refusal as one of ours: `{"message": ...}`, and 498 and 499 for blocked content and cancelled calls.
+
+        (https://docs.cohere.com/reference/errors)
+        """
+        if status == _BLOCKED:
+            error = read_error(400, retry_after, body)
+            return UpstreamRefused(error.message, code=Cause.POLICY)
+        return read_error(503 if status == _CANCELLED else status, retry_after, body, missing=Cause.MODEL)
 
 
 WIRE = Cohere()

@@ -246,12 +246,11 @@ class CohereStream:
         usage = usage_of(end.usage)
         if usage.source is not UsageSource.NONE:
             events.append(Counted(usage))
-        if end.error:
-            events.append(
-                Failed(UpstreamFailed(f"The upstream could not finish its answer: {end.error[:2000]}"))
-            )
-            return
         finish = FINISHES.get(end.finish_reason or "", Finish.OTHER)
+        if end.error or finish is Finish.ERROR:
+            why = end.error[:2000] if end.error else end.finish_reason
+            events.append(Failed(UpstreamFailed(f"The upstream could not finish its answer: {why}")))
+            return
         events.append(Ended(finish=finish, native=end.finish_reason))
 
     def _unknown(self, data: bytes, events: list[Event]) -> _Known | None:

@@ -10,6 +10,7 @@ import re
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.causes import Cause
 from inference.codecs.refusals import refusal
 from inference.ir.errors import AspendosError
 
@@ -74,10 +75,15 @@ def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosE
             retry_after = float(delay[1])
     keyless = status == 400 and any(detail.reason in _KEY_REASONS for detail in details)
     violated = next((v.field for d in details for v in d.field_violations or () if v.field), None)
+    reason = next((detail.reason for detail in details if detail.reason), None)
     return refusal(
         401 if keyless else status,
         fault.message or "",
-        code=code,
+        code=reason,
+        kind=code,
+        cause=Cause.MODEL
+        if status == 404 and fault.message
+        else None,  # a model's name stands in every path of Google's
         param=violated[:200] if violated else None,
         retry_after=retry_after,
         failed=status == _CLOSED,

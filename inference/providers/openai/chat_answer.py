@@ -1,7 +1,6 @@
 """What OpenAI's chat format says in whole answers and in streams alike: why it ended, ids, failures. Pure."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -10,7 +9,7 @@ from inference.codecs.url_citations import read_annotation
 from inference.ir.completion import Finish
 from inference.ir.content import Citation, Source
 from inference.ir.errors import AspendosError, UpstreamGarbled
-from inference.providers.openai.errors import read_error
+from inference.providers.openai.errors import read_error, stream_status
 from inference.providers.openai.usage import is_null
 
 _FINISH = {
@@ -106,12 +105,6 @@ def drawn(url: str) -> Source:
     return Source(url=url)
 
 
-class _Failure(Struct):
-    code: Any = None
-    status: Any = None
-
-
-_failure = msgspec.json.Decoder(_Failure)
 _logprobs = msgspec.json.Decoder(dict[str, list[Raw] | None])
 _NO_FAILURE = (b"{}", b'""', b"[]", b"false")
 """What some write where others write null, or nothing."""
@@ -120,22 +113,39 @@ _NO_FAILURE = (b"{}", b'""', b"[]", b"false")
 def failure(error: Raw) -> AspendosError | None:
     """An error reported with status 200, mapped like the refusal it would have been; None where there is none.
 
-    OpenRouter and others give the status as `code`; without one it is the upstream's own failure.
+    OpenRouter and others give the status as `code`; without one, and without a word that tells it, it is the
+    upstream's own failure.
     """
     if is_null(error) or bytes(error) in _NO_FAILURE:
         return None
+    return failed(b'{"error":' + bytes(error) + b"}")
+
+
+def failed(body: bytes) -> AspendosError:
+    """The same for an error that is all that an event or answer says."""
+    return read_error(stream_status(body) or 500, None, body)
+
+
+class _Plain(Struct):
+    object: str | None = None
+    id: Raw = Raw(b"null")
+    message: Raw = Raw(b"null")
+    detail: Raw = Raw(b"null")
+
+
+_plain = msgspec.json.Decoder(_Plain)
+
+
+def plain_failure(data: bytes) -> AspendosError | None:
+    """An error that has no `error` around it, as Mistral and older vLLM servers tell it inside a stream."""
     try:
-        told = _failure.decode(error)
-        status = next((each for each in (told.code, told.status) if _is_status(each)), 500)
+        said = _plain.decode(data)
     except msgspec.DecodeError:
-        status = 500
-    return read_error(int(status), None, b'{"error":' + bytes(error) + b"}")
-
-
-def _is_status(value: object) -> bool:
-    if isinstance(value, str) and value.isdigit():
-        value = int(value)
-    return isinstance(value, int) and 400 <= value <= 599
+        return None
+    told = not is_null(said.message) or not is_null(said.detail)
+    if said.object == "error" or (told and said.object is None and is_null(said.id)):
+        return failed(data)
+    return None
 
 
 def garbled(what: str) -> UpstreamGarbled:

@@ -54,10 +54,12 @@ class ChunkChoice(Struct, gc=False):
     finish_reason: str | None = None
     logprobs: Raw = NULL
     stop_reason: Raw = NULL
+    error: Raw = NULL
 
 
 class Groq(Struct, gc=False):
     usage: Raw = NULL
+    error: Raw = NULL
 
 
 class Chunk(Struct, gc=False):

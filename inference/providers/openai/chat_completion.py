@@ -35,6 +35,7 @@ from inference.providers.openai.chat_answer import (
     failure,
     finish_of,
     garbled,
+    plain_failure,
     read_annotations,
     read_logprobs,
     signature_of,
@@ -101,7 +102,7 @@ class CompletionReader:
                 raise reported
             raw_choices = fields.pop("choices", None)
             if raw_choices is None:
-                raise garbled("has no choices")
+                raise plain_failure(body) or garbled("has no choices")
             answer = _text(fields.pop("id", _NULL))
             choices = [] if is_null(raw_choices) else _objects(raw_choices)
             made = tuple(self._choice(number, each, answer) for number, each in enumerate(choices))
@@ -121,6 +122,9 @@ class CompletionReader:
         )
 
     def _choice(self, number: int, fields: Rest, answer: str | None) -> Choice:
+        reported = failure(fields.pop("error", _NULL))
+        if reported is not None:
+            raise reported
         raw = fields.pop("message", _NULL)
         message = _Message() if is_null(raw) else _read(raw)
         parts = tuple(self._parts(message, answer))

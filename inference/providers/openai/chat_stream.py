@@ -12,7 +12,9 @@ from msgspec import Raw, Struct
 
 from inference.codecs.reasoning_details import Detail, issuer_of
 from inference.codecs.sse_reader import SseReader
+from inference.ir.completion import Finish
 from inference.ir.content import Family, Image, Opaque
+from inference.ir.errors import AspendosError, UpstreamFailed
 from inference.ir.events import (
     AudioDelta,
     Began,
@@ -34,9 +36,11 @@ from inference.ir.usage import NO_USAGE
 from inference.providers.openai.chat_answer import (
     call_id,
     drawn,
+    failed,
     failure,
     finish_of,
     garbled,
+    plain_failure,
     read_annotations,
     read_logprobs,
     signature_of,
@@ -53,6 +57,7 @@ from inference.providers.openai.chat_chunk import (
 from inference.providers.openai.usage import is_null, read_usage
 
 _DONE = b"[DONE]"
+_BROKEN = "The upstream broke off its answer ({})."
 _EMPTY = Function()
 
 
@@ -166,9 +171,9 @@ class ChatParser:
                 self._end(out)
                 break
             chunk = self._chunks.read(data, head=not self._began)
-            reported = failure(chunk.error)
+            reported = _reported(chunk, data)
             if reported is None and name == b"error":
-                reported = failure(Raw(data))
+                reported = failed(data)
             if reported is not None:
                 out.append(Failed(reported))
                 self.complete = True
@@ -229,10 +234,14 @@ class ChatParser:
                     self._begin_call(state, call, "", custom=False, out=out)
             if state.word is None:
                 continue
+            finish = finish_of(state.word, called=bool(state.calls))
+            if finish is Finish.ERROR:
+                out.append(Failed(UpstreamFailed(_BROKEN.format(state.word[:64]))))
+                return
             stopped = bytes(state.stopped or b"")
             out.append(
                 Ended(
-                    finish=finish_of(state.word, called=bool(state.calls)),
+                    finish=finish,
                     native=state.word,
                     stop_sequence=stopped[1:-1].decode() if stopped.startswith(b'"') else None,
                     choice=state.index,
@@ -385,3 +394,19 @@ class ChatParser:
         out.append(CallBegan(id=call.id, name=name, block=call.block, choice=state.index, custom=custom))
         if call.held:
             out.append(CallDelta(call.held, call.block, state.index))
+
+
+def _reported(chunk: Chunk, data: bytes) -> AspendosError | None:
+    """The error an event tells: by itself, at a choice as OpenRouter does, beside usage as Groq does, or with nothing
+    around it."""
+    if not is_null(chunk.error):
+        return failure(chunk.error)
+    if chunk.choices:
+        for choice in chunk.choices:
+            if not is_null(choice.error):
+                return failure(choice.error)
+    elif is_null(chunk.usage) and chunk.choices is None:
+        return plain_failure(data)
+    if chunk.x_groq is not None and not is_null(chunk.x_groq.error):
+        return failure(chunk.x_groq.error)
+    return None

@@ -6,16 +6,14 @@
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.causes import status_of
+from inference.codecs.refusals import refusal
 from inference.codecs.token_counts import believed
-from inference.ir.errors import (
-    AspendosError,
-    UpstreamFailed,
-    UpstreamRateLimited,
-    UpstreamRefused,
-)
+from inference.ir.errors import AspendosError, UpstreamFailed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 
 _NULL = Raw(b"null")
+_CLIENTS = ("invalid_", "image_", "empty_image", "unsupported_image", "failed_to_download_image")
 
 
 class _InputDetails(Struct):
@@ -89,12 +87,9 @@ def failure_of(said: Failure) -> AspendosError:
     """By OpenAI's codes: what begins with `invalid_` or speaks of an image is the client's fault."""
     code = str(said.code) if said.code is not None else ""
     message = said.message or "The upstream reported an error."
-    if code == "rate_limit_exceeded":
-        return UpstreamRateLimited(f"The upstream is limiting requests: {message}")
-    if code.startswith(
-        ("invalid_", "image_", "empty_image", "unsupported_image", "failed_to_download_image")
-    ):
-        return UpstreamRefused(message, code=code, param=said.param)
-    if code == "context_length_exceeded":
-        return UpstreamRefused(message, code=code, param="input")
-    return UpstreamFailed(f"The upstream failed: {message}", code="upstream_stream_error")
+    status = status_of(code)
+    if status is None and code.startswith(_CLIENTS):
+        status = 400
+    if status is None:
+        return UpstreamFailed(f"The upstream failed: {message}", code="upstream_stream_error")
+    return refusal(status, message, code=code, param=said.param)

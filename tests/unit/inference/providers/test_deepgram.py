@@ -155,12 +155,12 @@ def test_what_cannot_be_said_there() -> None:
         (
             '{"err_code": "INVALID_AUTH", "err_msg": "Bad model.", "request_id": "r"}',
             "Bad model.",
-            "INVALID_AUTH",
+            "upstream_refused",
         ),
         (
             '{"category": "BAD", "message": "No.", "details": "Mend it.", "request_id": "r"}',
             "No. Mend it.",
-            "BAD",
+            "upstream_refused",
         ),
     ],
 )

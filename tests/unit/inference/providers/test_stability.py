@@ -82,4 +82,4 @@ def test_the_filter_is_not_the_key() -> None:
         WIRE.error(403, None, b'{"id":"1","name":"permission_denied","errors":["no"]}'), UpstreamAuth
     )
     mistaken = WIRE.error(400, None, b'{"id":"1","name":"bad_request","errors":["seed: big","prompt: long"]}')
-    assert (mistaken.message, mistaken.code) == ("seed: big; prompt: long", "bad_request")
+    assert (mistaken.message, mistaken.code) == ("seed: big; prompt: long", "upstream_refused")

@@ -37,7 +37,7 @@ def test_by_status(status: int, kind: str, ours: type[AspendosError], seen: int)
     if ours is not UpstreamAuth and ours is not UpstreamGarbled:
         assert "Their words." in error.message
     if kind == "not_found_error":
-        assert error.code == "not_found_error"
+        assert error.code == "not_found"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"error":"text"}', b"[]"])

@@ -17,7 +17,7 @@ from inference.providers.bedrock.errors import read_error
     [
         (400, UpstreamRefused, 400),
         (403, UpstreamAuth, 502),
-        (404, UpstreamRefused, 404),
+        (404, UpstreamFailed, 502),
         (408, UpstreamFailed, 504),
         (418, UpstreamRefused, 400),
         (424, UpstreamFailed, 502),

@@ -137,7 +137,7 @@ def test_what_nobody_knows_is_kept_or_skipped() -> None:
     ("word", "finish"),
     [
         ("MAX_TOKENS", Finish.LENGTH),
-        ("TIMEOUT", Finish.ERROR),
+        ("ERROR_TOXIC", Finish.FILTER),
         ("SOMETHING", Finish.OTHER),
         (None, Finish.OTHER),
     ],

@@ -22,7 +22,7 @@ def body(status: str, *details: object) -> bytes:
         (400, UpstreamRefused, 400),
         (401, UpstreamAuth, 502),
         (403, UpstreamAuth, 502),
-        (404, UpstreamRefused, 404),
+        (404, UpstreamFailed, 502),
         (429, UpstreamRateLimited, 429),
         (500, UpstreamFailed, 502),
         (503, UpstreamFailed, 503),
@@ -39,7 +39,7 @@ def test_errors_are_read_by_status(status: int, kind: type[AspendosError], ours:
 
 def test_details_are_read() -> None:
     error = read_error(429, None, body("RESOURCE_EXHAUSTED", {"retryDelay": "43.5s"}))
-    assert (error.retry_after, error.code) == (43.5, "RESOURCE_EXHAUSTED")
+    assert (error.retry_after, error.code) == (43.5, "upstream_rate_limited")
     field = read_error(400, None, body("INVALID_ARGUMENT", {"fieldViolations": [{"field": "contents"}]}))
     assert field.param == "contents"
     assert isinstance(read_error(400, None, body("X", {"reason": "API_KEY_INVALID"})), UpstreamAuth)

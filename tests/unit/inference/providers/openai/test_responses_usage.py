@@ -25,8 +25,8 @@ def test_what_is_not_believed(said: ResponseUsage | None) -> None:
     [
         (b'{"code":"server_error","message":"m"}', UpstreamFailed, "upstream_stream_error"),
         (b'{"code":"rate_limit_exceeded","message":"m"}', UpstreamRateLimited, "upstream_rate_limited"),
-        (b'{"code":"invalid_prompt","message":"m"}', UpstreamRefused, "invalid_prompt"),
-        (b'{"code":"image_too_large","message":"m"}', UpstreamRefused, "image_too_large"),
+        (b'{"code":"invalid_prompt","message":"m"}', UpstreamRefused, "content_policy_violation"),
+        (b'{"code":"image_too_large","message":"m"}', UpstreamRefused, "invalid_image"),
         (b'{"code":"context_length_exceeded","message":"m"}', UpstreamRefused, "context_length_exceeded"),
         (b'{"code":503,"message":"m"}', UpstreamFailed, "upstream_stream_error"),
         (b"null", UpstreamFailed, "upstream_stream_error"),
