@@ -1,6 +1,6 @@
 """Translation: one conversation on its way through a target that speaks another format than its client."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -111,13 +111,15 @@ class Translation:
 
     def tap(self, deployment: Deployment) -> "TranslatingTap":
         """Follows and translates one stream."""
-        return TranslatingTap(_format(deployment).stream(), self._dialect.writer(self._asked, self._setting))
+        writer = self._dialect.writer(self._asked, self._setting)
+        return TranslatingTap(_format(deployment).stream(), writer, deployment.anonymous)
 
 
 class TranslatingTap:
     """A stream of one format in, of another out. It is a Tap and, for what the gateway itself says, a Voice."""
 
     __slots__ = (
+        "_anonymous",
         "_parser",
         "_text",
         "_usage",
@@ -130,8 +132,12 @@ class TranslatingTap:
         "upstream_error",
     )
 
-    def __init__(self, parser: Parser, writer: Writer) -> None:
+    def __init__(
+        self, parser: Parser, writer: Writer, anonymous: Callable[[AspendosError], object] = id
+    ) -> None:
+        """`anonymous` takes out of an error what is not the client's business."""
         self._parser = parser
+        self._anonymous = anonymous
         self._writer = writer
         self._usage = NO_USAGE
         self._text = 0
@@ -211,6 +217,7 @@ class TranslatingTap:
             case Ended():
                 self.finish_reason = self.finish_reason or str(event.finish)
             case Failed(error):
+                self._anonymous(error)
                 self.upstream_error = error.code.encode()
             case _:
                 pass

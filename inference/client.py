@@ -211,8 +211,11 @@ class Deployment:
         return _lines(self.provider, self.wire, self.origin, self.credential.secret)
 
     def anonymous(self, error: AspendosError) -> AspendosError:
-        """The error with the provider's name for its address: where a worker lives is not a client's business."""
-        error.message = error.message.replace(str(self.origin), f"The provider `{self.provider.name}`")
+        """The error with the provider's name for its address, for where a worker lives is not a client's business;
+        and without the keys that some providers repeat."""
+        message = error.message.replace(str(self.origin), f"The provider `{self.provider.name}`")
+        own = self.credential.secret if self.credential is not None else None
+        error.message = unspoken(self.provider, message.encode(), own).decode()
         return error
 
 

@@ -7,6 +7,9 @@ usage stood and reads it once, at the end. (https://html.spec.whatwg.org/multipa
 
 import re
 
+import msgspec
+from msgspec import Raw, Struct
+
 _CONTINUOUS_USAGE = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}')
 """vLLM's per-event usage. A quote inside a JSON string is always escaped, so this can match only a key."""
 
@@ -14,7 +17,8 @@ _USAGE_AT_END = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}\}\n\n')
 _TEXT_VALUE = re.compile(rb'"(?:content|text)":"((?:[^"\\]|\\.)*)"')
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\][ \t]*(?:\r\n|\r|\n)*$")
-_ERROR = re.compile(rb'(?:^|[\r\n])data: ?\{\s*"error"\s*:\s*[{"]')
+_ERROR = re.compile(rb'"error"\s*:\s*[{"]|"object"\s*:\s*"error"')
+"""A key called so: within text its quotes would be escaped. Whether it means a failure, the event is read for."""
 _TEXT = re.compile(rb'"(?:content|text)"\s*:\s*"')
 BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 """What ends an event."""
@@ -144,8 +148,8 @@ class StreamTap:
             self.finish_reason = _finish_reason(block)
         if b'"error"' in block and not self.upstream_error:
             found = _ERROR.search(block)
-            if found is not None:
-                start, end = event_bounds(block, found.end())
+            start, end = event_bounds(block, found.end()) if found is not None else (0, 0)
+            if _tells_error(block[start:end]):
                 self.upstream_error = block[start:end]
                 self.events -= 1  # it delivered nothing
                 self.size -= end - start
@@ -213,6 +217,33 @@ def event_json(event: bytes) -> bytes:
     """The data of one event, its lines joined as the standard says."""
     lines = event.splitlines()
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
+
+
+class _Choice(Struct):
+    error: Raw = Raw()
+
+
+class _Telling(Struct):
+    """Where an event may tell of an error: by itself, at a choice (OpenRouter), beside usage (Groq), or as a whole."""
+
+    error: Raw = Raw()
+    object: str | None = None
+    choices: list[_Choice] | None = None
+    x_groq: _Choice | None = None
+
+
+_telling = msgspec.json.Decoder(_Telling)
+
+
+def _tells_error(event: bytes) -> bool:
+    try:
+        told = _telling.decode(event_json(event))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    errors = [told.error, *(choice.error for choice in told.choices or ())]
+    if told.x_groq is not None:
+        errors.append(told.x_groq.error)
+    return told.object == "error" or any(bytes(error)[:1] in (b"{", b'"') for error in errors if error)
 
 
 def _finish_reason(block: bytes) -> str | None:

@@ -20,7 +20,7 @@
     │   ├── UpstreamRefused     4xx  the target's own 400, 404, 409, 413, 422, kept
     │   ├── UpstreamAuth        502  the target refused the operator's key (401, 402, 403)
     │   ├── UpstreamRateLimited 429
-    │   ├── UpstreamFailed      502  the target's 5xx (503 and 529 stay 503, 504 stays 504)
+    │   ├── UpstreamFailed      502  the target's 5xx (503 and 529 are 503, 504 stays 504), a model it lacks
     │   ├── UpstreamUnreachable 502  refused, reset, no such host, TLS
     │   ├── UpstreamTimeout     504  phase: connect, first_byte, idle or total
     │   ├── UpstreamGarbled     502  not HTTP, not JSON, cut short

@@ -153,7 +153,7 @@ async def test_tools_over_several_turns_keep_the_signature(
             429,
             "rate_limit_error",
         ),
-        (failure("overloaded_error", 529), anthropic.InternalServerError, 503, "overloaded_error"),
+        (failure("overloaded_error", 529), anthropic.InternalServerError, 529, "overloaded_error"),
         (failure("api_error", 500), anthropic.InternalServerError, 502, "api_error"),
     ],
 )

@@ -106,7 +106,11 @@ class GeminiParser:
         try:
             said = answers.event.decode(data)
         except (msgspec.DecodeError, RecursionError):
-            raise UpstreamGarbled("The upstream sent an event that is none of Gemini's.") from None
+            if not data.startswith(b'[{"error"'):  # how streams that are no event streams tell it
+                raise UpstreamGarbled("The upstream sent an event that is none of Gemini's.") from None
+            self._failed = self.complete = True
+            events.append(Failed(read_fault(data)))
+            return
         if said.error is not answers.NULL and not answers.is_null(said.error):
             self._failed = self.complete = True
             events.append(Failed(read_fault(data)))

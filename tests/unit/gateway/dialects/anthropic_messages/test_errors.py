@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.dialects.anthropic_messages.errors import error_body, error_event
+from gateway.dialects.anthropic_messages.errors import error_body, error_event, status_of
 from inference.ir.errors import (
     AspendosError,
     BodyTooLarge,
@@ -44,3 +44,13 @@ def test_the_word_for_each_status(error: AspendosError, kind: str) -> None:
         error_event(error)
         == b"event: error\ndata: " + json.dumps(said, separators=(",", ":")).encode() + b"\n\n"
     )
+
+
+def test_only_what_cannot_be_served_at_the_moment_has_a_status_of_anthropics_own() -> None:
+    assert status_of(UpstreamFailed("x", status=503)) == 529
+    assert status_of(Unavailable("x")) == 529
+    assert [status_of(each) for each in (UpstreamFailed("x"), UpstreamTimeout("x"), NotFound("x"))] == [
+        502,
+        504,
+        404,
+    ]
