@@ -84,7 +84,7 @@ async def test_a_refusal_is_logged_with_its_limits(gateway: GatewayProcess, key:
         {
             "provider": name,
             "deployment": deployment,
-            "code": "slow",
+            "code": "upstream_rate_limited",
             "status": 429,
             "retry_after": 360.0,
             "quota": {"requests": {"limit": 10, "remaining": 0, "reset": 360.0}},
