@@ -233,6 +233,8 @@ class _Telling(Struct):
 
 
 _telling = msgspec.json.Decoder(_Telling)
+_NOTHING = (b"{}", b'""')
+"""What some write where others write null."""
 
 
 def _tells_error(event: bytes) -> bool:
@@ -243,7 +245,8 @@ def _tells_error(event: bytes) -> bool:
     errors = [told.error, *(choice.error for choice in told.choices or ())]
     if told.x_groq is not None:
         errors.append(told.x_groq.error)
-    return told.object == "error" or any(bytes(error)[:1] in (b"{", b'"') for error in errors if error)
+    said = (bytes(error) for error in errors if error)
+    return told.object == "error" or any(each[:1] in (b"{", b'"') and each not in _NOTHING for each in said)
 
 
 def _finish_reason(block: bytes) -> str | None:
