@@ -355,4 +355,96 @@ CHATS = [
 ]
 
 
-ODD = [*RESPONSES, *COHERES, *CHATS]
+def started(**usage: Any) -> dict[str, Any]:
+    """The head of a stream of Anthropic's."""
+    return {
+        "type": "message_start",
+        "message": {"id": "msg_1", "role": "assistant", "model": "m", "usage": usage},
+    }
+
+
+def begun(index: Any, **block: Any) -> dict[str, Any]:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def more(index: Any, **delta: Any) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+ENDED = [
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+        "usage": {"output_tokens": 5},
+    },
+    {"type": "message_stop"},
+]
+ANTHROPICS = [
+    Odd(
+        why="blocks without what they need, between others",
+        wire="anthropic",
+        answer={
+            "type": "message",
+            "id": "msg_1",
+            "role": "assistant",
+            "content": [
+                None,
+                {"type": "thinking", "thinking": None, "signature": None},
+                {"type": "text", "text": "x", "citations": [None, {"type": "char_location", "title": 3}]},
+                {"type": "text", "text": None},
+                {"type": "tool_use", "id": "t1", "name": "f"},
+                {"type": "server_tool_use"},
+                {"kind": "of something else"},
+            ],
+            "stop_reason": "tool_use",
+            "usage": {
+                "input_tokens": 7.0,
+                "output_tokens": "5",
+                "cache_creation": 0,
+                "server_tool_use": [],
+                "iterations": {},
+            },
+        },
+        text="x",
+        calls=(("f", {}),),
+        finish=Finish.TOOL_CALLS,
+        input=7,
+        output=5,
+    ),
+    Odd(
+        why="nulls where an index, a text or a count belongs",
+        wire="anthropic",
+        events=[
+            started(input_tokens=7, output_tokens=None, cache_creation="none", cache_read_input_tokens="0"),
+            {"type": "ping", "index": None},
+            {"type": "of tomorrow", "index": "x", "delta": 3},
+            begun(None, type="text", text=None, citations=None),
+            more(None, type="text_delta", text="x"),
+            more(0, type="text_delta", text=None),
+            more(0, type="citations_delta", citation={"type": "page_location", "cited_text": 3}),
+            more(0, type="citations_delta", citation="no citation"),
+            more(0, type=None, text="not said"),
+            {"type": "content_block_stop", "index": None},
+            *ENDED,
+        ],
+        text="x",
+        input=7,
+        output=5,
+    ),
+    Odd(
+        why="blocks and deltas of tomorrow between today's",
+        wire="anthropic",
+        events=[
+            started(input_tokens=7),
+            begun(0, type="dream", text="of sheep"),
+            more(0, type="dream_delta", dream={"a": [1]}),
+            {"type": "content_block_stop", "index": 0},
+            begun(1, type="text", text="x"),
+            more(1, type="dream_delta", dream=None),
+            {"type": "content_block_stop", "index": 1},
+            *ENDED,
+        ],
+        text="x",
+    ),
+]
+ODD = [*ANTHROPICS, *RESPONSES, *COHERES, *CHATS]

@@ -6,11 +6,13 @@ Blocks nobody else has a word for (a search on Anthropic's side, code it ran, a 
 
 from collections.abc import Callable
 
-from msgspec import Raw
+import msgspec
+from msgspec import Raw, Struct
 
 from inference.codecs.anthropic.fields import DottedFields
 from inference.codecs.anthropic.seals import read_seal, unseal
 from inference.codecs.body import raw
+from inference.codecs.mending import mended
 from inference.ir.content import (
     NO_REST,
     CacheHint,
@@ -27,6 +29,7 @@ from inference.ir.content import (
     ToolCall,
     ToolResult,
 )
+from inference.ir.errors import InvalidField
 
 _ANSWER_PARTS = (Text, Image, File, Opaque)
 
@@ -71,6 +74,40 @@ def read_citation(raw: Raw) -> Citation:
         family=Family.ANTHROPIC,
         raw=raw,
     )
+
+
+def heard_citation(raw: Raw) -> Citation:
+    """One of a model's; what cannot be read of it stays in its own words. Never fails."""
+    try:
+        return read_citation(raw)
+    except InvalidField:
+        return Citation(family=Family.ANTHROPIC, raw=raw)
+
+
+class _Heard(Struct):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    id: str | None = None
+    name: str | None = None
+
+
+def heard_block(raw: Raw) -> Part | None:
+    """A block of a model's that `read_block` refuses: its words, or all of it unread; None where it is no block."""
+    try:
+        said = mended(raw, _Heard)
+    except msgspec.DecodeError:
+        return None
+    match said:
+        case _Heard(type="text"):
+            return Text(text=said.text or "")
+        case _Heard(type="thinking"):
+            return unseal(said.thinking or "", said.signature or "")
+        case _Heard(type="tool_use", id=str(given), name=str(name)):
+            return ToolCall(id=given, name=name)
+        case _:
+            return Opaque(family=Family.ANTHROPIC, kind=said.type or "unread", raw=raw)
 
 
 def _opaque(block: DottedFields, kind: str) -> Opaque:

@@ -8,6 +8,7 @@ added; those of an advisor are another model's and are not. `searches` counts we
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.codecs.token_counts import believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 
@@ -55,7 +56,13 @@ def read_reported(raw: Raw | bytes) -> Reported | None:
     """The counts of a raw `usage`, None where it makes no sense."""
     try:
         return _reported.decode(raw)
+    except msgspec.ValidationError:
+        pass
     except (msgspec.DecodeError, RecursionError):
+        return None
+    try:
+        return mended(raw, Reported)
+    except msgspec.DecodeError:
         return None
 
 

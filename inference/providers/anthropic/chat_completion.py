@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from inference.codecs.anthropic.fields import DottedFields
-from inference.codecs.anthropic.reading import read_block
+from inference.codecs.anthropic.reading import heard_block, read_block
 from inference.codecs.anthropic.usage import read_reported, usage_of
 from inference.ir.completion import Choice, Completion, Finish
 from inference.ir.content import Family, Part, Rest, Text, ToolCall
@@ -25,6 +25,7 @@ FINISHES = {
     "model_context_window_exceeded": Finish.CONTEXT,
 }
 _fields = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[Raw])
 
 
 class _Details(Struct):
@@ -61,7 +62,7 @@ def _message(fields: DottedFields) -> Completion:
     if content is None or bytes(content)[:1] != b"[":
         raise fields.wrong("content", "expected an array of content blocks")
     fields.keep("content", content)
-    parts = [read_block(block) for block in fields.inners("content")]
+    parts = _parts(fields, content)
     usage = fields.raw("usage")
     reported = None if usage is None else read_reported(usage)
     native, stop = fields.text("stop_reason"), fields.text("stop_sequence")
@@ -88,6 +89,21 @@ def _message(fields: DottedFields) -> Completion:
         service_tier=None if reported is None else reported.service_tier,
         rest=rest,
     )
+
+
+def _parts(fields: DottedFields, content: Raw) -> list[Part]:
+    """The blocks; where one is not as it has to be, the others are still an answer."""
+    try:
+        return [read_block(block) for block in fields.inners("content")]
+    except InvalidField:
+        return [part for each in _list.decode(content) if (part := _heard(each)) is not None]
+
+
+def _heard(raw: Raw) -> Part | None:
+    try:
+        return read_block(DottedFields.of(raw, "content"))
+    except InvalidField:
+        return heard_block(raw)
 
 
 def _as_text(part: Part) -> Part:

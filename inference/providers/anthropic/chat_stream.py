@@ -4,15 +4,17 @@
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from inference.codecs.anthropic.fields import DottedFields
-from inference.codecs.anthropic.reading import read_citation
+from inference.codecs.anthropic.reading import heard_citation
 from inference.codecs.anthropic.seals import unseal
 from inference.codecs.anthropic.usage import Reported, later, usage_of
 from inference.codecs.body import raw
+from inference.codecs.mending import mended
 from inference.codecs.sse_reader import SseReader
 from inference.ir.completion import Finish
 from inference.ir.content import Family, Opaque, Rest
@@ -90,10 +92,21 @@ _block_start = msgspec.json.Decoder(_BlockStart)
 _whatever = msgspec.json.Decoder(_Whatever)
 _end = msgspec.json.Decoder(_End)
 _fields = msgspec.json.Decoder(dict[str, Raw])
-_type = msgspec.json.Decoder(_Type)
 _TYPES = frozenset(
     ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta")
 )
+
+
+_NEEDED = frozenset({"text", "thinking", "partial_json", "signature"})
+_Read = TypeVar("_Read", bound=Struct)
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Read], data: bytes, kind: type[_Read]) -> _Read:
+    """An event of a known type. Raises msgspec.DecodeError."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError:
+        return mended(data, kind)
 
 
 class _Call:
@@ -160,8 +173,7 @@ class ChatStream:
         try:
             event = _event.decode(data)
         except (msgspec.DecodeError, RecursionError):
-            self._misread(data)
-            return
+            event = self._misread(data)
         if event.type == "content_block_delta" and event.delta is not None:
             self._delta(event.index, event.delta, data, out)
             return
@@ -170,14 +182,20 @@ class ChatStream:
         except (msgspec.DecodeError, InvalidField, RecursionError):
             raise UpstreamGarbled("The upstream sent an event that is not of its own format.") from None
 
-    def _misread(self, data: bytes) -> None:
-        """Nothing to worry about where it is JSON of a type nobody knows."""
+    def _misread(self, data: bytes) -> _Event:
+        """The event as far as it can be read; nothing of one of a type nobody knows."""
         try:
-            kind = _type.decode(data).type
-        except (msgspec.DecodeError, RecursionError):
+            kind = mended(data, _Type).type
+        except msgspec.DecodeError:
             raise UpstreamGarbled("The upstream sent an event that is not valid JSON.") from None
-        if kind in _TYPES:
-            raise UpstreamGarbled(f"The upstream sent a `{kind}` event that is not of its own format.")
+        if kind not in _TYPES:
+            return _Event()
+        try:
+            return mended(data, _Event, _NEEDED)
+        except msgspec.DecodeError:
+            raise UpstreamGarbled(
+                f"The upstream sent a `{kind}` event that is not of its own format."
+            ) from None
 
     def _delta(self, index: int, delta: _Delta, data: bytes, out: list[Event]) -> None:
         if self._kept and index in self._kept:
@@ -197,11 +215,8 @@ class ChatStream:
             case "signature_delta":
                 thought = unseal("", delta.signature)
                 out.append(Sealed(index, 0, thought.signature, thought.redacted, thought.issuer, thought.id))
-            case "citations_delta" if delta.citation != _NULL:
-                try:
-                    out.append(Cited(read_citation(delta.citation), index))
-                except InvalidField:
-                    raise UpstreamGarbled("The upstream sent a citation that is none.") from None
+            case "citations_delta" if bytes(delta.citation).startswith(b"{"):
+                out.append(Cited(heard_citation(delta.citation), index))
             case _:
                 pass
 
@@ -221,13 +236,13 @@ class ChatStream:
     def _other(self, event: _Event, data: bytes, out: list[Event]) -> None:
         match event.type:
             case "content_block_start":
-                self._begin(_block_start.decode(data), out)
+                self._begin(_decoded(_block_start, data, _BlockStart), out)
             case "content_block_stop":
                 self._stop(event.index, out)
             case "message_start":
-                self._head(_start.decode(data).message, out)
+                self._head(_decoded(_start, data, _Start).message, out)
             case "message_delta":
-                self._tail(_end.decode(data), data, out)
+                self._tail(_decoded(_end, data, _End), data, out)
             case "message_stop":
                 self.complete = True
             case "error":
@@ -252,11 +267,11 @@ class ChatStream:
 
     def _begin(self, start: _BlockStart, out: list[Event]) -> None:
         block, index = DottedFields(start.content_block, "content_block"), start.index
-        kind = block.needed("type")
+        kind = block.text("type") or ""
         match kind:
             case "text":
                 out.append(TextDelta(block.text("text") or "", index))
-                out += [Cited(read_citation(each.whole()), index) for each in block.inners("citations")]
+                out += [Cited(heard_citation(each.whole()), index) for each in block.inners("citations")]
             case "thinking":
                 out.append(ReasoningDelta(block.text("thinking") or "", index))
                 signature = block.text("signature")
@@ -267,8 +282,9 @@ class ChatStream:
             case "tool_use":
                 self._call(block, index, out)
             case _:
-                block.keep("type", raw(kind))
-                self._kept[index] = _Kept(kind, _fields.decode(block.whole()))
+                if kind:
+                    block.keep("type", raw(kind))
+                self._kept[index] = _Kept(kind or "unread", _fields.decode(block.whole()))
 
     def _call(self, block: DottedFields, index: int, out: list[Event]) -> None:
         name, call_id, given = block.needed("name"), block.needed("id"), block.raw("input")
