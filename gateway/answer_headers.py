@@ -55,9 +55,14 @@ def where_tried(call: Call) -> list[Header]:
     ]
 
 
-def dropped_header(call: Call, answer: Answer, more: Sequence[str] = ()) -> list[Header]:
-    """The header that names what was not carried to the model or back; nothing where all was."""
-    names = (*call.dropped, *(answer.outgoing.dropped if answer.outgoing is not None else ()), *more)
-    if not names:
-        return []
-    return [(b"x-aspendos-dropped", ", ".join(dict.fromkeys(names)).encode("ascii", "replace"))]
+def carried_headers(call: Call, answer: Answer, more: Sequence[str] = ()) -> list[Header]:
+    """How a request was carried to the model: by what an answer of a given form was asked for, where a translated
+    request asked for one, and the names of what was not carried there or back, where something was not."""
+    written = answer.outgoing
+    names = (*call.dropped, *(written.dropped if written is not None else ()), *more)
+    found: list[Header] = []
+    if names:
+        found.append((b"x-aspendos-dropped", ", ".join(dict.fromkeys(names)).encode("ascii", "replace")))
+    if written is not None and written.structured is not None:
+        found.append((b"x-aspendos-structured", written.structured.encode()))
+    return found

@@ -10,7 +10,7 @@ import structlog
 from billing.pricing import usd
 from gateway.access.origin import Origin
 from gateway.admission import Admission, Admitted
-from gateway.answer_headers import answer_headers, dropped_header, refusal_headers
+from gateway.answer_headers import answer_headers, carried_headers, refusal_headers
 from gateway.call import Call
 from gateway.counting import CountTranslation, unaskable
 from gateway.dialects.dialect import Counting, Dialect, Rendered, Request, Setting, takes_forms
@@ -283,7 +283,7 @@ class Pipeline:
         cost = self._settlement.settle(call, usage, finish_reason=completed.finish_reason)
         headers = answer_headers(call, cost)
         headers.append((b"content-type", kind or _JSON))
-        headers += dropped_header(call, answer, dropped)
+        headers += carried_headers(call, answer, dropped)
         headers.append((b"x-aspendos-cost", usd(cost).encode()))
         call.edge.respond(200, headers, body)
 
@@ -313,7 +313,7 @@ class Pipeline:
             settlement=self._settlement,
             purse=self._settlement.purse(call, endless=endless),
         )
-        call.edge.start(200, [*_EVENT_STREAM, *answer_headers(call), *dropped_header(call, answer)])
+        call.edge.start(200, [*_EVENT_STREAM, *answer_headers(call), *carried_headers(call, answer)])
         call.waiting()
         relay.start()
         try:
@@ -327,7 +327,7 @@ class Pipeline:
         call.working()
         kind = answer.reply.header(b"content-type") or b"application/octet-stream"
         pipe = Pipe(call, answer, settlement=self._settlement)
-        call.edge.start(200, [(b"content-type", kind), *answer_headers(call), *dropped_header(call, answer)])
+        call.edge.start(200, [(b"content-type", kind), *answer_headers(call), *carried_headers(call, answer)])
         call.waiting()
         pipe.start()
         try:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from msgspec import Struct
 
 from inference.ir.cards import Kind, Model
-from inference.ir.chat import ChatRequest
+from inference.ir.chat import ChatRequest, Structured
 from inference.ir.completion import Completion
 from inference.ir.content import Audio, File, Image, Video
 from inference.ir.errors import AspendosError
@@ -46,6 +46,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
     `dropped` names the client's fields that could not be carried; what stands in a message by its place among the
     neutral ones (`messages[0].content[1].citations`), for whoever knows the client's words to respell.
+    `structured` says by what an answer of a given form is asked for; None: none is.
     `stream_types` are what the content type of a stream may begin with. `piped`: the answer's body is itself what the
     client asked for. `steps`: the answer to this is only where the real one will be found.
     """
@@ -55,6 +56,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
+    structured: Structured | None = None
     method: str = "POST"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
     piped: bool = False

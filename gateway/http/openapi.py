@@ -76,6 +76,9 @@ _OUR_HEADERS = {
     "x-aspendos-attempts": "How many targets were tried.",
     "x-aspendos-overhead-us": "Microseconds the gateway itself took before answering.",
     "x-aspendos-cost": "USD, decimal; for streams in a comment at the end.",
+    "x-aspendos-dropped": "What was not carried to the model or back, by the fields' paths.",
+    "x-aspendos-structured": "By what a form of the answer was asked for in a translated request: `native`, `tool` or "
+    "`prompt`.",
 }
 ERROR_STATUSES = {
     "400": "The request cannot be understood.",

@@ -88,6 +88,20 @@ class Format(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rest: Rest = NO_REST
 
 
+class Structured(StrEnum):
+    """By what an answer of a given form is asked for: a word of the format's own, a tool to be called with it, or
+    words in the prompt."""
+
+    NATIVE = "native"
+    TOOL = "tool"
+    PROMPT = "prompt"
+
+
+def structured(form: Format | None, by: Structured = Structured.NATIVE) -> Structured | None:
+    """`by` where a form is asked for; None where any text will do."""
+    return None if form is None or form.kind is FormatKind.TEXT else by
+
+
 class Thinking(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How much a model should think: an `effort` in words, a `budget` in tokens, or simply whether.
 

@@ -53,7 +53,7 @@ class AnthropicChat:
             return outgoing
         fields = decode_fields(outgoing.body)
         place_cache(fields)
-        return Outgoing(path=outgoing.path, body=encode_fields(fields), dropped=outgoing.dropped)
+        return msgspec.structs.replace(outgoing, body=encode_fields(fields))
 
     def completion(self, body: bytes) -> Completion:
         """Raises UpstreamGarbled for what is no message of Anthropic's."""

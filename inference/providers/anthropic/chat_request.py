@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from inference.codecs.anthropic.writing import Block, BlockWriter, foreign
 from inference.ir.cards import Model
-from inference.ir.chat import ChatRequest, Format, FormatKind, Message, Role
+from inference.ir.chat import ChatRequest, Format, FormatKind, Message, Role, Structured, structured
 from inference.ir.content import Family, Part, ToolResult
 from inference.ir.errors import InvalidField
 from inference.providers.anthropic.thinking import Thought, abilities, asked_thinking
@@ -65,13 +65,14 @@ def write_request(asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
             param="messages",
         )
     body["messages"] = messages
-    _add_tools(body, asked, writer, thought, card)
+    by = _add_tools(body, asked, writer, thought, card)
     _add_thinking(body, thought)
     _add_sampling(body, asked, thought, dropped)
     _add_rest(body, asked, dropped)
     if asked.stream:
         body["stream"] = True
-    return Outgoing(path=PATH, body=_encode(body), dropped=tuple(dropped))
+    form = structured(asked.format, by)
+    return Outgoing(path=PATH, body=_encode(body), dropped=tuple(dropped), structured=form)
 
 
 def _conversation(asked: ChatRequest, writer: BlockWriter) -> tuple[list[Block | Raw] | str, list[object]]:
@@ -133,8 +134,9 @@ def _name_rest(message: Message, path: str, writer: BlockWriter, *, own: bool) -
 
 def _add_tools(
     body: dict[str, object], asked: ChatRequest, writer: BlockWriter, thought: Thought, card: Model
-) -> None:
-    """Tools, which of them, and the form of the answer."""
+) -> Structured:
+    """Tools, which of them, and the form of the answer. By what that is asked for, where it is."""
+    by = Structured.NATIVE
     tools = write_tools(asked, writer)
     choice = write_choice(asked, tools, writer)
     form = asked.format
@@ -146,6 +148,7 @@ def _add_tools(
         elif native is not None:
             body["output_config"] = {"format": native}
         else:
+            by = Structured.TOOL
             tools.append(answer_tool(form))
             if not named_choice(asked.tool_choice):
                 choice = answer_choice(tools, free=thought.on, parallel=asked.parallel_tools)
@@ -153,6 +156,7 @@ def _add_tools(
         body["tools"] = tools
     if choice is not None:
         body["tool_choice"] = choice
+    return by
 
 
 def _own_format(form: Format) -> dict[str, object]:

@@ -57,6 +57,7 @@ class Claude(Converse):
             path=place(model, "invoke-with-response-stream" if asked.stream else "invoke"),
             body=invoked(written.body),
             dropped=written.dropped,
+            structured=written.structured,
             stream_types=(STREAM_TYPE,),
         )
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from inference.ir.cards import Model, PromptCache
-from inference.ir.chat import ChatRequest
+from inference.ir.chat import ChatRequest, Structured, structured
 from inference.ir.content import Family
 from inference.ir.errors import InvalidField
 from inference.providers.anthropic.thinking import abilities
@@ -66,12 +66,13 @@ def write_request(asked: ChatRequest, *, model: str, made_by: Maker, card: Model
     tools = tool_config(asked, writer, made_by, native=native, free=more.thinks)
     if card.prompt_cache is PromptCache.AUTO and not writer.marked:
         _mark(writer, tools if made_by is not Maker.NOVA else None)
+    form = output_config(asked.format, native=native)
     body: dict[str, object] = {
         "messages": writer.messages,
         "system": writer.system,
         "inferenceConfig": _inference(asked, more, writer.dropped),
         "toolConfig": tools,
-        "outputConfig": output_config(asked.format, native=native),
+        "outputConfig": form,
         _MORE: more.fields,
         "serviceTier": _tier(asked, writer.dropped),
         "requestMetadata": _labels(asked, writer.dropped),
@@ -83,6 +84,7 @@ def write_request(asked: ChatRequest, *, model: str, made_by: Maker, card: Model
         path=place(model, "converse-stream" if asked.stream else "converse"),
         body=_encode(body),
         dropped=tuple(writer.dropped),
+        structured=structured(asked.format, Structured.TOOL if form is None else Structured.NATIVE),
         stream_types=(EVENT_STREAM,),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from inference.ir.chat import ChatRequest, Format, FormatKind, Thinking, Tool, ToolKind, ToolMode
+from inference.ir.chat import ChatRequest, Format, FormatKind, Thinking, Tool, ToolKind, ToolMode, structured
 from inference.ir.errors import InvalidField
 from inference.providers.cohere.chat_messages import Messages
 from inference.wire import Outgoing
@@ -40,7 +40,8 @@ def written(asked: ChatRequest, model: str) -> Outgoing:
     lost += _unsayable(asked)
     if asked.stream:
         body["stream"] = True
-    return Outgoing(path="/v2/chat", body=_encode(body), dropped=tuple(lost))
+    form = structured(asked.format)
+    return Outgoing(path="/v2/chat", body=_encode(body), dropped=tuple(lost), structured=form)
 
 
 def _sampling(asked: ChatRequest) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from inference.ir.cards import Kind, Model
-from inference.ir.chat import ChatRequest
+from inference.ir.chat import ChatRequest, structured
 from inference.ir.completion import Completion
 from inference.ir.content import Audio, File, Image, Video
 from inference.ir.errors import AspendosError
@@ -46,7 +46,8 @@ class GeminiChat:
     def request(self, asked: ChatRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField."""
         body, dropped = write_chat(asked, model=model, labels=self._labels)
-        return Outgoing(path=self._lane.path(model, stream=asked.stream), body=body, dropped=dropped)
+        path = self._lane.path(model, stream=asked.stream)
+        return Outgoing(path=path, body=body, dropped=dropped, structured=structured(asked.format))
 
     def completion(self, body: bytes) -> Completion:
         """Raises UpstreamGarbled, or the failure that was reported with status 200."""

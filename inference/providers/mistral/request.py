@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from inference.ir.cards import Model
-from inference.ir.chat import ChatRequest, Tool, ToolKind, ToolMode
+from inference.ir.chat import ChatRequest, Tool, ToolKind, ToolMode, structured
 from inference.ir.content import Family, Rest
 from inference.providers.mistral.messages import MistralMessages
 from inference.providers.openai.chat_request import write_format
@@ -66,7 +66,8 @@ def write_request(asked: ChatRequest, model: str, card: Model) -> Outgoing:
     said |= _rest(asked, dropped)
     if asked.stream:
         said["stream"] = True
-    return Outgoing(path=TRAITS.path, body=_encode(said), dropped=tuple(dict.fromkeys(dropped)))
+    lost = tuple(dict.fromkeys(dropped))
+    return Outgoing(path=TRAITS.path, body=_encode(said), dropped=lost, structured=structured(asked.format))
 
 
 def _tools(asked: ChatRequest, dropped: list[str]) -> Said:

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from inference.codecs.service_tier import openai_tier
 from inference.ir.cards import Model
-from inference.ir.chat import ChatRequest, Format, FormatKind
+from inference.ir.chat import ChatRequest, Format, FormatKind, structured
 from inference.ir.content import Family
 from inference.providers.openai.chat_messages import MessageWriter
 from inference.providers.openai.chat_tools import write_tools
@@ -77,7 +77,8 @@ def write_request(asked: ChatRequest, model: str, card: Model, traits: ChatTrait
         options = asked.rest.get("stream_options") if own else None
         given = _options.decode(options) if options is not None else {}
         said |= {"stream": True, "stream_options": {**given, "include_usage": True}}
-    return Outgoing(path=traits.path, body=_encode(said), dropped=tuple(dict.fromkeys(dropped)))
+    lost = tuple(dict.fromkeys(dropped))
+    return Outgoing(path=traits.path, body=_encode(said), dropped=lost, structured=structured(asked.format))
 
 
 def _or_drop(said: Said, name: str, value: object, dropped: list[str], *, allowed: bool) -> None:

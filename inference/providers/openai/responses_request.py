@@ -21,7 +21,7 @@ from inference.codecs.responses.words import (
 from inference.codecs.responses.writing import Item, result_item, said_items, seal_of
 from inference.codecs.service_tier import openai_tier
 from inference.ir.cards import Model
-from inference.ir.chat import ChatRequest, Message, Role, Thinking
+from inference.ir.chat import ChatRequest, Message, Role, Thinking, structured
 from inference.ir.content import Family, File, Opaque, Part, ToolCall, ToolResult
 from inference.ir.content import Text as TextPart
 from inference.ir.errors import InvalidField
@@ -76,7 +76,8 @@ class _Writing:
         if asked.stream:
             body["stream"] = True
         dropped = tuple(dict.fromkeys(self._dropped))
-        return Outgoing(path="/responses", body=_encode(body), dropped=dropped)
+        form = structured(asked.format)
+        return Outgoing(path="/responses", body=_encode(body), dropped=dropped, structured=form)
 
     # the conversation
 
