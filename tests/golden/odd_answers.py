@@ -447,4 +447,97 @@ ANTHROPICS = [
         text="x",
     ),
 ]
-ODD = [*ANTHROPICS, *RESPONSES, *COHERES, *CHATS]
+
+
+def candidate(*parts: Any, **more: Any) -> dict[str, Any]:
+    """An answer of Gemini's, whole or one event of it."""
+    return {"candidates": [{"content": {"parts": [*parts], "role": "model"}, "index": 0} | more]}
+
+
+SPENT = {
+    "promptTokenCount": 7,
+    "candidatesTokenCount": 5,
+    "totalTokenCount": "12",
+    "promptTokensDetails": [None, {"modality": None, "tokenCount": None}, {"modality": 1, "tokenCount": "7"}],
+    "cacheTokensDetails": 3,
+}
+CALLED = {
+    "functionCall": {"name": "f", "args": {"a": None}, "id": None},
+    "text": None,
+    "thoughtSignature": None,
+}
+GEMINIS = [
+    Odd(
+        why="nulls for all that a part is not, parts and candidates that are null",
+        wire="gemini",
+        answer={
+            "candidates": [
+                None,
+                *candidate(
+                    None,
+                    {"text": "x", "functionCall": None, "inlineData": None},
+                    CALLED,
+                    finishReason="STOP",
+                    index=None,
+                    citationMetadata=None,
+                )["candidates"],
+            ],
+            "usageMetadata": SPENT,
+            "promptFeedback": None,
+            "modelVersion": 3,
+            "error": None,
+        },
+        text="x",
+        calls=(("f", {"a": None}),),
+        finish=Finish.TOOL_CALLS,
+        input=7,
+        output=5,
+    ),
+    Odd(
+        why="the same in a stream",
+        wire="gemini",
+        events=[
+            {"candidates": None, "promptFeedback": None, "usageMetadata": {"promptTokenCount": "7"}},
+            {
+                **candidate(None, {"text": "x", "functionCall": None, "thought": None}, CALLED, index=None),
+                "responseId": 3,
+            },
+            {"candidates": [None]},
+            {**candidate(finishReason="STOP", logprobsResult=None), "usageMetadata": SPENT},
+        ],
+        text="x",
+        calls=(("f", {"a": None}),),
+        finish=Finish.TOOL_CALLS,
+        input=7,
+        output=5,
+    ),
+    Odd(
+        why="results of tools, code that ran, and parts of tomorrow in an answer",
+        wire="gemini",
+        answer=candidate(
+            {"functionResponse": {"name": "elsewhere", "response": {"a": 1}}},
+            {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "1"}},
+            {"toolResponse": {"toolType": "GOOGLE_SEARCH_WEB", "id": "1", "response": {}}},
+            {"executableCode": {"code": "1", "language": "PYTHON"}},
+            {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
+            {"inlineData": {"data": 3}},
+            {"functionCall": "f"},
+            {"dream": "of sheep"},
+            {},
+            {"text": "x"},
+            finishReason="STOP",
+        ),
+        text="x",
+    ),
+    Odd(
+        why="the same, part by part",
+        wire="gemini",
+        events=[
+            candidate({"functionResponse": {"name": "elsewhere"}}, {"dream": "of sheep"}),
+            candidate({"inlineData": {"data": 3}}, {"executableCode": 3}, {}),
+            candidate({"text": "x"}, finishReason="STOP"),
+        ],
+        text="x",
+    ),
+]
+ODD = [*GEMINIS, *ANTHROPICS, *RESPONSES, *COHERES, *CHATS]

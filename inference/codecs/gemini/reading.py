@@ -71,6 +71,8 @@ class CallIds:
 def read_part(raw: Raw, ids: CallIds) -> Part:
     """One part. Raises msgspec.DecodeError for what is none; KeyError, naming it, for an answer without a call."""
     fields = _fields.decode(raw)
+    if b"null" in bytes(raw):
+        fields = {name: value for name, value in fields.items() if bytes(value) != b"null"}
     if "functionCall" in fields:
         return _call(fields, ids)
     if "functionResponse" in fields:
@@ -82,6 +84,20 @@ def read_part(raw: Raw, ids: CallIds) -> Part:
     if "fileData" in fields:
         return read_file(fields.pop("fileData"), fields or NO_REST)
     return opaque(raw, fields)
+
+
+def heard_part(raw: Raw, ids: CallIds) -> Part | None:
+    """One part of a model's: what a tool answered is Google's own affair there, and what cannot be read is kept as it
+    is. None for what is no part."""
+    if b'"functionResponse"' not in bytes(raw):
+        try:
+            return read_part(raw, ids)
+        except msgspec.DecodeError:
+            pass
+    try:
+        return opaque(raw, _fields.decode(raw))
+    except msgspec.DecodeError:
+        return None
 
 
 def opaque(raw: Raw, fields: Fields) -> Opaque:

@@ -7,6 +7,7 @@ Google's own brought in is counted beside both. (https://ai.google.dev/api/gener
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.mending import mended
 from inference.codecs.token_counts import believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 
@@ -76,7 +77,13 @@ def usage_in(payload: bytes) -> UsageMetadata | None:
     """The `usageMetadata` of an answer or event; None where it has none that can be read."""
     try:
         return _metered.decode(payload).usage_metadata
+    except msgspec.ValidationError:
+        pass
     except (msgspec.DecodeError, RecursionError):
+        return None
+    try:
+        return mended(payload, Metered).usage_metadata
+    except msgspec.DecodeError:
         return None
 
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from inference.codecs.gemini.usage import UsageMetadata
+from inference.codecs.mending import mended
 from inference.ir.content import NO_REST, Rest
 
 NULL = Raw(b"null")
@@ -85,9 +86,15 @@ class Answer(Struct, rename="camel"):
     error: Raw = NULL
 
 
-event = msgspec.json.Decoder(StreamEvent)
-answer = msgspec.json.Decoder(Answer)
-candidate = msgspec.json.Decoder(Candidate)
+class _Candidates(Struct):
+    candidates: list[Raw] | None = None
+
+
+_event = msgspec.json.Decoder(StreamEvent)
+_answer = msgspec.json.Decoder(Answer)
+_candidate = msgspec.json.Decoder(Candidate)
+_candidates = msgspec.json.Decoder(_Candidates)
+_NEEDED = frozenset({"candidates", "content", "parts", "text"})
 feedback = msgspec.json.Decoder(Feedback)
 fields = msgspec.json.Decoder(dict[str, Raw])
 
@@ -95,6 +102,42 @@ fields = msgspec.json.Decoder(dict[str, Raw])
 def rest_of(raw: Raw, known: frozenset[str]) -> Rest:
     """The fields of an object that nobody here reads."""
     return {key: value for key, value in fields.decode(raw).items() if key not in known} or NO_REST
+
+
+def read_event(data: bytes) -> StreamEvent:
+    """Raises msgspec.DecodeError for what is none."""
+    try:
+        return _event.decode(data)
+    except msgspec.ValidationError:
+        return mended(data, StreamEvent, _NEEDED)
+
+
+def read_answer(body: bytes) -> Answer:
+    """Raises msgspec.DecodeError for what is none."""
+    try:
+        return _answer.decode(body)
+    except msgspec.ValidationError:
+        return mended(body, Answer, _NEEDED)
+
+
+def read_candidate(raw: Raw) -> Candidate:
+    """Raises msgspec.DecodeError for what is none."""
+    try:
+        return _candidate.decode(raw)
+    except msgspec.ValidationError:
+        return mended(raw, Candidate, _NEEDED)
+
+
+def raw_part(data: bytes, candidate: int, part: int) -> Raw:
+    """One part of an event as it came. Only for those that come whole, so that reading it again costs little."""
+    given = _present(_candidates.decode(data).candidates)[candidate]
+    content = read_candidate(given).content
+    return _present(None if content is None else content.parts)[part]
+
+
+def _present(given: list[Raw] | None) -> list[Raw]:
+    """Without the nulls, as they are counted where the event is read."""
+    return [each for each in given or () if bytes(each) != b"null"]
 
 
 def is_null(value: Raw) -> bool:

@@ -8,7 +8,7 @@ from msgspec import Raw, structs
 from inference.codecs.gemini.finish import read_finish, word
 from inference.codecs.gemini.grounding import read_citations
 from inference.codecs.gemini.logprobs import read_logprobs
-from inference.codecs.gemini.reading import CallIds, read_part
+from inference.codecs.gemini.reading import CallIds, heard_part
 from inference.codecs.gemini.usage import read_usage
 from inference.ir.completion import Choice, Completion, Finish
 from inference.ir.content import Citation, Family, Part, Rest, Text, ToolCall
@@ -23,11 +23,11 @@ _TOP = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "
 def read_completion(body: bytes) -> Completion:
     """Raises UpstreamGarbled for what is no answer, an AspendosError for a failure reported with status 200."""
     try:
-        said = answers.answer.decode(body)
+        said = answers.read_answer(body)
         if not answers.is_null(said.error):
             raise read_fault(body)
         ids = CallIds(said.response_id or "")
-        choices = tuple(_choice(raw, ids) for raw in said.candidates or ())
+        choices = tuple(_choice(raw, ids) for raw in said.candidates or () if bytes(raw) != b"null")
         rest = answers.rest_of(Raw(body), _TOP)
         service_tier = said.usage_metadata.service_tier if said.usage_metadata is not None else None
     except (msgspec.DecodeError, RecursionError, KeyError):
@@ -76,11 +76,10 @@ def seconds(timestamp: str | None) -> int | None:
 
 
 def _choice(raw: Raw, ids: CallIds) -> Choice:
-    said = answers.candidate.decode(raw)
+    said = answers.read_candidate(raw)
     rest = answers.rest_of(raw, _KNOWN)
-    parts: list[Part] = [
-        read_part(part, ids) for part in (said.content.parts if said.content else None) or ()
-    ]
+    given = said.content.parts if said.content is not None else None
+    parts: list[Part] = [part for each in given or () if (part := heard_part(each, ids)) is not None]
     if "groundingMetadata" in rest:
         _cite(parts, rest["groundingMetadata"])
     calls = any(isinstance(part, ToolCall) for part in parts)

@@ -13,11 +13,11 @@ from msgspec import Raw, Struct
 from inference.codecs.gemini.finish import read_finish, word
 from inference.codecs.gemini.grounding import read_citations
 from inference.codecs.gemini.logprobs import read_logprobs
-from inference.codecs.gemini.reading import CallIds, read_part
+from inference.codecs.gemini.reading import CallIds, heard_part
 from inference.codecs.gemini.usage import read_usage
 from inference.codecs.sse_reader import SseReader
 from inference.ir.completion import Finish
-from inference.ir.content import NO_REST, Family, Part, Reasoning, Text, ToolCall
+from inference.ir.content import NO_REST, Family, Reasoning, Text, ToolCall
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.events import (
     Began,
@@ -104,7 +104,7 @@ class GeminiParser:
         if self._failed:
             return
         try:
-            said = answers.event.decode(data)
+            said = answers.read_event(data)
         except (msgspec.DecodeError, RecursionError):
             if not data.startswith(b'[{"error"'):  # how streams that are no event streams tell it
                 raise UpstreamGarbled("The upstream sent an event that is none of Gemini's.") from None
@@ -120,7 +120,7 @@ class GeminiParser:
         if said.candidates:
             for place, candidate in enumerate(said.candidates):
                 self._candidate(candidate, place, data, events)
-        if said.prompt_feedback is not answers.NULL:
+        if not answers.is_null(said.prompt_feedback):
             self._feedback = said.prompt_feedback
             events.append(Extra(_G, {"promptFeedback": said.prompt_feedback}))
         counted = said.usage_metadata
@@ -157,7 +157,7 @@ class GeminiParser:
                 if part.text is not None:
                     self._said(choice, index, part, events)
                 else:
-                    self._whole(choice, index, _raw_part(data, place, number), events)
+                    self._whole(choice, index, answers.raw_part(data, place, number), events)
         if said.finish_reason is not None:
             choice.reason = word(said.finish_reason)
         rest = rest_fields(said)
@@ -165,7 +165,7 @@ class GeminiParser:
             if "groundingMetadata" in rest:
                 self._cite(choice, index, rest["groundingMetadata"], events)
             events.append(Extra(_G, rest, index))
-        if said.logprobs_result is not answers.NULL:
+        if not answers.is_null(said.logprobs_result):
             read = read_logprobs(said.logprobs_result)
             if read is not None:
                 events.append(LogProbs(read, index))
@@ -189,10 +189,9 @@ class GeminiParser:
             choice.kind = ""  # what comes next is another part: a signature is of one part alone
 
     def _whole(self, choice: _Choice, index: int, raw: Raw, events: list[Event]) -> None:
-        try:
-            part: Part = read_part(raw, self._ids)
-        except (msgspec.DecodeError, KeyError):
-            raise UpstreamGarbled("The upstream sent a part that is none of Gemini's.") from None
+        part = heard_part(raw, self._ids)
+        if part is None:
+            return
         choice.kind = ""
         choice.block += 1
         if isinstance(part, ToolCall) and part.rest is NO_REST:
@@ -219,11 +218,3 @@ class GeminiParser:
                 end = None if citation.end is None else citation.end - before
                 citation = msgspec.structs.replace(citation, start=start - before, end=end)  # noqa: PLW2901 - the same citation, in its block
             events.append(Cited(citation, block, index))
-
-
-def _raw_part(data: bytes, candidate: int, part: int) -> Raw:
-    """One part as it came. Only for those that come whole, so that decoding the event again costs little."""
-    candidates = answers.answer.decode(data).candidates or []
-    content = answers.candidate.decode(candidates[candidate]).content
-    assert content is not None
-    return (content.parts or [])[part]
