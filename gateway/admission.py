@@ -42,7 +42,10 @@ from policies.stores.step import Cold, Quota, Refused, Rules, Store, Ticket, Uni
 from policies.tiers import feature_of, includes, require_feature, require_model, tier_named
 from policies.tokens import looks_like_one
 
-_KEY_HELP = "Send it as `Authorization: Bearer ask-...`, as OpenAI's SDKs do with their `api_key`."
+_KEY_HELP = (
+    "Send it as `Authorization: Bearer ask-...`, or as `x-api-key: ask-...` or `x-goog-api-key: ask-...`: "
+    "OpenAI's, Anthropic's and Google's SDKs do so with their `api_key`."
+)
 _UNKNOWN_OUTPUT = 512
 """Tokens that token limits are charged beforehand for an answer whose client set no maximum."""
 _MOST_HELD = 2**62
@@ -149,7 +152,8 @@ class Admission:
         """The route to the model asked for. Raises ModelNotFound or ModelNotAllowed."""
         route = table.routes.get(request.model)
         if route is None:
-            raise ModelNotFound(unknown_model(table, principal, request.model), param="model")
+            said = unknown_model(table, principal, request.model, self._own_keys, kind)
+            raise ModelNotFound(said, param="model")
         model = call.model = route.model
         if not may_use(principal, request.model, model.name):
             require(principal, request.model)
@@ -428,11 +432,37 @@ def may_use(principal: Principal, asked: str, name: str) -> bool:
     return allowed(principal, name) or (asked != name and allowed(principal, asked))
 
 
-def unknown_model(table: RoutingTable, principal: Principal, asked: str) -> str:
-    """What to say of a model that is not there, with the nearest names this key may use."""
+def usable(route: Route, own_keys: OwnKeys, principal: Principal, tier: Tier | None) -> bool:
+    """Whether the tier includes it, and it can be reached; a key of the caller's own opens what the operator
+    has none for."""
+    if not includes(tier, route.model):
+        return False
+    ids = (principal.org_id, principal.team_id, principal.user_id)
+    own = own_keys.for_caller(*ids, route.model.name) if tier is None or tier.byok else None
+    return route.usable(own)
+
+
+def usable_names(
+    table: RoutingTable, principal: Principal, own_keys: OwnKeys, kind: Kind | None = None
+) -> list[str]:
+    """Every name this caller may use now, of one kind of model or of all."""
+    tier = tier_named(principal.tier, table.catalog.tiers)
+    return [
+        name
+        for name, route in table.routes.items()
+        if kind in (None, route.model.kind)
+        and may_use(principal, name, route.model.name)
+        and usable(route, own_keys, principal, tier)
+    ]
+
+
+def unknown_model(
+    table: RoutingTable, principal: Principal, asked: str, own_keys: OwnKeys, kind: Kind | None = None
+) -> str:
+    """What to say of a model that is not there, with the nearest names that would be taken in its place."""
     shown = asked if len(asked) <= 100 else asked[:100] + "…"
-    usable = [name for name, route in table.routes.items() if may_use(principal, name, route.model.name)]
-    near = difflib.get_close_matches(asked[:100], usable, n=3, cutoff=0.5)
+    names = usable_names(table, principal, own_keys, kind)
+    near = difflib.get_close_matches(asked[:100], names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
     return f"The model `{shown}` does not exist here.{hint} GET /v1/models lists the models this key may use."
 

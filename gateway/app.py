@@ -33,6 +33,7 @@ from gateway.dialects.translate import Translate
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig, Room
 from gateway.edge.edge import Edge, Handler
+from gateway.http.absent import nothing_at
 from gateway.http.account import AccountController
 from gateway.http.admin.audit import AuditController
 from gateway.http.admin.budgets import AlertTargetController, BudgetController
@@ -53,7 +54,7 @@ from gateway.http.batches import BatchController
 from gateway.http.billing import BillingController
 from gateway.http.caller import Caller, provide_caller
 from gateway.http.count_tokens import CountTokens
-from gateway.http.errors import render_error
+from gateway.http.errors import family_of, render_error
 from gateway.http.exact import exact_body
 from gateway.http.files import FileController
 from gateway.http.gemini import gemini_finder
@@ -69,7 +70,7 @@ from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.version import VERSION
 from gateway.wiring import Gateway
-from inference.ir.errors import AspendosError, BadRequest, Internal, InvalidField, MethodNotAllowed, NotFound
+from inference.ir.errors import AspendosError, BadRequest, Internal, InvalidField, MethodNotAllowed
 
 _log = structlog.stdlib.get_logger("app")
 
@@ -247,7 +248,7 @@ def _answer(request: Request[Any, Any, Any], error: AspendosError) -> Response[b
     name = _request_id(request)
     # Not the path: somebody may have put a prompt or a key there.
     _log.info("refused", request_id=name, method=request.method, status=error.http_status, error=error.code)
-    status, headers, body = render_error(error, name, request.url.path)
+    status, headers, body = render_error(error, name, request.url.path, request.headers)
     return Response(
         body,
         status_code=status,
@@ -283,13 +284,12 @@ def _ours(request: Request[Any, Any, Any], error: AspendosError) -> Response[byt
 def _litestars(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own refusals in our words."""
     if isinstance(error, NotFoundException):
-        found: AspendosError = NotFound(
-            f"There is nothing at {request.url.path}. GET /schema lists what there is."
-        )
+        found: AspendosError = nothing_at(request.url.path, family_of(request.url.path, request.headers))
     elif isinstance(error, MethodNotAllowedException):
-        allow = next((text for name, text in (error.headers or {}).items() if name.lower() == "allow"), None)
+        said = next((text for name, text in (error.headers or {}).items() if name.lower() == "allow"), None)
+        allow = ", ".join(sorted(said.split(", "))) if said else None
         takes = f": it takes {allow}" if allow else ""
-        found = MethodNotAllowed(f"{request.url.path} does not take {request.method}{takes}.", param=allow)
+        found = MethodNotAllowed(f"{request.url.path} does not take {request.method}{takes}.", allow=allow)
     elif isinstance(error, ValidationException):
         found = _invalid(error)
     elif error.status_code < 500:

@@ -57,7 +57,7 @@ def form_type(edge: Edge, body: bytes) -> str:
 def check_head(edge: Edge, wanted: str = JSON) -> None:
     """What can be refused before the body is read. Raises MethodNotAllowed or UnsupportedMedia."""
     if edge.method != "POST":
-        raise MethodNotAllowed(f"{edge.path} takes POST, not {edge.method}.", param="POST")
+        raise MethodNotAllowed(f"{edge.path} takes POST, not {edge.method}.", allow="POST")
     kind = edge.header(b"content-type")
     if wanted is JSON:
         fits = kind is None or kind.split(b";", 1)[0].strip().lower() == _JSON

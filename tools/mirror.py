@@ -62,6 +62,7 @@ TESTED: dict[str, str] = {
     "gateway/batches/intake.py": "over HTTP: tests/integration/test_batches_route.py",
     "gateway/http/responses.py": "by the official SDK: tests/contract/test_openai_responses.py",
     "gateway/http/models.py": "through a socket: tests/integration/test_models_route.py",
+    "gateway/http/model_objects.py": "through a socket, in each form: tests/integration/test_models_route.py",
     "gateway/http/openapi.py": "against what is served: tests/integration/test_openapi.py",
     "gateway/pipeline.py": "whole, through sockets: tests/integration/test_lane_*.py and test_errors.py",
     "gateway/wiring.py": "it joins everything: every test that starts a gateway",

@@ -4,7 +4,7 @@ Met in a handler, an error is written by its dialect. Met before or outside one,
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.dialects.anthropic_messages.errors import error_body as anthropic_body
 from gateway.dialects.anthropic_messages.errors import status_of as anthropic_status
@@ -12,33 +12,51 @@ from gateway.dialects.gemini.errors import error_body as gemini_body
 from gateway.dialects.openai_errors import error_body as openai_body
 from gateway.edge.edge import Edge, Header
 from inference.ir.content import Family
-from inference.ir.errors import AspendosError, MethodNotAllowed, MissingKey, Unauthenticated
+from inference.ir.errors import AspendosError, MissingKey, Unauthenticated
 
 _JSON = (b"content-type", b"application/json")
 _BODIES = {Family.ANTHROPIC: anthropic_body, Family.GEMINI: gemini_body}
-_ANTHROPIC = re.compile(r"/v1/messages(?:/|$)")
+_BASE = r"(?:/(?:v1|v2|api|openai|anthropic|gemini))*"
+"""What may stand before a path where a base URL is wrong: its client is to read why all the same."""
+_ANTHROPIC = re.compile(_BASE + r"/messages(?:/|$)")
 _GEMINI = re.compile(
-    r"/v1(?:beta1?|alpha)(?:/|$)|/v1/(?:projects|publishers)/|/v1/models/.*:[a-z]+[A-Z]\w*$", re.DOTALL
+    _BASE + r"(?:/v1(?:beta1?|alpha)(?:/|$)|/(?:projects|publishers)/|/models/.*:[a-z]+[A-Z]\w*$)", re.DOTALL
 )
 """Google's paths, with any verb: one that is not served here is asked for by a client of Google's all the same."""
+_SHARED = re.compile(_BASE + r"/models(?:/|$)")
+"""What everybody's clients ask for alike."""
+_GOOGLES_HEADERS = ("x-goog-api-key", "x-goog-api-client")
 
 
-def family_of(path: str) -> Family:
-    """Whose clients ask for a path (unquoted, without a query); OpenAI's where nobody else's do."""
+def family_of(path: str, headers: Mapping[str, str] | None = None) -> Family:
+    """Whose clients ask for a path (unquoted, without a query); OpenAI's where nobody else's do.
+
+    Who asks for models is told by `headers`, by names in lower case.
+    """
     if _ANTHROPIC.match(path):
         return Family.ANTHROPIC
-    return Family.GEMINI if _GEMINI.match(path) else Family.OPENAI_CHAT
+    if _GEMINI.match(path):
+        return Family.GEMINI
+    if headers and _SHARED.match(path):
+        if any(name in headers for name in _GOOGLES_HEADERS):
+            return Family.GEMINI
+        if "anthropic-version" in headers:
+            return Family.ANTHROPIC
+    return Family.OPENAI_CHAT
 
 
 def render_error(
-    error: AspendosError, request_id: str | None, path: str = ""
+    error: AspendosError, request_id: str | None, path: str = "", headers: Mapping[str, str] | None = None
 ) -> tuple[int, list[Header], bytes]:
-    """Status, headers and body of an error met outside a handler, as the clients of a path read it."""
-    family = family_of(path)
-    headers = _headers(error, request_id, family)
+    """Status, headers and body of an error met outside a handler, as the clients of a path read it.
+
+    `headers` are the request's, where they are known, by names in lower case.
+    """
+    family = family_of(path, headers)
+    said = _headers(error, request_id, family)
     if family is Family.ANTHROPIC and request_id:
-        headers.append((b"request-id", request_id.encode()))
-    return _status(error, family), headers, _BODIES.get(family, openai_body)(error, request_id)
+        said.append((b"request-id", request_id.encode()))
+    return _status(error, family), said, _BODIES.get(family, openai_body)(error, request_id)
 
 
 def respond_error(
@@ -66,8 +84,6 @@ def _headers(error: AspendosError, request_id: str | None, family: Family) -> li
         headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
         if family is Family.OPENAI_CHAT:
             headers.append((b"retry-after-ms", b"%d" % max(1, -int(-error.retry_after * 1000 // 1))))
-    if isinstance(error, MethodNotAllowed) and error.param:
-        headers.append((b"allow", error.param.encode()))
     return [*headers, *error.headers]
 
 

@@ -1,4 +1,5 @@
-"""GET /v1/models: the models this key may use now, in OpenAI's form with a few fields of ours."""
+"""GET /v1/models: the models this key may use now, in the form of whose SDK asks: OpenAI's with a few fields of ours,
+Anthropic's or Google's. Their SDKs ask for one and the same path, and are told by their headers."""
 
 from typing import Annotated, Any
 
@@ -6,65 +7,30 @@ from litestar import Controller, Request, get
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
-from msgspec import Struct
 
-from billing.pricing import usd
-from gateway.admission import Admission, may_use, unknown_model
+from gateway.admission import Admission, may_use, unknown_model, usable, usable_names
 from gateway.catalogue import LiveCatalogue
+from gateway.http.errors import family_of
+from gateway.http.model_objects import (
+    AnthropicModel,
+    AnthropicModelList,
+    GeminiModel,
+    GeminiModelList,
+    ModelList,
+    ModelObject,
+    anthropic_list,
+    anthropic_model,
+    gemini_model,
+    openai_model,
+)
 from gateway.provider_keys import ProviderKeys
-from gateway.routing.table import Route
-from inference.ir.cards import Kind, Model, Price
+from inference.ir.cards import Model
+from inference.ir.content import Family
 from inference.ir.errors import ModelNotFound
-from inference.ir.tiers import Tier
 from policies.api_keys import Principal
-from policies.tiers import includes, tier_named
+from policies.tiers import tier_named
 
 _KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
-
-
-class Pricing(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """USD as decimal text: for a million tokens or characters, one picture or search, an hour of audio.
-
-    What is left out costs as much as the whole it is part of, or is not what the model is sold by.
-    """
-
-    input: str
-    output: str
-    cache_read: str | None = None
-    cache_write: str | None = None
-    cache_write_1h: str | None = None
-    reasoning: str | None = None
-    audio_input: str | None = None
-    audio_output: str | None = None
-    image_input: str | None = None
-    image_output: str | None = None
-    per_image: str | None = None
-    per_hour: str | None = None
-    per_million_characters: str | None = None
-    per_search: str | None = None
-
-
-class ModelObject(Struct, frozen=True, kw_only=True):
-    """OpenAI's model object, and what a client may want to know beside it."""
-
-    id: str
-    created: int = 0
-    object: str = "model"
-    owned_by: str
-    kind: Kind
-    context_window: int | None = None
-    max_output: int | None = None
-    capabilities: list[str] = []
-    alias_of: str | None = None
-    pricing: Pricing
-    description: str | None = None
-
-
-class ModelList(Struct, frozen=True, kw_only=True):
-    """OpenAI's list."""
-
-    object: str = "list"
-    data: list[ModelObject]
 
 
 class ModelController(Controller):
@@ -80,17 +46,18 @@ class ModelController(Controller):
         admission: NamedDependency[Admission],
         catalogue: NamedDependency[LiveCatalogue],
         own_keys: NamedDependency[ProviderKeys],
-    ) -> ModelList:
+    ) -> ModelList | AnthropicModelList | GeminiModelList:
+        """In OpenAI's form; in Anthropic's where a header `anthropic-version` is sent, in Google's where one of its
+        SDKs' headers is (`x-goog-api-key`, `x-goog-api-client`)."""
         principal = await principal_of(request, admission)
-        routes = catalogue.table.routes
-        tier = tier_named(principal.tier, catalogue.catalog.tiers)
-        return ModelList(
-            data=[
-                _object(name, route.model)
-                for name, route in sorted(routes.items())
-                if may_use(principal, name, route.model.name) and usable(route, own_keys, principal, tier)
-            ]
-        )
+        found = usable_models(catalogue, own_keys, principal)
+        match family_of(request.url.path, request.headers):
+            case Family.ANTHROPIC:
+                return anthropic_list([anthropic_model(name, model) for name, model in found])
+            case Family.GEMINI:
+                return GeminiModelList(models=[gemini_model(name, model) for name, model in found])
+            case _:
+                return ModelList(data=[openai_model(name, model) for name, model in found])
 
     @get("/{model_id:path}", summary="One model this key may use")
     async def retrieve_model(
@@ -100,15 +67,18 @@ class ModelController(Controller):
         catalogue: NamedDependency[LiveCatalogue],
         own_keys: NamedDependency[ProviderKeys],
         model_id: Annotated[str, PathParameter(description="The model's name, or an alias.")],
-    ) -> ModelObject:
+    ) -> ModelObject | AnthropicModel | GeminiModel:
+        """In the same form as the list."""
         principal = await principal_of(request, admission)
         name = model_id.removeprefix("/")
-        route = catalogue.table.routes.get(name)
-        allowed = route is not None and may_use(principal, name, route.model.name)
-        tier = tier_named(principal.tier, catalogue.catalog.tiers)
-        if route is None or not allowed or not usable(route, own_keys, principal, tier):
-            raise ModelNotFound(unknown_model(catalogue.table, principal, name), param="model")
-        return _object(name, route.model)
+        model = usable_model(catalogue, own_keys, principal, name)
+        match family_of(request.url.path, request.headers):
+            case Family.ANTHROPIC:
+                return anthropic_model(name, model)
+            case Family.GEMINI:
+                return gemini_model(name, model)
+            case _:
+                return openai_model(name, model)
 
 
 async def principal_of(
@@ -122,31 +92,19 @@ async def principal_of(
     return await admission.principal(header.encode("latin-1", "replace") if header is not None else None)
 
 
-def usable(route: Route, own_keys: ProviderKeys, principal: Principal, tier: Tier | None) -> bool:
-    """Whether the tier includes it, and it can be reached; a key of the caller's own opens what the operator
-    has none for."""
-    if not includes(tier, route.model):
-        return False
-    ids = (principal.org_id, principal.team_id, principal.user_id)
-    own = own_keys.for_caller(*ids, route.model.name) if tier is None or tier.byok else None
-    return route.usable(own)
+def usable_models(
+    catalogue: LiveCatalogue, own_keys: ProviderKeys, principal: Principal
+) -> list[tuple[str, Model]]:
+    """Every name this caller may use now, with its model, in the order of the names."""
+    table = catalogue.table
+    return [(name, table.routes[name].model) for name in sorted(usable_names(table, principal, own_keys))]
 
 
-def _object(name: str, model: Model) -> ModelObject:
-    return ModelObject(
-        id=name,
-        owned_by=(model.targets or model.locked_targets)[0].provider.name,
-        kind=model.kind,
-        context_window=model.context_window,
-        max_output=model.max_output,
-        capabilities=sorted(model.capabilities),
-        alias_of=model.name if name != model.name else None,
-        pricing=_pricing(model.price),
-        description=model.description,
-    )
-
-
-def _pricing(price: Price) -> Pricing:
-    figures = {name: getattr(price, name) for name in Pricing.__struct_fields__}
-    said = {name: figure for name, figure in figures.items() if figure or not name.startswith("per_")}
-    return Pricing(**{name: usd(figure) for name, figure in said.items() if figure is not None})
+def usable_model(catalogue: LiveCatalogue, own_keys: ProviderKeys, principal: Principal, name: str) -> Model:
+    """The model of one name. Raises ModelNotFound for what this caller may not use, as for what is not there."""
+    route = catalogue.table.routes.get(name)
+    tier = tier_named(principal.tier, catalogue.catalog.tiers)
+    allowed = route is not None and may_use(principal, name, route.model.name)
+    if route is None or not allowed or not usable(route, own_keys, principal, tier):
+        raise ModelNotFound(unknown_model(catalogue.table, principal, name, own_keys), param="model")
+    return route.model

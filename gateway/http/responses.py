@@ -87,6 +87,16 @@ class ResponseController(Controller):
         await _found(shelf, await _owner(request, admission), response_id)
         raise BadRequest("Cannot cancel a synchronous response.", code="response_not_cancellable")
 
+    @post("/compact", summary="Compact a conversation: not served", status_code=200)
+    async def compact(
+        self, request: Request[Any, Any, Any], admission: NamedDependency[Callers]
+    ) -> Response[bytes]:
+        """What OpenAI makes of a conversation here only its own models can read: 404."""
+        await _owner(request, admission)
+        raise NotFound(
+            "Conversations are not compacted here. Ask a model for a summary at /v1/responses, and go on from that."
+        )
+
     @get("/{response_id:str}/input_items", summary="What a stored response was asked with")
     async def input_items(
         self,

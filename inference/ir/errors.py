@@ -136,8 +136,15 @@ class ModelNotFound(NotFound):
 
 
 class MethodNotAllowed(ClientError):
+    """`allow` lists the methods that would be taken, for the header of that name (RFC 9110 §10.2.1)."""
+
     status = 405
     default_code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str | None = None) -> None:
+        super().__init__(message)
+        if allow is not None:
+            self.headers = ((b"allow", allow.encode()),)
 
 
 class BodyTimeout(ClientError):

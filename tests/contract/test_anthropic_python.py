@@ -385,3 +385,18 @@ async def test_geminis_signatures_come_back_to_it(client: AsyncAnthropic, gatewa
         {"text": "Hello é🎈"},
         {"text": "", "thoughtSignature": gemini_peer.SIGNATURE},
     ]
+
+
+async def test_the_models_are_listed(client: AsyncAnthropic) -> None:
+    page = await client.models.list(limit=5)
+    names = [model.id async for model in page]
+    assert "patched" in names
+    assert names.count("patched") == 1, "one page"
+    one = await client.models.retrieve("patched")
+    assert (one.id, one.display_name, one.lifecycle) == ("patched", "patched", "active")
+
+
+async def test_a_wrong_base_url_is_named(gateway: GatewayProcess, key: VirtualKey) -> None:
+    async with AsyncAnthropic(base_url=f"{gateway.url}/v1", api_key=key.text, max_retries=0) as wrong:
+        with pytest.raises(anthropic.NotFoundError, match="base URL of Anthropic's SDK is without /v1"):
+            await wrong.messages.create(model="free", max_tokens=10, messages=MESSAGES)

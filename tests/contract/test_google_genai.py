@@ -343,3 +343,20 @@ async def test_structured_output_of_another_format(client: genai.Client, gateway
     assert said.parsed == City(name="Paris", people=2)
     schema = script.body()["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["people"]["type"] == "integer"
+
+
+async def test_the_models_are_listed(client: genai.Client) -> None:
+    listed = [model.name async for model in await client.aio.models.list()]
+    assert "models/patched" in listed
+    one = await client.aio.models.get(model="patched")
+    assert one.name == "models/patched"
+    assert one.display_name == "patched"
+
+
+async def test_a_wrong_base_url_is_named(gateway: GatewayProcess, key: VirtualKey) -> None:
+    options = types.HttpOptions(base_url=f"{gateway.url}/v1", timeout=15_000)
+    wrong = genai.Client(api_key=key.text, http_options=options)
+    with pytest.raises(errors.ClientError, match="base URL of Google's SDK is without a version"):
+        await wrong.aio.models.generate_content(model="free", contents="Hello")
+    await wrong.aio.aclose()
+    wrong.close()

@@ -47,7 +47,11 @@ def with_key(text: str | None) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("header", "code", "words"),
     [
-        (None, "missing_api_key", "No API key was sent. Send it as `Authorization: Bearer"),
+        (
+            None,
+            "missing_api_key",
+            "No API key was sent. Send it as `Authorization: Bearer ask-...`, or as `x-api-key",
+        ),
         ("Basic dXNlcjpwYXNz", "missing_api_key", "holds no Bearer token"),
         ("Bearer", "missing_api_key", "holds no Bearer token"),
         ("Bearer sk-proj-something", "invalid_api_key", "ask-<id>-<secret>"),
@@ -297,17 +301,45 @@ def test_a_method_that_is_not_taken(gateway: GatewayProcess, key: VirtualKey, me
     assert (answer.status_code, checked(answer)["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
     assert f"takes POST, not {method}" in checked(answer)["message"]
+    assert checked(answer)["param"] is None
 
 
 def test_methods_and_paths_outside_the_lane(gateway: GatewayProcess, key: VirtualKey) -> None:
     answer = gateway.http.delete(f"{gateway.base_url}/models", headers=key.bearer)
     assert (answer.status_code, checked(answer)["code"]) == (405, "method_not_allowed")
-    assert "GET" in answer.headers["allow"]
+    assert answer.headers["allow"] == "GET, OPTIONS"
+    assert "it takes GET, OPTIONS." in checked(answer)["message"]
+    assert checked(answer)["param"] is None
     answer = gateway.http.post(f"{gateway.base_url}/chat/complétions", headers=key.bearer)
     assert (answer.status_code, checked(answer)["code"]) == (404, "not_found")
     assert "/schema lists" in checked(answer)["message"]
     head = gateway.http.head(gateway.url + CHAT, headers=key.bearer)
     assert (head.status_code, head.content) == (405, b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "family", "words"),
+    [
+        ("/chat/completions", "openai", "the base URL of OpenAI's SDK ends in /v1"),
+        ("/v1/v1/messages", "anthropic", "the base URL of Anthropic's SDK is without /v1"),
+        ("/v1/v1/models/m:generateContent", "google", "the base URL of Google's SDK is without a version"),
+    ],
+)
+def test_a_wrong_base_url(gateway: GatewayProcess, path: str, family: str, words: str) -> None:
+    answer = gateway.http.post(gateway.url + path, json={})
+    assert answer.status_code == 404
+    body = answer.json()
+    assert words in body["error"]["message"]
+    told = {"openai": body["error"].get("code") == "not_found", "anthropic": body.get("type") == "error"}
+    assert told.get(family, body["error"].get("status") == "NOT_FOUND")
+
+
+def test_conversations_are_not_compacted_here(gateway: GatewayProcess, key: VirtualKey) -> None:
+    answer = gateway.http.post(
+        f"{gateway.base_url}/responses/compact", json={"model": "free"}, headers=key.bearer
+    )
+    assert (answer.status_code, checked(answer)["code"]) == (404, "not_found")
+    assert "not compacted here" in checked(answer)["message"]
 
 
 async def test_a_body_that_is_too_large(gateway: GatewayProcess, key: VirtualKey) -> None:

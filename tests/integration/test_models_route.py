@@ -59,3 +59,28 @@ def test_a_model_added_to_the_file_is_there_after_a_reload(gateway: GatewayProce
     entry = {"kind": "chat", "free": True, "targets": [{"provider": "fake", "model": "events-8"}]}
     gateway.configure(models={"newcomer": entry})
     assert "newcomer" in listed(gateway, key)
+
+
+def test_googles_sdk_is_answered_in_its_form(gateway: GatewayProcess, key: VirtualKey) -> None:
+    for header in ("x-goog-api-client", "x-goog-api-key"):
+        headers = {header: key.text} if "key" in header else {header: "google-genai-sdk/3", **key.bearer}
+        listed = gateway.http.get(f"{gateway.base_url}/models", headers=headers).json()
+        assert "models/patched" in [model["name"] for model in listed["models"]]
+        one = gateway.http.get(f"{gateway.base_url}/models/patched", headers=headers).json()
+        assert one == next(model for model in listed["models"] if model["name"] == "models/patched")
+    none = gateway.http.get(f"{gateway.base_url}/models", headers={"x-goog-api-key": "ask-no-key"})
+    assert (none.status_code, none.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
+
+
+def test_anthropics_sdk_is_answered_in_its_form(gateway: GatewayProcess, key: VirtualKey) -> None:
+    headers = {"anthropic-version": "2023-06-01", "x-api-key": key.text}
+    page = gateway.http.get(f"{gateway.base_url}/models", headers=headers).json()
+    names = [model["id"] for model in page["data"]]
+    assert (page["first_id"], page["last_id"], page["has_more"]) == (names[0], names[-1], False)
+    one = gateway.http.get(f"{gateway.base_url}/models/patched", headers=headers).json()
+    assert one == next(model for model in page["data"] if model["id"] == "patched")
+    assert (one["type"], one["display_name"]) == ("model", "patched")
+    missing = gateway.http.get(f"{gateway.base_url}/models/nobody", headers=headers)
+    assert (missing.status_code, missing.json()["error"]["type"]) == (404, "not_found_error")
+    other = gateway.http.get(f"{gateway.base_url}/models/patched", headers={"x-api-key": key.text}).json()
+    assert other["object"] == "model", "a key's place alone tells nothing of whose SDK asks"

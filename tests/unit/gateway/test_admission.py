@@ -200,6 +200,24 @@ async def test_nearest_names_never_tell_of_models_a_key_may_not_use(table: Routi
     assert "secret" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("asked", "kind", "near"),
+    [
+        ("sleepin", Kind.CHAT, "sleeping"),
+        ("vector", Kind.CHAT, "vectors"),
+        ("chat-on", Kind.EMBEDDING, "chat-one"),
+    ],
+    ids=["off", "embedding-in-chat", "chat-in-embeddings"],
+)
+async def test_nearest_names_are_of_models_that_would_answer(
+    table: RoutingTable, asked: str, kind: Kind, near: str
+) -> None:
+    assert near in table.routes
+    with pytest.raises(ModelNotFound) as caught:
+        await admit(table, principal(), asked, kind)
+    assert near not in caught.value.message
+
+
 @pytest.mark.parametrize("header", [None, b"", b"Basic abc", b"Bearer", b"Bearer  "])
 def test_no_key_is_said_to_be_no_key(header: bytes | None) -> None:
     with pytest.raises(MissingKey, match="Bearer"):
