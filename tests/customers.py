@@ -20,6 +20,12 @@ from tests.harness import GatewayProcess, VirtualKey
 BODY = {"messages": [{"role": "user", "content": "count to eight"}], "max_tokens": 50}
 
 
+ENOUGH = 20
+"""Whole answers without which a test of trouble would say nothing."""
+PATIENCE = 60.0
+"""Seconds a busy machine is given for them."""
+
+
 class Received(Struct):
     """What the clients were told: cost in nano-USD by request id, ids of answers that were cut, refusals by status.
 
@@ -79,14 +85,16 @@ class Customers:
     def under_load(
         self, trouble: Callable[[], None], *, models: Sequence[str], clients: int, seconds: float
     ) -> None:
-        """Run clients while `trouble` is made again and again."""
+        """Run clients while `trouble` is made again and again: so long, and until something was answered at all."""
         self._stop.clear()
         threads = [threading.Thread(target=self._client, args=(n, models)) for n in range(clients)]
         for thread in threads:
             thread.start()
         until = time.monotonic() + seconds
         try:
-            while time.monotonic() < until:
+            while time.monotonic() < until or (
+                len(self.received.whole) <= ENOUGH and time.monotonic() < until + PATIENCE
+            ):
                 trouble()
         finally:
             self._stop.set()
@@ -139,7 +147,7 @@ class Customers:
                 self.received.cut.add(name)
         return 200
 
-    def audit(self, *, at_least: int = 20, hot: bool = True) -> dict[str, int]:
+    def audit(self, *, at_least: int = ENOUGH, hot: bool = True) -> dict[str, int]:
         """Books, usage and store against what the clients received; costs by request id. `hot`: as `_agree`."""
         with self._inside(0):
             one = self.gateways[0]

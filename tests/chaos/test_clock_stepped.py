@@ -104,6 +104,15 @@ class Site:
             assert int(answer.headers.get("retry-after", "0")) <= 62, "longer than the window of a minute"
         return answer.status_code
 
+    def serve(self, count: int) -> None:
+        """So many requests of the customers, by turns. What another process drew ahead is missing until its tick."""
+        for at in range(count):
+            until = time.monotonic() + 15
+            while (told := self.customers.ask(at % len(self.gateways), "short")) == 402 and not self.exact:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            assert told == 200
+
     def spend_the_rest(self) -> None:
         """Until nothing more is held to fit; then not a nano-dollar too much is gone, and less than a hold is left."""
         refused_since = began = time.monotonic()
@@ -139,7 +148,7 @@ def through_steps(site: Site) -> None:
     for step in STEPS:
         site.clock.step(step)
         let_in += [site.ask(minute, at) for at in range(8)].count(200)
-        assert {site.customers.ask(at % len(site.gateways), "short") for at in range(6)} == {200}
+        site.serve(6)
         assert let_in <= A_MINUTE
         for at in range(
             len(site.gateways)
@@ -200,7 +209,7 @@ def test_redis_own_clock(stack: ExitStack, tmp_path: Path, postgres_database_url
     long.start()
     for step in STEPS:
         clock.step(step)
-        assert {site.customers.ask(at % 2, "short") for at in range(6)} == {200}
+        site.serve(6)
         for at in range(2):
             began = time.monotonic()
             while site.ask(second, at) != 200:

@@ -40,6 +40,8 @@ async def _storm(
         for _ in range(3):
             await asyncio.sleep(kill_after / 3)
             checks.append(await asyncio.to_thread(_credits, gateway, "/check", None, "POST"))
+        while sum(each.done() for each in asking) < CLIENTS // 5:
+            await asyncio.sleep(0.01)
         await asyncio.to_thread(gateway.kill9)
     return [name for task in asking if (name := task.result()) is not None], checks
 

@@ -49,14 +49,15 @@ async def finished(gateway: GatewayProcess, key: VirtualKey, chance: random.Rand
     return name[1].decode() if whole else None
 
 
-async def storm(gateway: GatewayProcess, key: VirtualKey, seed: int, kill_after: float) -> list[str]:
-    """Everybody asks, then the process dies; the ids of the answers that were received whole."""
+async def storm(gateway: GatewayProcess, key: VirtualKey, seed: int, *, kill_after: int) -> list[str]:
+    """Everybody asks; after so many answers the process dies. The ids of the answers that were received whole."""
     chance = random.Random(seed)
     asking = [
         asyncio.ensure_future(finished(gateway, key, random.Random(chance.random())))  # noqa: TID251  # gathered below
         for _ in range(CLIENTS)
     ]
-    await asyncio.sleep(kill_after)
+    while sum(each.done() for each in asking) < kill_after:
+        await asyncio.sleep(0.01)
     await asyncio.to_thread(gateway.kill9)
     return [name for name in await asyncio.gather(*asking) if name is not None]
 
@@ -83,8 +84,9 @@ def test_every_answer_received_whole_has_one_record(seed: int, tmp_path: Path) -
         GatewayProcess(tmp_path, catalogue(upstream.base_url)) as gateway,
     ):
         key = gateway.new_key()
-        done = asyncio.run(storm(gateway, key, seed, kill_after=1.0 + random.Random(seed).random() * 1.5))
-        assert len(done) > 50, "the kill came before anything was answered"
+        kill_after = random.Random(seed).randint(CLIENTS // 10, CLIENTS // 2)
+        done = asyncio.run(storm(gateway, key, seed, kill_after=kill_after))
+        assert CLIENTS // 20 < len(done) < CLIENTS, "the kill was to come in the middle"
         gateway.start()
         records = recorded(gateway)
     missing = [name for name in done if records[name] == 0]
