@@ -105,6 +105,9 @@ def compare(ours: Completion, theirs: Said) -> None:
     assert choice.finish == FINISHES[theirs.finish]
     billed = theirs.usage.billed_units
     assert (ours.usage.input_tokens, ours.usage.output_tokens) == (billed.input_tokens, billed.output_tokens)
+    unbilled = theirs.usage.tokens.input_tokens - billed.input_tokens
+    cached = (theirs.usage.cached_tokens or 0) - unbilled
+    assert ours.usage.cache_read_tokens == min(max(cached, 0), billed.input_tokens)
 
 
 def read(pieces: list[bytes]) -> Completion:
