@@ -151,13 +151,13 @@ async def test_http_1_0_stream_ends_with_the_connection() -> None:
 async def test_idle_connection_is_closed() -> None:
     calls = Calls()
     async with (
-        serving({("POST", "/e"): calls.echo}, keepalive_timeout=0.3) as (port, _),
+        serving({("POST", "/e"): calls.echo}, keepalive_timeout=0.6) as (port, _),
         connected(port) as client,
     ):
         for _ in range(3):  # each request moves the deadline
             await client.send(post(b"a"))
             await client.response()
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.25)
         assert await client.rest() == b""
     assert len(calls.served) == 3
 
@@ -443,6 +443,6 @@ async def test_answers_of_a_server_that_is_going_say_so() -> None:
         await client.send(GET)
         await asyncio.sleep(0.05)
         server.should_exit = True
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.6)
         go.set()
         assert (await client.response())[1][b"connection"] == b"close"

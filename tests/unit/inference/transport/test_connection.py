@@ -441,14 +441,14 @@ async def test_a_stream_that_keeps_coming_outlives_its_idle_limit(transport: Tra
         await talk.gone()
 
     async with Peer(script) as peer:
-        reply = await transport.send(peer.origin(), head(), b"", patient(first_byte=0.3, idle=0.3))
+        reply = await transport.send(peer.origin(), head(), b"", patient(first_byte=0.6, idle=0.6))
         assert await reply.read(100) == BODY
 
 
 async def test_the_first_bytes_clock_starts_with_the_requests_last_byte(transport: Transport) -> None:
     async with Peer(answering(OK)) as peer:
         body = in_pieces(*[b"x"] * 5, pause=0.1)
-        reply = await transport.send(peer.origin(), head(), body, patient(first_byte=0.2))
+        reply = await transport.send(peer.origin(), head(), body, patient(first_byte=0.4))
         assert await reply.read(10) == b"ok"
 
 
@@ -565,11 +565,11 @@ async def test_the_idle_clock_goes_on_from_where_the_pause_stopped_it(transport:
         await talk.gone()
 
     async with Peer(script) as peer:
-        reply = await transport.send(peer.origin(), head(), b"", patient(idle=0.6))
+        reply = await transport.send(peer.origin(), head(), b"", patient(idle=1.0))
         drain = Drain()
         reply.relay(drain)
         reply.pause()
-        await asyncio.sleep(0.9)
+        await asyncio.sleep(1.3)
         reply.resume()
         go_on.set()
         await asyncio.wait_for(drain.over.wait(), 10)
