@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import openai
@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
+from tests import gemini_peer
 from tests.harness import GatewayProcess, VirtualKey
 from tests.scripted_peer import Asked, Peer, Script, Talk
 
@@ -248,3 +249,20 @@ async def test_malformed_requests_are_refused_by_field_before_anybody_is_asked(
             answer = await http.post(f"{gateway.base_url}/chat/completions", json=body, headers=key.bearer)
             assert (answer.status_code, answer.json()["error"]["param"]) == (400, param), answer.text
     assert heard == []
+
+
+async def test_strict_tools_reach_gemini_or_are_named(client: AsyncOpenAI, gateway: GatewayProcess) -> None:
+    strict: dict[str, Any] = {
+        "type": "function",
+        "function": {**TOOLS[0]["function"], "name": "strictly", "strict": True},
+    }
+    script = gemini_peer.Script([gemini_peer.whole(gemini_peer.answer([{"text": "Sunny."}]))])
+    async with Peer(script) as peer:
+        model = gemini_peer.model_at(gateway, peer.port)
+        create = cast(Any, client.chat.completions.with_raw_response).create
+        every = await create(model=model, messages=[QUESTION], tools=[strict])
+        assert script.body()["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
+        some = await create(model=model, messages=[QUESTION], tools=[*TOOLS, strict])
+        assert "toolConfig" not in script.body()
+    assert "x-aspendos-dropped" not in every.headers
+    assert some.headers["x-aspendos-dropped"] == "tools[1].function.strict"

@@ -83,7 +83,8 @@ def _tools(asked: ChatRequest, writer: ConversationWriter, made_by: Maker, *, st
             continue  # the client restricts the choice to some of them
         if tool.kind is ToolKind.FUNCTION:
             if tool.strict and not strict:
-                writer.dropped.append(f"{path}.strict")
+                inner = "function.strict" if asked.family is Family.OPENAI_CHAT else "strict"
+                writer.dropped.append(f"{path}.{inner}")
             writer.dropped += foreign(tool.rest, path)
             written.append(_spec(tool, strict=strict))
         elif tool.family is Family.BEDROCK and tool.raw is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from inference.ir.chat import ChatRequest, Format, FormatKind, Thinking, Tool, ToolKind, ToolMode, structured
+from inference.ir.content import Family
 from inference.ir.errors import InvalidField
 from inference.providers.cohere.chat_messages import Messages
 from inference.wire import Outgoing
@@ -80,22 +81,24 @@ def _tools(asked: ChatRequest, body: dict[str, Any], lost: list[str]) -> None:
     choice = asked.tool_choice
     names = choice.names if choice is not None else ()
     allowed: list[dict[str, Any]] = []
-    strict: list[bool] = []
+    strict: list[str] = []
+    inner = "function.strict" if asked.family is Family.OPENAI_CHAT else "strict"
     for place, tool in enumerate(asked.tools):
         if tool.kind is not ToolKind.FUNCTION:
             lost.append(f"tools[{place}]")
         elif not names or tool.name in names:
             allowed.append(_tool(tool))
-            strict.append(bool(tool.strict))
+            if tool.strict:
+                strict.append(f"tools[{place}].{inner}")
             lost += [f"tools[{place}].{name}" for name in tool.rest]
             if tool.cache is not None:
                 lost.append(f"tools[{place}].cache_control")
     if allowed:
         body["tools"] = allowed
-        if all(strict):
+        if len(strict) == len(allowed):
             body["strict_tools"] = True
-        elif any(strict):
-            lost.append("tools[].function.strict")
+        else:
+            lost += strict
     if choice is None:
         return
     if choice.raw is not None:

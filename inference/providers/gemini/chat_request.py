@@ -48,10 +48,10 @@ def write_chat(asked: ChatRequest, *, model: str, labels: bool) -> tuple[bytes, 
     tools = _tools(asked.tools, naming, own=own)
     if tools:
         body["tools"] = tools
-    if asked.tool_choice is not None:
-        calling = _choice(asked.tool_choice, naming)
-        if calling is not None:
-            body["toolConfig"] = {"functionCallingConfig": calling}
+    calling = None if asked.tool_choice is None else _choice(asked.tool_choice, naming)
+    calling = _held(asked.tools, calling, naming)
+    if calling is not None:
+        body["toolConfig"] = {"functionCallingConfig": calling}
     config = _config(asked, model, naming, own=own)
     if config:
         body["generationConfig"] = config
@@ -183,6 +183,23 @@ def _choice(asked: ToolChoice, naming: Naming) -> Body | None:
             return {"mode": "NONE"}
         case ToolMode.REQUIRED | ToolMode.NAMED:
             return {"mode": "ANY", **names}
+
+
+def _held(tools: tuple[Tool, ...], calling: Body | None, naming: Naming) -> Body | None:
+    """Calls held to their schemas, where the client wants that of each tool: Google holds all to them or none.
+
+    Where a call must follow they are held anyway. (https://ai.google.dev/api/caching#FunctionCallingConfig)
+    """
+    own = [tool for tool in tools if tool.kind is ToolKind.FUNCTION and tool.family is not Family.GEMINI]
+    mode = "AUTO" if calling is None else calling["mode"]
+    if mode != "AUTO" or not any(tool.strict for tool in own):
+        return calling
+    if all(tool.strict for tool in own):
+        return {**(calling or {}), "mode": "VALIDATED"}
+    for place, tool in enumerate(tools):
+        if tool.strict:
+            naming.strict(place)
+    return calling
 
 
 def _rest(body: Body, rest: Rest, naming: Naming, *, own: bool) -> None:

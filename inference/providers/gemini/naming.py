@@ -48,6 +48,10 @@ class Naming:
         """A tool, or a field of one."""
         self._names[f"tools[{place}].{name}" if name else f"tools[{place}]"] = None
 
+    def strict(self, place: int) -> None:
+        """That the calls of a tool are to be held to its schema."""
+        self.tool(place, "function.strict" if self._family is Family.OPENAI_CHAT else "strict")
+
     def message(self, place: int, name: str) -> None:
         """A field of a message."""
         self._names[f"messages[{place}].{name}"] = None

@@ -390,7 +390,7 @@ def test_what_has_no_word_is_named() -> None:
         "messages[1].content[1].detail",
         "messages[1].content[2]",
         "tools[0]",
-        "tools[1].strict",
+        "tools[1].function.strict",
         "tools[1].x",
         "parallel_tool_calls",
         "seed",

@@ -256,7 +256,7 @@ def test_tools_it_cannot_have() -> None:
     body, dropped = sent(asked(tools=(hosted, structs.replace(WEATHER, strict=True), TIME)))
     assert len(body["tools"]) == 2
     assert body["tools"][1]["function"]["parameters"] == {"type": "object", "properties": {}}
-    assert dropped == ("tools[0]", "tools[].function.strict")
+    assert dropped == ("tools[0]", "tools[1].function.strict")
     assert sent(asked(tools=(structs.replace(WEATHER, strict=True),)))[0]["strict_tools"] is True
     with pytest.raises(InvalidField, match="tool_choice"):
         sent(asked(tools=(WEATHER,), tool_choice=ToolChoice(mode=ToolMode.NAMED, names=("nobody",))))

@@ -118,6 +118,48 @@ def test_which_tools_may_be_called(choice: ToolChoice, expected: dict[str, Any])
     assert write(tool_choice=choice)[0]["toolConfig"]["functionCallingConfig"] == expected
 
 
+STRICT, LOOSE = Tool(name="f", strict=True), Tool(name="g")
+HOSTED = Tool(
+    name="googleSearch", kind=ToolKind.HOSTED, family=Family.GEMINI, raw=Raw(b'{"googleSearch":{}}')
+)
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice", "expected"),
+    [
+        ((STRICT,), None, {"mode": "VALIDATED"}),
+        ((HOSTED, STRICT), ToolChoice(), {"mode": "VALIDATED"}),
+        ((STRICT,), ToolChoice(mode=ToolMode.REQUIRED), {"mode": "ANY"}),
+        ((STRICT, LOOSE), ToolChoice(mode=ToolMode.REQUIRED), {"mode": "ANY"}),
+        ((STRICT, LOOSE), ToolChoice(mode=ToolMode.NONE), {"mode": "NONE"}),
+        ((STRICT,), ToolChoice(names=("f",)), {"mode": "VALIDATED", "allowedFunctionNames": ["f"]}),
+        ((LOOSE,), ToolChoice(), {"mode": "AUTO"}),
+        ((LOOSE, Tool(name="h", strict=False)), None, None),
+    ],
+)
+def test_calls_are_held_to_their_schemas(
+    tools: tuple[Tool, ...], choice: ToolChoice | None, expected: dict[str, Any] | None
+) -> None:
+    body, dropped = write(tools=tools, tool_choice=choice)
+    assert body.get("toolConfig", {}).get("functionCallingConfig") == expected
+    assert dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("family", "named"),
+    [
+        (Family.OPENAI_CHAT, "tools[1].function.strict"),
+        (Family.OPENAI_RESPONSES, "tools[1].strict"),
+        (Family.ANTHROPIC, "tools[1].strict"),
+    ],
+)
+def test_where_only_some_calls_shall_be_held_it_is_named(family: Family, named: str) -> None:
+    asked = ChatRequest(model="m", messages=USER, family=family, tools=(LOOSE, STRICT))
+    body, dropped = write_chat(asked, model="gemini-3-pro", labels=False)
+    assert dropped == (named,)
+    assert b"toolConfig" not in body
+
+
 def test_schemas_go_as_json_schema() -> None:
     schema = Raw(b'{"type":"object","$defs":{}}')
     body, _ = write(
