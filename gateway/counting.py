@@ -6,6 +6,7 @@ Nothing is read or said by a model, so nothing is charged.
 from gateway.dialects.dialect import Counting, Rendered, Setting
 from gateway.translation import Translation
 from inference.client import Deployment
+from inference.codecs.causes import Cause
 from inference.ir.cards import Model
 from inference.ir.errors import AspendosError, UpstreamError
 from inference.ir.usage import Usage, UsageSource
@@ -43,5 +44,8 @@ class CountTranslation(Translation):
 
 
 def unaskable(error: AspendosError) -> bool:
-    """Whether a target has refused because it has no such call, though others of its kind have."""
-    return isinstance(error, UpstreamError) and error.answered in _NO_SUCH_CALL
+    """Whether a target has refused because it has no such call, though others of its kind have.
+
+    That it has no such model is another matter, and the operator's.
+    """
+    return isinstance(error, UpstreamError) and error.answered in _NO_SUCH_CALL and error.code != Cause.MODEL

@@ -299,11 +299,12 @@ async def test_a_refusal_of_vertexs(client: AsyncAnthropic, gateway: GatewayProc
     answers = [whole(google, 404), failure("overloaded_error", 529)]
     async with Peer(Script(answers)) as peer:
         model = at_vertex(gateway, peer.port)
-        with pytest.raises(anthropic.NotFoundError, match="Publisher Model"):
+        with pytest.raises(anthropic.APIStatusError, match="Publisher Model") as caught:
             await answered(client, model)
+        assert caught.value.status_code == 502
         with pytest.raises(anthropic.APIStatusError, match=r"No\.") as caught:
             await answered(client, model)
-    assert caught.value.status_code == 503
+    assert caught.value.status_code == 529
 
 
 async def test_vertex_counts(client: AsyncAnthropic, gateway: GatewayProcess) -> None:

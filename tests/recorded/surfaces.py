@@ -20,6 +20,7 @@ from gateway.dialects.openai_completions import Completions
 from gateway.dialects.openai_responses import Responses
 from gateway.dialects.openai_responses.count import InputTokens
 from gateway.http.count_tokens import CountTokens
+from inference.codecs.causes import Cause
 from inference.ir.errors import AspendosError, ProviderKeyRefused, UpstreamAuth, UpstreamError
 from inference.providers.anthropic import WIRE as ANTHROPIC
 from inference.providers.azure_openai import WIRE as AZURE
@@ -110,12 +111,17 @@ def wire_of(provider: str) -> Refusing:
 
 
 def refusal_agrees(call: Recorded) -> None:
-    """The provider's words and status are kept, but for what is between it and the operator; every door says them."""
+    """The provider's words and status are kept, but for what is between it and the operator; every door says them.
+
+    A model it does not have is a mistake in the catalogue: its words are kept, and the status is that of an upstream
+    that fails.
+    """
     error = wire_of(call.provider).error(call.status, None, call.body)
     assert isinstance(error, UpstreamError)
     assert isinstance(error, UpstreamAuth) is _of_the_key(call)
     if not isinstance(error, UpstreamAuth | ProviderKeyRefused):
-        assert error.http_status == call.status
+        wrong_row = error.code == Cause.MODEL and call.status in (400, 404)
+        assert error.http_status == (502 if wrong_row else call.status)
         assert _message(call.body) in error.message
     for door in DOORS:
         told = json.loads(door.error_body(error, "req-1"))

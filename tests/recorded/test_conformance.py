@@ -69,7 +69,8 @@ feature the answer shows counts as failed:
 * `asked of ...`: each request is written for a provider of every other family, valid by OpenAI's and Anthropic's own
   types, and read back: the turns with their texts, pictures, calls and results, and the tools; what the other format
   has no words for is refused, or named as dropped, and counts as unsupported;
-* a refusal keeps the provider's status and words, in the shape of each dialect.
+* a refusal keeps the provider's status and words, in the shape of each dialect; of a model that is not there only the
+  words, for it is the catalogue that is wrong.
 """
 
 

@@ -8,6 +8,7 @@ from gateway.counting import CountTranslation, unaskable
 from gateway.dialects.dialect import Setting
 from gateway.http.count_tokens import CountTokens
 from inference.client import Deployment
+from inference.codecs.causes import Cause
 from inference.fleet.load import Load
 from inference.ir.cards import Kind, Model, Price, Provider, Target
 from inference.ir.errors import InvalidField, UpstreamFailed, UpstreamRefused
@@ -70,5 +71,8 @@ def test_a_call_that_is_not_there() -> None:
     missing, refused = UpstreamRefused("Not found."), UpstreamFailed("No.")
     missing.answered, refused.answered = 404, 500
     assert unaskable(missing)
+    no_model = UpstreamFailed("No such model.", code=Cause.MODEL)
+    no_model.answered = 404
+    assert not unaskable(no_model)
     assert not unaskable(refused)
     assert not unaskable(InvalidField("x", param="y"))
