@@ -44,6 +44,7 @@ ROUTES = (
     "input_tokens",
     "gemini",
     "gemini_count",
+    "gemini_embeddings",
     "embeddings",
     "rerank",
     "moderations",

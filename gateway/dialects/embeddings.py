@@ -50,7 +50,7 @@ _KNOWN = frozenset({*_Whole.__struct_fields__, "aspendos"})
 _embedding = msgspec.json.Decoder(EmbeddingBody)
 _whole = msgspec.json.Decoder(_Whole)
 _encode = msgspec.json.Encoder().encode
-_PURPOSES = {
+PURPOSES = {
     **{purpose.value: purpose for purpose in InputType},
     "passage": InputType.DOCUMENT,
     "search_query": InputType.QUERY,
@@ -164,7 +164,7 @@ def _not_empty(item: Any, path: str) -> Any:
 def _purpose(given: str | None) -> InputType | None:
     if given is None:
         return None
-    purpose = _PURPOSES.get(given.lower())
+    purpose = PURPOSES.get(given.lower())
     if purpose is None:
         raise InvalidField(
             f"Invalid value for `input_type`: expected one of {', '.join(InputType)}.", param="input_type"

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.gemini import Gemini
 from gateway.dialects.gemini.count import GeminiCount
+from gateway.dialects.gemini.embeddings import GeminiEmbeddings
 from gateway.edge.edge import Edge, Handler, Header, Watcher
 from inference.codecs.sse_reader import SseReader
 
@@ -19,7 +20,7 @@ Serve = Callable[[Edge, Dialect], Awaitable[None]]
 
 _PATH = re.compile(
     r"/v1(?:beta|alpha|beta1)?/(?:(?:projects/[^/]+/locations/[^/]+/)?publishers/google/)?models/"
-    r"(?P<model>.+):(?P<verb>generateContent|streamGenerateContent|countTokens)",
+    r"(?P<model>.+):(?P<verb>generateContent|streamGenerateContent|countTokens|embedContent|batchEmbedContents)",
     re.DOTALL,
 )
 _OURS = re.compile(rb"(?m)^: x-aspendos-[^\r\n]*\n\n")
@@ -41,12 +42,21 @@ def gemini_finder(serve: Serve) -> Callable[[str, str], Handler | None]:
 
         async def handle(edge: Edge) -> None:
             stream = verb == "streamGenerateContent"
-            dialect = GeminiCount(model) if verb == "countTokens" else Gemini(model, stream=stream)
-            await serve(GeminiEdge(edge, stream=stream), dialect)
+            await serve(GeminiEdge(edge, stream=stream), _dialect(model, verb))
 
         return handle
 
     return find
+
+
+def _dialect(model: str, verb: str) -> Dialect:
+    match verb:
+        case "countTokens":
+            return GeminiCount(model)
+        case "embedContent" | "batchEmbedContents":
+            return GeminiEmbeddings(model, batch=verb == "batchEmbedContents")
+        case _:
+            return Gemini(model, stream=verb == "streamGenerateContent")
 
 
 class GeminiEdge:

@@ -7,6 +7,7 @@ from inference.ir.cards import Kind, Model, Price
 
 _GEMINI_METHODS = {
     Kind.CHAT: ["generateContent", "streamGenerateContent", "countTokens"],
+    Kind.EMBEDDING: ["embedContent", "batchEmbedContents"],
 }
 _NO_DATE = "1970-01-01T00:00:00Z"
 """What Anthropic itself says of a model whose day of release is unknown."""

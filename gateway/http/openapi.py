@@ -12,6 +12,7 @@ from gateway.dialects.anthropic_messages import MessagesBody
 from gateway.dialects.embeddings import EmbeddingBody
 from gateway.dialects.gemini import GeminiBody
 from gateway.dialects.gemini.count import GeminiCountBody
+from gateway.dialects.gemini.embeddings import GeminiEmbeddingBody, GeminiEmbeddingsBody
 from gateway.dialects.moderations import ModerationBody
 from gateway.dialects.openai_chat import ChatBody
 from gateway.dialects.openai_completions import CompletionBody
@@ -60,6 +61,18 @@ _SURFACES: dict[str, tuple[str, str, type[msgspec.Struct], bool]] = {
         "countTokensOfContents",
         "How many tokens Gemini's contents are, counted by a target whose provider counts, else estimated",
         GeminiCountBody,
+        False,
+    ),
+    f"{_GEMINI}/{{model}}:embedContent": (
+        "embedContent",
+        "One content as a vector",
+        GeminiEmbeddingBody,
+        False,
+    ),
+    f"{_GEMINI}/{{model}}:batchEmbedContents": (
+        "batchEmbedContents",
+        "Several contents, each as a vector",
+        GeminiEmbeddingsBody,
         False,
     ),
     "/v1/embeddings": ("createEmbedding", "Embeddings", EmbeddingBody, False),

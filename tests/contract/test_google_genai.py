@@ -10,6 +10,7 @@ from google import genai
 from google.genai import errors, types
 from pydantic import BaseModel
 
+from tests.exchange_world import VECTORS, exchange_world
 from tests.gemini_peer import SIGNATURE, Script, answer, event, failure, model_at, streamed, whole
 from tests.harness import UPSTREAM_KEY, GatewayProcess, UpstreamThread, VirtualKey
 from tests.scripted_peer import Peer
@@ -360,3 +361,22 @@ async def test_a_wrong_base_url_is_named(gateway: GatewayProcess, key: VirtualKe
         await wrong.aio.models.generate_content(model="free", contents="Hello")
     await wrong.aio.aclose()
     wrong.close()
+
+
+def test_embeddings(gateway: GatewayProcess, key: VirtualKey) -> None:
+    options = types.HttpOptions(base_url=gateway.url, timeout=15_000)
+    with exchange_world(gateway) as world, genai.Client(api_key=key.text, http_options=options) as client:
+        several = client.models.embed_content(
+            model=world.cohere_embed,
+            contents=["one", "two"],
+            config=types.EmbedContentConfig(task_type="RETRIEVAL_DOCUMENT", output_dimensionality=2),
+        )
+        assert several.embeddings is not None
+        assert [each.values for each in several.embeddings] == VECTORS[:2]
+        assert world.last().body["input_type"] == "search_document"
+        one = client.models.embed_content(model=world.openai_embed, contents="one")
+        assert one.embeddings is not None
+        assert one.embeddings[0].values == VECTORS[0]
+        with pytest.raises(errors.ClientError, match="of kind `chat`"):
+            client.models.embed_content(model="free", contents="one")
+    assert {record.route for record in gateway.usage(key=key.id)} == {"gemini_embeddings"}

@@ -93,7 +93,7 @@ async def test_who_is_too_slow_is_told_so_by_path(part: str) -> None:
         ("GET", "/v1beta/models", 401),
         ("GET", "/v1beta/models/m", 401),
         ("GET", "/v1beta/nothing", 404),
-        ("POST", "/v1beta/models/m:embedContent", 405),
+        ("POST", "/v1beta/models/m:predict", 405),
         ("DELETE", "/v1beta/models", 405),
         ("GET", "/v1/messages/batches", 404),
         ("GET", "/v1/models", 401),

@@ -57,6 +57,11 @@ _body = msgspec.json.Decoder(GeminiBody)
 _NO_CONFIG = _Config()
 
 
+def without_bytes(prompt: bytes) -> bytes:
+    """A prompt as its tokens are estimated: of what is inline, only that it is there."""
+    return _BYTES.sub(_MEDIUM, prompt) if b'"data"' in prompt else prompt
+
+
 class GeminiChatDialect:
     """Whole conversations of one request's model."""
 
@@ -111,7 +116,7 @@ class Gemini:
             stream=self._stream,
             options=None,
             hints=asked.aspendos is not UNSET,
-            prompt=_BYTES.sub(_MEDIUM, prompt) if b'"data"' in prompt else prompt,
+            prompt=without_bytes(prompt),
             max_output=least(config.maxOutputTokens, config.max_output_tokens),
             answers=config.candidateCount or config.candidate_count or 1,
             pictures=contents.count(b'"image/'),

@@ -14,6 +14,8 @@ from tests.fake_edge import FakeEdge
         ("/v1beta/models/m:generateContent", "gemini"),
         ("/v1/models/org/m:8b:streamGenerateContent", "gemini"),
         ("/v1beta/models/m:countTokens", "gemini_count"),
+        ("/v1beta/models/m:embedContent", "gemini_embeddings"),
+        ("/v1/models/m:batchEmbedContents", "gemini_embeddings"),
         ("/v1beta1/publishers/google/models/m:generateContent", "gemini"),
         ("/v1/projects/p/locations/l/publishers/google/models/m:generateContent", "gemini"),
         ("/v1/models/m", None),
