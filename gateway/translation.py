@@ -7,6 +7,7 @@ import msgspec
 from gateway.dialects.dialect import ChatDialect, Rendered, Setting, Writer
 from gateway.dialects.places import respelled, retold
 from gateway.media.inliner import Fetches, Shown, addresses, check_pictures, inlined
+from gateway.unread import refuse_unread
 from inference.client import Deployment
 from inference.codecs.token_estimate import estimate_text
 from inference.ir.cards import Model
@@ -80,6 +81,8 @@ class Translation:
         assert card is not None
         try:
             written = self.written(deployment, card)
+            if written.dropped:
+                refuse_unread(deployment.provider.name, written.dropped, self._asked.messages)
         except InvalidField as error:
             raise retold(error, self._places()) from None
         if written.dropped:

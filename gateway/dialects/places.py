@@ -17,14 +17,15 @@ from inference.ir.place import Place
 NULL = Raw(b"null")
 """What a field that is not there reads as: msgspec keeps one raw only if it can be nothing else."""
 _PATH = re.compile(r"\Amessages\[(\d+)\](?:\.content\[(\d+)\](?:\.content\[(\d+)\])?)?")
+_CALL = re.compile(r"(\.tool_calls\[\d+\])\.arguments\Z")
+"""Only in chat completions do a call's arguments stand one level further down."""
 _count = msgspec.json.Decoder(list[Raw])
 
 
 def respelled(names: Iterable[str], places: Sequence[Place]) -> tuple[str, ...]:
     """Names as the client knows them, each once. One that is of no message stays as it is."""
-    return tuple(
-        dict.fromkeys(_PATH.sub(lambda found: _told(found, places), name, count=1) for name in names)
-    )
+    told = (_PATH.sub(lambda found: _told(found, places), name, count=1) for name in names)
+    return tuple(dict.fromkeys(_CALL.sub(r"\1.function.arguments", name) for name in told))
 
 
 def retold(error: InvalidField, places: Sequence[Place]) -> InvalidField:

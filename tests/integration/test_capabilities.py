@@ -2,9 +2,10 @@
 
 import base64
 import os
-from typing import Any
+from typing import Any, cast
 
 import httpx
+import openai
 import pytest
 
 from tests.harness import PRICE, GatewayProcess, UpstreamThread, VirtualKey
@@ -245,3 +246,40 @@ def test_a_picture_that_is_none_is_refused_where_it_has_to_be_read(
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "invalid_image"
     assert answer.json()["error"]["param"] == "messages[0].content[0]"
+
+
+CANNOT_BE_HEARD = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "What is said?"},
+            {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        ],
+    }
+]
+
+
+def test_a_recording_that_cannot_be_sent_is_refused_and_not_left_out(
+    gateway: GatewayProcess, key: VirtualKey
+) -> None:
+    gateway.configure(providers={"claude-deaf": {"wire": "anthropic", "base_url": "http://127.0.0.1:9"}})
+    name = model(gateway, "claude-deaf", max_output=100)
+    client = openai.OpenAI(base_url=gateway.base_url, api_key=key.text, max_retries=0)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model=name, messages=cast(Any, CANNOT_BE_HEARD))
+    assert refused.value.param == "messages[0].content[1]"
+    assert refused.value.code == "not_translatable"
+    assert "`audio_input`" in refused.value.message
+
+
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+def test_a_malformed_tool_is_refused_on_both_ways(
+    gateway: GatewayProcess, key: VirtualKey, wire: str
+) -> None:
+    gateway.configure(providers={f"away-{wire}": {"wire": wire, "base_url": "http://127.0.0.1:9"}})
+    name = model(gateway, f"away-{wire}", max_output=100)
+    client = openai.OpenAI(base_url=gateway.base_url, api_key=key.text, max_retries=0)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "string"}}}
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model=name, messages=cast(Any, HI), tools=cast(Any, [tool]))
+    assert (refused.value.param, refused.value.code) == ("tools[0].function.parameters.type", "invalid_tool")

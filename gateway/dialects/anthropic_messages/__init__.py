@@ -16,6 +16,7 @@ from gateway.dialects.anthropic_messages.frames import ending, frame
 from gateway.dialects.anthropic_messages.needs import needs
 from gateway.dialects.anthropic_messages.parse import parse
 from gateway.dialects.anthropic_messages.places import places
+from gateway.dialects.anthropic_messages.tool_check import check_tools
 from gateway.dialects.anthropic_messages.writer import MessageWriter
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, listed, tags_of
@@ -94,6 +95,9 @@ class Messages:
         except (msgspec.DecodeError, RecursionError) as error:
             raise pathed(explain(body, error)) from None
         messages = checked_messages(asked.messages)
+        tools = listed(asked.tools)
+        if tools and isinstance(asked.tools, Raw):
+            check_tools(asked.tools, messages)
         return Request(
             model=asked.model,
             stream=bool(asked.stream),
@@ -102,7 +106,7 @@ class Messages:
             prompt=prompt_of(messages, asked.system, asked.tools),
             max_output=asked.max_tokens,
             pictures=len(_PICTURE.findall(messages)) if b'"image"' in messages else 0,
-            tools=listed(asked.tools),
+            tools=tools,
             tags=tags_of(asked.aspendos),
             lane=lane_of(self.route, messages),
         )

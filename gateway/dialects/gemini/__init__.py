@@ -16,6 +16,7 @@ from gateway.dialects.gemini.errors import error_body
 from gateway.dialects.gemini.needs import needs
 from gateway.dialects.gemini.parse import parse
 from gateway.dialects.gemini.places import places
+from gateway.dialects.gemini.tool_check import check_tools
 from gateway.dialects.gemini.writer import GeminiVoice, GeminiWriter
 from gateway.dialects.hints import Hints, least, listed, tags_of
 from gateway.dialects.needs import once
@@ -111,6 +112,9 @@ class Gemini:
         config = asked.generationConfig or asked.generation_config or _NO_CONFIG
         more = (asked.systemInstruction, asked.system_instruction, asked.tools)
         prompt = b"".join((contents, *(bytes(each) for each in more if not isinstance(each, UnsetType))))
+        tools = listed(asked.tools)
+        if tools:
+            check_tools(body)
         return Request(
             model=self._model,
             stream=self._stream,
@@ -121,7 +125,7 @@ class Gemini:
             answers=config.candidateCount or config.candidate_count or 1,
             pictures=contents.count(b'"image/'),
             audio=b'"audio/' in contents,
-            tools=listed(asked.tools),
+            tools=tools,
             tags=tags_of(asked.aspendos),
         )
 

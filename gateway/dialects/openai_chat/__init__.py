@@ -15,6 +15,7 @@ from gateway.dialects.openai_chat.answer import answer
 from gateway.dialects.openai_chat.needs import needs
 from gateway.dialects.openai_chat.parse import parse
 from gateway.dialects.openai_chat.places import places
+from gateway.dialects.openai_chat.tool_check import check_functions, check_tools
 from gateway.dialects.openai_chat.writer import ChatWriter
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
 from inference.codecs.body import check_text, decoded
@@ -33,6 +34,7 @@ class ChatBody(Struct, frozen=True, kw_only=True):
     model: str
     messages: Raw
     tools: Raw | UnsetType = UNSET
+    functions: Raw | UnsetType = UNSET
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
@@ -88,6 +90,11 @@ class Chat:
             raise InvalidField(
                 "Invalid value for `messages`: expected at least one message.", param="messages"
             )
+        tools = listed(asked.tools)
+        if tools and isinstance(asked.tools, Raw):
+            check_tools(asked.tools, messages)
+        if isinstance(asked.functions, Raw) and listed(asked.functions):
+            check_functions(asked.functions)
         return Request(
             model=asked.model,
             stream=bool(asked.stream),
@@ -98,7 +105,7 @@ class Chat:
             answers=asked.n or 1,
             pictures=_pictures(messages),
             audio=b'"input_audio"' in messages,
-            tools=listed(asked.tools),
+            tools=tools,
             tags=tags_of(asked.aspendos),
         )
 

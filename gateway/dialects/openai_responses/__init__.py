@@ -14,6 +14,7 @@ from gateway.dialects.needs import once
 from gateway.dialects.openai_errors import error_body
 from gateway.dialects.openai_responses.conversation import Responses as Conversation
 from gateway.dialects.openai_responses.needs import needs
+from gateway.dialects.openai_responses.tool_check import check_tools
 from gateway.dialects.openai_responses.voice import ResponsesVoice
 from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
@@ -59,6 +60,9 @@ class Responses:
         asked = decoded(_body, body)
         _refuse_unserved(asked)
         given = _input(asked)
+        tools = listed(asked.tools)
+        if tools and isinstance(asked.tools, Raw):
+            check_tools(asked.tools, given, continued=asked.previous_response_id is not None)
         more = (given, asked.instructions, asked.tools)
         return Request(
             model=asked.model,
@@ -69,7 +73,7 @@ class Responses:
             max_output=least(asked.max_output_tokens),
             pictures=given.count(b'"input_image"'),
             audio=b'"input_audio"' in given,
-            tools=listed(asked.tools),
+            tools=tools,
             tags=tags_of(asked.aspendos),
             thread=Thread(previous=asked.previous_response_id, keep=asked.store is not False),
         )

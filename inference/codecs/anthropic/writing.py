@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from inference.codecs.anthropic.seals import seal, text_seal
+from inference.codecs.arguments import written_arguments
 from inference.ir.content import (
     Audio,
     CacheHint,
@@ -134,7 +135,7 @@ class BlockWriter:
         return self._more(block, None, part.rest, path)
 
     def _call(self, part: ToolCall, path: str) -> Block:
-        given = tool_input(part.arguments)
+        given = tool_input(part.arguments) if self._answer else written_arguments(part, path)
         block: Block = {"type": "tool_use", "id": part.id, "name": part.name, "input": given}
         if part.signature is not None:
             if self._answer:

@@ -96,8 +96,7 @@ def result_item(result: ToolResult, own: bool, dropped: list[str], at: str) -> d
         output = only.text
     else:
         written = [write_given(part, own) for part in result.content]
-        if None in written:
-            dropped.append(f"{at}.content")
+        dropped += [f"{at}.content[{n}]" for n, each in enumerate(written) if each is None]
         output = [each for each in written if each is not None]
     if result.error:
         dropped.append(f"{at}.is_error")

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from msgspec import Raw, Struct
 
-from inference.codecs.anthropic.writing import foreign, tool_input
+from inference.codecs.anthropic.writing import foreign
+from inference.codecs.arguments import written_arguments
 from inference.ir.chat import ChatRequest, Message, Role
 from inference.ir.content import (
     Audio,
@@ -166,7 +167,7 @@ class ConversationWriter:
         call = {
             "toolUseId": call_id(part.id),
             "name": part.name,
-            "input": tool_input(part.arguments),
+            "input": written_arguments(part, path),
         }
         return [{"toolUse": call}, *self.point(part.cache, path)]
 

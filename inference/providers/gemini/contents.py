@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Raw
 
+from inference.codecs.arguments import unread_arguments
 from inference.codecs.gemini.writing import NotAnObject, write_part
 from inference.ir.chat import Message, Role
 from inference.ir.content import Family, Reasoning, ToolCall, ToolResult
@@ -89,7 +90,8 @@ class Contents:
                     names=self._names,
                 )
             except NotAnObject:
-                raise _no_object(part) from None
+                assert isinstance(part, ToolCall)
+                raise unread_arguments(part, f"messages[{place}].content[{number}]") from None
             if written is None:
                 continue
             if isinstance(part, ToolCall) and isinstance(written, dict):
@@ -107,14 +109,4 @@ def _orphan(part: ToolResult) -> InvalidField:
         "Send the assistant's message with the call, too.",
         param="messages",
         code="tool_call_not_found",
-    )
-
-
-def _no_object(part: object) -> InvalidField:
-    name = part.name if isinstance(part, ToolCall) else ""
-    return InvalidField(
-        f"A message holds a call of the tool `{name}` whose arguments are no JSON object; the model that is to answer "
-        "takes no others. Mend the arguments, or leave out that call and its answer.",
-        param="messages",
-        code="not_translatable",
     )

@@ -70,7 +70,7 @@ class MessageWriter:
         for number, part in enumerate(message.parts):
             where = f"{path}.content[{number}]"
             if isinstance(part, ToolResult):
-                out.append(self.result(part, path if len(message.parts) == 1 else where))
+                out.append(self.result(part, where))
             else:
                 content += [self.parts.item(part, where)]
         if content or not message.parts:

@@ -94,7 +94,7 @@ def test_results() -> None:
         "call_id": "c",
         "output": [],
     }
-    assert dropped == ["at.content", "at.is_error"]
+    assert dropped == ["at.content[0]", "at.is_error"]
 
 
 def test_a_signature_is_nothing_without_its_issuer() -> None:

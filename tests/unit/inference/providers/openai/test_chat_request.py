@@ -160,7 +160,7 @@ def test_calls_and_results_with_what_is_no_text() -> None:
     assert "follows" in first["content"]
     assert [part["type"] for part in shown["content"]] == ["text", "image_url"]
     assert (shown["role"], seen["content"]) == ("user", "I see")
-    assert outgoing.dropped == ("messages[2].is_error",)
+    assert outgoing.dropped == ("messages[2].content[0].is_error",)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""Arguments of a tool's call in a conversation so far: text to some formats, to others an object. Pure.
+
+A model's own words are never mended: text goes as it is to a format that takes text, and what is no JSON object is
+refused, by its path, for one that takes only those. Answers are another matter: what a model says now is passed on.
+"""
+
+import msgspec
+from msgspec import Raw
+
+from inference.ir.content import ToolCall
+from inference.ir.errors import InvalidField
+
+ARGUMENTS = "arguments"
+"""The neutral name of the field, below its call."""
+_EMPTY = Raw(b"{}")
+_object = msgspec.json.Decoder(dict[str, Raw])
+
+
+def written_arguments(call: ToolCall, path: str) -> Raw:
+    """The arguments as an object, byte for byte; none are none, a custom tool's text is called `input`.
+
+    `path` is the call's neutral one. Raises InvalidField.
+    """
+    if call.custom:
+        return Raw(msgspec.json.encode({"input": call.arguments}))
+    if not call.arguments.strip():
+        return _EMPTY
+    text = call.arguments.encode()
+    try:
+        _object.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        raise unread_arguments(call, path) from None
+    return Raw(text)
+
+
+def unread_arguments(call: ToolCall, path: str) -> InvalidField:
+    """The refusal of arguments that are no JSON object."""
+    where = f"{path}.{ARGUMENTS}"
+    return InvalidField(
+        f"Invalid value for `{where}`: the arguments of this call of `{call.name[:100]}` are no JSON object, and what "
+        "serves this model takes no others. Mend them, or leave out the call and its result.",
+        param=where,
+        code="invalid_tool_arguments",
+    )
