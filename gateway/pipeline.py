@@ -340,13 +340,6 @@ class Pipeline:
         self, edge: Edge, dialect: Dialect, body: bytes, request: Request, call: Call
     ) -> Translation | ExchangeTranslation:
         """The whole request read, for a target that speaks another format. Raises InvalidField."""
-        if dialect.chat is None and dialect.exchange is None and not isinstance(dialect, Counting):
-            raise InvalidField(
-                f"The model `{request.model}` cannot be used here: nothing that serves it speaks this dialect, and "
-                "there is no translation for it.",
-                param="model",
-                code="route_not_served",
-            )
         options = request.options
         setting = Setting(
             id=call.id,
@@ -355,11 +348,18 @@ class Pipeline:
             include_usage=options is not None and bool(options.include_usage),
         )
         strict = wants_all(edge)
-        if isinstance(dialect, Counting):
-            return CountTranslation(dialect, body, setting, strict=strict)
+        # Conversations first: to ask whether a dialect only counts costs as much as reading a short one.
         if dialect.chat is not None:
             return Translation(dialect.chat, body, setting, strict=strict)
-        assert dialect.exchange is not None
+        if isinstance(dialect, Counting):
+            return CountTranslation(dialect, body, setting, strict=strict)
+        if dialect.exchange is None:
+            raise InvalidField(
+                f"The model `{request.model}` cannot be used here: nothing that serves it speaks this dialect, and "
+                "there is no translation for it.",
+                param="model",
+                code="route_not_served",
+            )
         return ExchangeTranslation(
             dialect.exchange,
             dialect.kind,

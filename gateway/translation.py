@@ -27,7 +27,10 @@ from inference.ir.events import (
 )
 from inference.ir.place import Place
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-from inference.wire import ChatFormat, Completed, Outgoing, Parser, TakesBytes
+from inference.wire import ChatFormat, Completed, Outgoing, Parser
+
+_SAID = (TextDelta, ReasoningDelta, RefusalDelta)
+_SAYING = (Text, Reasoning, Refusal)
 
 
 class Translation:
@@ -61,8 +64,7 @@ class Translation:
 
     async def fetch(self, attempts: Sequence[Deployment], fetcher: Fetches) -> None:
         """Bytes in place of addresses, where a target takes only those. Raises InvalidField."""
-        formats = [deployment.chat for deployment in attempts]
-        takers = [each for each in formats if isinstance(each, TakesBytes)]
+        takers = [deployment.taker for deployment in attempts if deployment.taker is not None]
         if not takers:
             return
 
@@ -205,7 +207,7 @@ class TranslatingTap:
     def _said(self, events: Sequence[Event]) -> bytes:
         self.events += len(events)
         for event in events:
-            if isinstance(event, TextDelta | ReasoningDelta | RefusalDelta):
+            if isinstance(event, _SAID):
                 self._text += len(event.text)
             elif isinstance(event, CallDelta):
                 self._text += len(event.arguments)
@@ -254,7 +256,7 @@ def _text_size(completion: Completion) -> int:
     size = 0
     for choice in completion.choices:
         for part in choice.parts:
-            if isinstance(part, Text | Reasoning | Refusal):
+            if isinstance(part, _SAYING):
                 size += len(part.text.encode())
             elif isinstance(part, ToolCall):
                 size += len(part.arguments.encode())

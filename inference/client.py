@@ -49,6 +49,7 @@ from inference.wire import (
     SaltingLane,
     Steps,
     StreamOptions,
+    TakesBytes,
     Wire,
 )
 
@@ -108,6 +109,7 @@ class Deployment:
         "salting",
         "stream_heads",
         "stream_types",
+        "taker",
         "wire",
     )
 
@@ -125,6 +127,7 @@ class Deployment:
         self.lanes = lanes_of(provider, self.wire, target)
         self.chat = chat_of(self.wire, target)
         self.counter = counter_of(provider, self.wire, self.chat)
+        self.taker = self.chat if isinstance(self.chat, TakesBytes) else None
         self.stream_types = {
             route: lane.stream_types for route, lane in self.lanes.items() if isinstance(lane, Framed)
         }

@@ -71,6 +71,8 @@ class Order(Struct, frozen=True, kw_only=True):
     key: str | None = None
     headers: dict[str, str] = field(default_factory=dict[str, str])
     stream: bool = False
+    messages: bool = False
+    """Ask as Anthropic's clients do, at /messages, instead of /chat/completions."""
     concurrency: int = 8
     rate: float | None = None
     requests: int | None = None
@@ -89,9 +91,11 @@ class Order(Struct, frozen=True, kw_only=True):
         }
         if self.stream:
             body["stream"] = True
+        if self.messages:
+            body["max_tokens"] = 1024  # without it that is no request
         payload = msgspec.json.encode(body)
         lines = [
-            f"POST {split.path.rstrip('/')}/chat/completions HTTP/1.1",
+            f"POST {split.path.rstrip('/')}/{'messages' if self.messages else 'chat/completions'} HTTP/1.1",
             f"host: {split.netloc}",
             "content-type: application/json",
             "accept: */*",
@@ -145,7 +149,7 @@ class _Connection(asyncio.Protocol):
             self._run.gaps.append(now - self._latest)
         self._latest = now
         self._events += body.count(b"data:")
-        self._tail = body if len(body) > 16 else self._tail + body
+        self._tail = body if len(body) > 64 else self._tail[-64:] + body
 
     def on_message_complete(self) -> None:
         self._busy = False
@@ -153,7 +157,7 @@ class _Connection(asyncio.Protocol):
         run = self._run
         if status != 200:
             run.failed(f"status {status}")
-        elif run.stream and b"[DONE]" not in self._tail:
+        elif run.stream and run.end not in self._tail:
             run.failed("stream without its end")
         else:
             run.latencies.append(self._now - self._began)
@@ -187,6 +191,7 @@ class _Run:
         self._address = (split.hostname or "127.0.0.1", split.port or 80)
         self.wire = order.wire()
         self.stream = order.stream
+        self.end = b"message_stop" if order.messages else b"[DONE]"
         self.latencies = array("d")
         self.firsts = array("d")
         self.gaps = array("d")
@@ -336,6 +341,7 @@ def order_from(arguments: list[str]) -> Order:
     parser.add_argument("--model", default="default")
     parser.add_argument("--header", action="append", default=[], help="name: value; may be repeated")
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--messages", action="store_true", help="ask at /messages, in Anthropic's format")
     parser.add_argument("--concurrency", type=int, default=8, help="closed loop: connections")
     parser.add_argument("--rate", type=float, help="open loop: requests a second")
     parser.add_argument("--requests", type=int, help="how many in all")
@@ -349,6 +355,7 @@ def order_from(arguments: list[str]) -> Order:
         key=given.key,
         headers={name.strip(): value.strip() for name, _, value in pairs},
         stream=given.stream,
+        messages=given.messages,
         concurrency=given.concurrency,
         rate=given.rate,
         requests=given.requests,

@@ -157,6 +157,8 @@ class Bench:
         """Every measure once."""
         figures = self.found[subject.name]
         self._saturated(subject, figures)
+        if subject.translates:
+            self._translated(subject, figures)
         self._streams(subject, figures)
         if subject is not self.direct:
             self._latencies(subject, figures)
@@ -175,6 +177,20 @@ class Bench:
         if subject.process is not None:
             figures.add("cpu_request", 1e6 * cpu / sample.requests)
             figures.busy.append(round(cpu / sample.seconds, 3))
+
+    def _translated(self, subject: Subject, figures: Figures) -> None:
+        """The same questions asked in a format that the upstream does not speak."""
+        plan = self.plan
+        load = f"--messages --requests {plan.requests} --concurrency {plan.concurrency} --model {PLAIN}"
+        sample, cpu = self.charged(subject, load)
+        if sample.requests:
+            cost = 1e6 * cpu / sample.requests
+            figures.add("cpu_translated", cost)
+            figures.add("translated_ratio", cost / figures.rounds["cpu_request"][-1])
+        load = f"--messages --stream --requests {plan.bursts} --concurrency 16 --model {PLAIN}"
+        sample, cpu = self.charged(subject, load)
+        if sample.requests:
+            figures.add("cpu_translated_event", 1e6 * cpu / (sample.requests * EVENTS))
 
     def _streams(self, subject: Subject, figures: Figures) -> None:
         plan = self.plan

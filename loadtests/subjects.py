@@ -32,6 +32,8 @@ class Subject(ABC):
     name: str
     about: str
     """What is switched on, for the reader of the table."""
+    translates = False
+    """Answers Anthropic's Messages from an upstream that speaks OpenAI's format, so that this can be measured too."""
     slow = False
     """Costs milliseconds a request: asked fewer times."""
 
@@ -92,6 +94,7 @@ class Gateway(Subject):
 
     name = "aspendos"
     about = "keys, usage records, prices, logs at INFO and metrics on"
+    translates = True
 
     def command(self) -> list[str]:
         price = {"input": 0.5, "output": 1.5, "cache_read": 0.05}

@@ -274,7 +274,7 @@ def _text(raw: Raw) -> str | None:
 
 def _whole(raw: Raw) -> int | None:
     found: Any = _anything.decode(raw)
-    return int(found) if isinstance(found, int | float) else None
+    return int(found) if isinstance(found, (int, float)) else None
 
 
 def _left(fields: Rest) -> Rest:

@@ -36,6 +36,7 @@ class Reported(Struct):
     server_tool_use_details: ServerTools | None = None
 
 
+_NULL = Raw(b"null")
 _NO_DETAILS = Details()
 _reported = msgspec.json.Decoder(Reported)
 
@@ -87,4 +88,4 @@ def usage_of(said: Reported, source: UsageSource = UsageSource.REPORTED) -> Usag
 
 def is_null(value: Raw | None) -> bool:
     """Whether a raw field is absent or says null."""
-    return value is None or bytes(value) == b"null"
+    return value is None or value == _NULL

@@ -1,5 +1,6 @@
 from array import array
 
+import msgspec
 import pytest
 
 from loadtests.load import Order, Spread, carry_out
@@ -11,6 +12,14 @@ def test_quantiles_are_values_that_were_seen() -> None:
     assert spread is not None
     assert (spread.p50, spread.p90, spread.p99, spread.worst) == (51.0, 91.0, 100.0, 100.0)
     assert Spread.of(array("d")) is None
+
+
+def test_anthropics_clients_ask_elsewhere_and_set_a_limit() -> None:
+    head, _, body = Order(url="http://a/v1", messages=True, stream=True).wire().partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/messages HTTP/1.1\r\n")
+    asked = msgspec.json.decode(body)
+    assert asked["max_tokens"] > 0
+    assert asked["stream"] is True
 
 
 async def test_a_closed_loop_asks_exactly_as_often_as_told() -> None:
