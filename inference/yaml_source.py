@@ -22,6 +22,30 @@ MAX_HINTS = 20
 
 _MERGE = "<<"
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_WANTED = re.compile(
+    r"(?:did|could) not find expected (?P<name>.+)|expected (?P<other>.+), but (?:got|found) .+"
+)
+"""How libyaml, and PyYAML itself, say what they missed."""
+_TOKENS = {
+    "key": "a key",
+    "<block end>": "a key",
+    "<document start>": "the end of the file",
+    "':'": "`:` after a key",
+    "'-' indicator": "`-` before an item",
+}
+_FAULTS = {
+    "mapping values are not allowed in this context": "a `:` where no mapping can begin: check the indentation, or "
+    "put the text in quotes",
+    "found unexpected end of stream": "the end of the file inside quotes",
+    "found character that cannot start any token": "a character that begins nothing in YAML: put the text in quotes",
+}
+_CONTEXTS = {
+    "a flow mapping": "mapping in braces",
+    "a flow sequence": "list in brackets",
+    "a block mapping": "mapping",
+    "a block collection": "list",
+    "a block sequence": "list",
+}
 _KINDS = {"str": "text", "timestamp": "date", "value": "text", "merge": "text"}
 
 
@@ -222,8 +246,24 @@ def _syntax(error: yaml.YAMLError, text: str, report: Report) -> None:
         report.add(at, (), found="a tab", expected="spaces for indentation")
         return
     reason = str(getattr(error, "problem", None) or "something that is not YAML")
-    context = getattr(error, "context", None)
-    report.add(at, (), found=f"{reason}, {context}" if context else reason, expected="valid YAML")
+    wanted = _WANTED.fullmatch(reason)
+    rest = line[at.column - 1 :].split()
+    if wanted is None:
+        found, expected = _FAULTS.get(reason, reason.removeprefix("found ")), "valid YAML"
+    else:
+        found = quoted(rest[0]) if rest else "the end of the line" if line else "the end of the file"
+        name = wanted["name"] or wanted["other"]
+        expected = _TOKENS.get(name, name.replace("'", "`"))
+    report.add(at, (), found=found + _within(error, at), expected=expected)
+
+
+def _within(error: yaml.YAMLError, at: Spot) -> str:
+    """What was being read there and where that began, where it began on another line."""
+    context, mark = getattr(error, "context", None), getattr(error, "context_mark", None)
+    name = _CONTEXTS.get(str(context).removeprefix("while parsing "))
+    if name is None or mark is None or mark.line + 1 == at.line:
+        return ""
+    return f", in the {name} that begins in line {mark.line + 1}"
 
 
 class _Tree:

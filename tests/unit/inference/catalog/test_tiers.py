@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference import catalog as module
-from inference.catalog import load_catalog, read_catalog
+from inference.catalog import CatalogError, load_catalog, read_catalog
 from inference.catalog.tiers import SHORTEST
 from inference.ir.cards import Catalog
 from inference.ir.tiers import REFUSE, Disconnect, Feature, Limits, Rates, Terms, Tier, WhenEmpty
@@ -137,6 +137,15 @@ def test_prices_are_in_the_smallest_unit_of_each_currency() -> None:
 )
 def test_what_becomes_of_a_request_that_is_not_covered(text: str, expected: WhenEmpty) -> None:
     assert tier(f"{{when_empty: {text}}}").when_empty == expected
+
+
+def test_a_target_of_an_unknown_provider_is_one_slip_and_not_its_tiers_too() -> None:
+    text = HEAD.replace("{provider: here, model: x}", "{provider: her, model: x}")
+    with pytest.raises(CatalogError) as wrong:
+        load_catalog(
+            text + '  t: {models: ["here/*"], when_empty: {model: tiny}}\n', source="c.yaml", environ={}
+        )
+    assert [problem.field for problem in wrong.value.problems] == ["models.tiny.targets[0].provider"]
 
 
 def test_the_rest() -> None:
