@@ -383,9 +383,8 @@ def told_mistral(call: Recorded) -> bool:
     outgoing = format_of("mistral").request(asked, model=asked.model, card=CARD)
     written = json.loads(outgoing.body)
     models.ChatCompletionRequest.model_validate(written)
-    assert set(outgoing.dropped) <= {"reasoning_effort"}, call.label
+    assert outgoing.dropped == (), call.label
     kept = {name: each for name, each in sent.items() if each not in (None, False) or name == "safe_prompt"}
-    kept.pop("reasoning_effort", None)
     if "tools" not in kept:
         kept.pop("tool_choice", None)
     kept["messages"] = [{k: v for k, v in each.items() if k != "prefix"} for each in sent["messages"]]

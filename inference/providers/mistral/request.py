@@ -96,8 +96,10 @@ def _think(said: Said, asked: ChatRequest, card: Model, dropped: list[str]) -> N
     thinking = asked.thinking
     if thinking is None:
         return
-    wants = thinking.enabled is not False and thinking.effort != "none"
-    wants = wants and bool(thinking.enabled or thinking.effort or thinking.budget or thinking.adaptive)
+    off = thinking.enabled is False or thinking.effort == "none"
+    wants = not off and bool(thinking.enabled or thinking.effort or thinking.budget or thinking.adaptive)
+    if not off and not wants:
+        return  # nothing is said of how much
     if not card.can("reasoning"):
         if wants:
             dropped.append("reasoning_effort" if asked.family in _OPENAI else "thinking")

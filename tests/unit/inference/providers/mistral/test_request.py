@@ -108,6 +108,12 @@ def test_two_efforts(thinking: Thinking, effort: str, dropped: tuple[str, ...]) 
     assert unable.dropped == (("reasoning_effort",) if effort == "high" else ())
 
 
+def test_nothing_is_said_where_nothing_was() -> None:
+    outgoing = write(thinking=Thinking(show=True))
+    assert "reasoning_effort" not in said(outgoing)
+    assert outgoing.dropped == ()
+
+
 def test_its_own_fields_come_from_openais_clients_alone() -> None:
     rest = {"safe_prompt": Raw(b"true"), "store": Raw(b"true")}
     mine = write(turn(Text(text="x"), role=Role.ASSISTANT, rest={"prefix": Raw(b"false")}), rest=rest)
