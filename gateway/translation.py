@@ -32,6 +32,22 @@ from inference.wire import ChatFormat, Completed, Outgoing, Parser
 _SAID = (TextDelta, ReasoningDelta, RefusalDelta)
 _SAYING = (Text, Reasoning, Refusal)
 
+_ENVELOPE = frozenset(
+    {
+        "id",
+        "object",
+        "type",
+        "created",
+        "created_at",
+        "completed_at",
+        "model",
+        "system_fingerprint",
+        "service_tier",
+    }
+)
+"""What a provider says of its answer beside what is in it. The client's dialect has words of its own for it, or none
+that anybody asked for; only of a tier of service does one ask."""
+
 
 class Translation:
     """Made once a request is known to need it; every attempt writes it down anew, for its own target."""
@@ -112,7 +128,7 @@ class Translation:
             finish_reason=next((str(each.finish) for each in completion.choices if each.finish), None),
             text=0 if counted else _text_size(completion),
         )
-        return self._dialect.answer(completion, self._asked, self._setting), measured
+        return _missed(self._dialect.answer(completion, self._asked, self._setting), self._asked), measured
 
     def tap(self, deployment: Deployment) -> "TranslatingTap":
         """Follows and translates one stream."""
@@ -226,6 +242,15 @@ class TranslatingTap:
                 self.upstream_error = error.code.encode()
             case _:
                 pass
+
+
+def _missed(rendered: Rendered, asked: ChatRequest) -> Rendered:
+    """The answer, of whose losses only those are named that somebody may miss."""
+    envelope = _ENVELOPE if asked.service_tier is None else _ENVELOPE - {"service_tier"}
+    if envelope.isdisjoint(rendered.dropped):
+        return rendered
+    names = tuple(name for name in rendered.dropped if name not in envelope)
+    return msgspec.structs.replace(rendered, dropped=names)
 
 
 def refuse_losses(deployment: Deployment, written: Outgoing) -> None:

@@ -178,3 +178,29 @@ def test_what_a_target_cannot_be_shown_is_named_by_the_clients_path() -> None:
     with pytest.raises(InvalidField) as refused:
         made.outgoing(target("cohere"))
     assert refused.value.param == "messages[0].content[1]"
+
+
+# what of an answer is named as left out
+
+
+@pytest.mark.parametrize(
+    ("tier", "names"),
+    [(None, ("choices[1]", "logprobs", "odd")), ("auto", ("choices[1]", "logprobs", "odd", "service_tier"))],
+)
+def test_what_only_wraps_an_answer_is_not_named_as_left_out(tier: str | None, names: tuple[str, ...]) -> None:
+    choice: dict[str, Any] = {"finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}
+    answer = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "real",
+        "system_fingerprint": "fp",
+        "service_tier": "scale",
+        "odd": 1,
+        "choices": [{"index": 0, "logprobs": {"content": []}, **choice}, {"index": 1, **choice}],
+    }
+    asked = MESSAGES | {"messages": [{"role": "user", "content": "hi"}]}
+    if tier is not None:
+        asked |= {"service_tier": tier}
+    rendered, _ = translation(Messages(), asked).whole(target("openai"), json.dumps(answer).encode())
+    assert tuple(sorted(rendered.dropped)) == names
