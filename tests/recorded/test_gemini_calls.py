@@ -338,11 +338,13 @@ def test_refusals_keep_googles_words(verb: str) -> None:
             told = json.loads(call.body)["error"]
             if "API_KEY_INVALID" in json.dumps(told):
                 assert isinstance(error, UpstreamAuth)
+            elif status == 404:
+                assert (error.http_status, error.code) == (502, "upstream_model_not_found")
+                assert told["message"] in error.message
             else:
                 assert isinstance(error, UpstreamRefused)
                 assert error.message == told["message"]
-                assert error.code == told["status"]
-                assert error.http_status == status
+                assert (error.http_status, error.code) == (status, "upstream_refused")
 
 
 def test_a_stream_that_breaks_off_is_told_from_one_that_ended() -> None:
