@@ -14,7 +14,7 @@ import pytest
 
 from gateway.app import HOT
 from inference.catalog.words import Wire
-from inference.wire import Extended
+from inference.wire import Extended, LanesByModel
 from tests.anthropic_peer import Script, message, model_at, whole
 from tests.exchange_world import exchange_world
 from tests.harness import ROOT, GatewayProcess, VirtualKey
@@ -171,7 +171,10 @@ def test_what_passes_through_is_told_as_it_is(client: str, route: str) -> None:
     passing: set[str] = set()
     for name in get_args(Wire):
         wire = importlib.import_module(f"inference.providers.{name.replace('-', '_')}").WIRE
-        if route in {*wire.lanes, *(wire.also if isinstance(wire, Extended) else ())}:
+        spoken = {*wire.lanes, *(wire.also if isinstance(wire, Extended) else ())}
+        if isinstance(wire, LanesByModel):
+            spoken |= {*wire.lanes_for("anthropic.claude-x"), *wire.lanes_for("claude-x")}
+        if route in spoken:
             passing.add(name)
     assert told == passing
 
