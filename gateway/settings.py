@@ -86,26 +86,43 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"Settings(host={self.host!r}, port={self.port}, data_dir={str(self.data_dir)!r})"
 
 
+def _whole(text: str, expected: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(expected) from None
+
+
+def _number(text: str, expected: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(expected) from None
+
+
 def _port(text: str) -> int:
-    value = int(text)
+    expected = "expected a port number from 0 to 65535"
+    value = _whole(text, expected)
     if not 0 <= value <= 65535:
-        raise ValueError("expected a port number from 0 to 65535")
+        raise ValueError(expected)
     return value
 
 
 def _size(text: str) -> int:
     units = {"k": 1024, "m": _MIB, "g": 1024 * _MIB}
     number, factor = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
-    value = int(number) * factor
+    expected = "expected a size above zero, such as 33554432 or 32m"
+    value = _whole(number, expected) * factor
     if value <= 0:
-        raise ValueError("expected a size above zero, such as 33554432 or 32m")
+        raise ValueError(expected)
     return value
 
 
 def _seconds(text: str) -> float:
-    value = float(text.removesuffix("s"))
+    expected = "expected seconds above zero, such as 30 or 0.5"
+    value = _number(text.removesuffix("s"), expected)
     if not 0 < value < 86400:
-        raise ValueError("expected seconds above zero, such as 30 or 0.5")
+        raise ValueError(expected)
     return value
 
 
@@ -117,9 +134,10 @@ def _nano_usd(text: str) -> int:
 
 
 def _some_days(text: str) -> float:
-    value = float(text.removesuffix("d"))
+    expected = "expected days above zero and up to 365, such as 7"
+    value = _number(text.removesuffix("d"), expected)
     if not 0 < value <= 365:
-        raise ValueError("expected days above zero and up to 365, such as 7")
+        raise ValueError(expected)
     return value * 86400
 
 
@@ -128,9 +146,10 @@ def _every(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    expected = "expected a whole number above zero"
+    value = _whole(text, expected)
     if value < 1:
-        raise ValueError("expected a whole number above zero")
+        raise ValueError(expected)
     return value
 
 
@@ -185,16 +204,18 @@ def _file(text: str) -> Path:
 
 
 def _days(text: str) -> float:
-    value = float(text)
+    expected = "expected days from 0 to 90"
+    value = _number(text, expected)
     if not 0 <= value <= 90:
-        raise ValueError("expected days from 0 to 90")
+        raise ValueError(expected)
     return value * 86400
 
 
 def _kept_days(text: str) -> float:
-    value = float(text.removesuffix("d"))
+    expected = "expected days from 0 (keep nothing) to 3650, such as 30"
+    value = _number(text.removesuffix("d"), expected)
     if not 0 <= value <= 3650:
-        raise ValueError("expected days from 0 (keep nothing) to 3650, such as 30")
+        raise ValueError(expected)
     return value * 86400
 
 

@@ -3,12 +3,24 @@
 import os
 import sys
 
-from cyclopts import App
+from cyclopts import App, CycloptsError, CycloptsPanel, MissingArgumentError
 
 from gateway.version import VERSION
 
+
+def _mistake(error: CycloptsError) -> object:
+    """What is shown of a command that was written wrong: of options nobody knows, too, where something is missing."""
+    unknown = [token for token in error.unused_tokens or () if token.startswith("--")]
+    if not isinstance(error, MissingArgumentError) or not unknown:
+        return CycloptsPanel(error)
+    return CycloptsPanel(
+        f"{error} There is no option {' or '.join(token.split('=')[0] for token in unknown)}."
+    )
+
+
 app = App(
     name="aspendos",
+    error_formatter=_mistake,
     version=VERSION,
     help="A self-hosted, OpenAI-compatible LLM gateway. First steps: `aspendos serve --embedded`.",
 )

@@ -33,8 +33,8 @@ MOST_GROUPS = 100_000
 GroupBy = Annotated[
     Text,
     Parameter(
-        help="Sum by any of organisation,team,user,key,model,provider,tier,feature,price_version,hour,day,month,"
-        "tag:<name>."
+        help="Sum by any of organisation, team, user, key, model, provider, tier, feature, price_version, hour, day, "
+        "month and tag:NAME, with commas between them."
     ),
 ]
 Limit = Annotated[int | None, Parameter(help="At most so many rows.")]

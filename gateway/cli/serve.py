@@ -1,6 +1,7 @@
 """`aspendos serve`: checks everything that can be checked before, runs the server, says where it is."""
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -131,11 +132,19 @@ def check_address(host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OSError as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise StartError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}. "
-            "Another port is chosen with --port or ASPENDOS_PORT."
+            f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}. The host is no address of "
+            "this machine: it is chosen with --host or ASPENDOS_HOST."
         ) from None
+    except OSError as error:
+        wrong = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+        remedy = (
+            "The host is no address of this machine: it is chosen with --host or ASPENDOS_HOST."
+            if wrong
+            else "Another port is chosen with --port or ASPENDOS_PORT."
+        )
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}. {remedy}") from None
 
 
 def check_data_dir(folder: Path) -> None:

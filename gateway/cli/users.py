@@ -24,7 +24,11 @@ from gateway.database.users import User, UserCreate, UserPatch
 from policies.roles import Role
 
 app = App(name="users", help="Make, list, change and delete users: who may log in, and as what.")
-app.command("gateway.cli.logins:invite", name="invite")
+app.command(
+    "gateway.cli.logins:invite",
+    name="invite",
+    help="Make a one-time token with which a user sets a password, and show it, this once.",
+)
 
 Reference = Annotated[str, Parameter(help="The user's id or e-mail address.")]
 RoleOption = Annotated[Role, Parameter(help="What they are in their organisation.")]
@@ -51,7 +55,7 @@ def create(
     tag: Tags = None,
     json: Json = False,
 ) -> int:
-    """Make a user. How they log in is said with `aspendos logins invite` or by an OpenID provider."""
+    """Make a user. How they log in is said with `aspendos users invite` or by an OpenID provider."""
 
     async def work(control: Control) -> str:
         wanted = UserCreate(

@@ -118,7 +118,12 @@ def headers_too_large(limit: int) -> HeadersTooLarge:
 
 
 def body_too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request body is larger than {limit} bytes.")
+    most = f"{limit / 2**20:.4g} MiB" if limit >= 2**20 else f"{limit} bytes"
+    return BodyTooLarge(
+        f"The request body is larger than {most}, the most that is taken here. Send pictures and files by their "
+        "address, or smaller, or less at a time; the operator can raise ASPENDOS_MAX_BODY, for uploads "
+        "ASPENDOS_MAX_FILE."
+    )
 
 
 def declared_length(value: bytes) -> int:

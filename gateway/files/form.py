@@ -58,9 +58,16 @@ async def read_form(body: AsyncIterable[bytes], boundary: str, sink: Callable[[]
                 continue
             for event in parser.parse(chunk):
                 await reader.take(event)
-        parser.close()
     except MultipartError as error:
-        raise BadRequest(f"The body is not a whole multipart form: {error}.", code="invalid_form") from None
+        raise BadRequest(f"The body is not a multipart form: {error}.", code="invalid_form") from None
+    try:
+        parser.close()
+    except MultipartError:
+        raise BadRequest(
+            "The upload ends before its form does: it was cut off, or the boundary that closes it is missing. "
+            "Send it again, whole.",
+            code="invalid_form",
+        ) from None
     return Form(fields=reader.fields, filename=reader.filename)
 
 

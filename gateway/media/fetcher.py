@@ -82,7 +82,7 @@ class Fetcher:
                     url = urljoin(url, answer.location)
         except TimeoutError:
             raise _failed(
-                param, f"did not come within {self._limits.seconds:g} seconds", "media_timeout"
+                param, f"gave no whole answer within {self._limits.seconds:g} seconds", "media_timeout"
             ) from None
         raise _failed(param, f"is redirected more than {self._limits.redirects} times", "media_unreachable")
 
@@ -104,7 +104,7 @@ class Fetcher:
             writer.write(_request(parts, host, port))
             return await self._read(reader, param)
         except OSError:
-            raise _failed(param, "broke off", "media_unreachable") from None
+            raise _failed(param, "broke its answer off", "media_unreachable") from None
         finally:
             writer.close()
 
@@ -118,13 +118,13 @@ class Fetcher:
                     break
                 parser.feed_data(chunk)
                 if answer.too_large:
-                    raise _failed(param, f"is larger than {self._limits.size} bytes", "media_too_large")
+                    raise _failed(param, f"holds more than {_size(self._limits.size)}", "media_too_large")
         except httptools.HttpParserError:
             raise _failed(param, "answered with what is no HTTP", "media_unreachable") from None
         if answer.location is None and answer.status != 200:
             raise _failed(param, f"answered with status {answer.status or 'none'}", "media_unreachable")
         if not answer.complete and not answer.ends_with_connection:
-            raise _failed(param, "broke off", "media_unreachable")
+            raise _failed(param, "broke its answer off", "media_unreachable")
         return answer
 
 
@@ -195,9 +195,13 @@ def _request(parts: SplitResult, host: str, port: int) -> bytes:
     ).encode("ascii")
 
 
+def _size(limit: int) -> str:
+    return f"{limit / 2**20:g} MiB" if limit >= 2**20 else f"{limit} bytes"
+
+
 def _failed(param: str, what: str, code: str) -> InvalidField:
     return InvalidField(
-        f"What `{param}` names {what}. Give another address, or send the bytes themselves as a data: URL.",
+        f"The address in `{param}` {what}. Give another, or send the bytes themselves as a data: URL.",
         param=param,
         code=code,
     )

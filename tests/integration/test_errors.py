@@ -351,7 +351,8 @@ async def test_a_body_that_is_too_large(gateway: GatewayProcess, key: VirtualKey
         status, headers, body = await client.response()
     error = json.loads(body)["error"]
     assert (status, error["code"]) == (413, "request_too_large")
-    assert "33554432 bytes" in error["message"]
+    assert "larger than 32 MiB" in error["message"]
+    assert "ASPENDOS_MAX_BODY" in error["message"]
     assert b"x-request-id" in headers
     chunk = b"80000\r\n" + b" " * 0x80000 + b"\r\n"
     async with connected(gateway.port) as client:

@@ -57,3 +57,28 @@ def test_settings_hide_their_secrets() -> None:
 def test_every_variable_sets_a_field() -> None:
     defaults = load_settings({})
     assert all(hasattr(defaults, field) for field, _, _ in READERS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ASPENDOS_PORT", "expected a port number from 0 to 65535"),
+        ("ASPENDOS_WORKERS", "expected a whole number above zero"),
+        ("ASPENDOS_MAX_BODY", "expected a size above zero, such as 33554432 or 32m"),
+        ("ASPENDOS_BODY_TIMEOUT", "expected seconds above zero, such as 30 or 0.5"),
+    ],
+)
+@pytest.mark.parametrize("text", ["lots", "m", "1.5.2", "-3"])
+def test_what_is_no_number_is_told_in_words(name: str, expected: str, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({name: text})
+    assert str(caught.value) == f"{name} is {text!r}: {expected}"
+
+
+def test_no_reader_speaks_of_python() -> None:
+    for name in READERS:
+        try:
+            load_settings({name: "lots of words"})
+        except SettingsError as error:
+            for words in ("invalid literal", "could not convert"):
+                assert words not in str(error)

@@ -189,7 +189,7 @@ def test_what_a_target_cannot_be_shown_is_named_by_the_clients_path() -> None:
 )
 def test_what_only_wraps_an_answer_is_not_named_as_left_out(tier: str | None, names: tuple[str, ...]) -> None:
     choice: dict[str, Any] = {"finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}
-    answer = {
+    answer: dict[str, Any] = {
         "id": "c",
         "object": "chat.completion",
         "created": 1,

@@ -1,10 +1,13 @@
 """`aspendos keys`, straight on a database."""
 
+import contextlib
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from gateway.cli import app as root
 from gateway.cli import keys, teams
 
 Captured = pytest.CaptureFixture[str]
@@ -73,3 +76,32 @@ def test_wrong_settings_are_said_in_a_line(capsys: Captured, monkeypatch: pytest
     monkeypatch.setenv("ASPENDOS_DATABASE_URL", "mysql://h/d")
     assert aspendos_keys("list") == 1
     assert "ASPENDOS_DATABASE_URL" in capsys.readouterr().err
+
+
+def help_of(command: str) -> None:
+    with contextlib.suppress(SystemExit):
+        root([command, "--help"])
+
+
+def test_an_option_nobody_knows_is_named_even_where_something_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        root(["keys", "create", "--bogus=3"])
+    said = " ".join(capsys.readouterr().err.replace("│", "").split())
+    assert "--team requires an argument. There is no option --bogus." in said
+
+
+@pytest.mark.parametrize(
+    "command", ["users", "keys", "teams", "organisations", "budgets", "logins", "credits"]
+)
+def test_every_command_says_what_it_is_for(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    help_of(command)
+    said = capsys.readouterr().out
+    assert "list" in said or "show" in said
+    assert re.findall(r"(?m)^│ ([a-z-]+) +│$", said) == [], "commands without a word on what they do"
+
+
+def test_help_shows_names_to_fill_in(capsys: pytest.CaptureFixture[str]) -> None:
+    help_of("usage")
+    assert "tag:NAME" in capsys.readouterr().out

@@ -77,3 +77,11 @@ def test_a_good_head_breaks_no_rule() -> None:
 )
 def test_the_path_of_whatever_was_read(target: bytes, path: str) -> None:
     assert guards.path_of(target) == path
+
+
+def test_a_body_that_is_too_large_is_told_how_to_be_taken() -> None:
+    said = guards.body_too_large(32 * 1024 * 1024).message
+    assert said.startswith("The request body is larger than 32 MiB, the most that is taken here.")
+    for remedy in ("by their address", "ASPENDOS_MAX_BODY", "ASPENDOS_MAX_FILE"):
+        assert remedy in said
+    assert "larger than 10 bytes," in guards.body_too_large(10).message

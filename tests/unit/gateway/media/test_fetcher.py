@@ -148,3 +148,17 @@ async def test_numbers_in_disguise_go_through_the_real_resolver_and_no_further()
             await fetcher.fetch(f"http://{host}/", param="p")
         assert caught.value.code == "media_url_refused"
     assert net.visited == []
+
+
+async def test_what_is_wrong_with_an_address_is_a_sentence() -> None:
+    net = Net({"big.example": [OPEN]}, {OPEN: b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n"})
+    for url, words in (
+        (
+            "http://nobody.example/",
+            "The address in `p` names a host that nobody knows. Give another, or send",
+        ),
+        ("http://big.example/", "The address in `p` holds more than 20 MiB. Give another, or send"),
+    ):
+        with pytest.raises(InvalidField) as caught:
+            await net.fetcher().fetch(url, param="p")
+        assert caught.value.message.startswith(words)
