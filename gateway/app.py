@@ -32,7 +32,7 @@ from gateway.dialects.transcriptions import AudioTranslations, Transcriptions
 from gateway.dialects.translate import Translate
 from gateway.edge.asgi import AsgiApp, EdgeApp
 from gateway.edge.config import EdgeConfig, Room
-from gateway.edge.edge import Edge, Handler
+from gateway.edge.edge import Handler
 from gateway.http.absent import nothing_at
 from gateway.http.account import AccountController
 from gateway.http.admin.audit import AuditController
@@ -238,10 +238,8 @@ def _given(value: object) -> Provide:
 
 
 def _hot(pipeline: Pipeline, dialect: Dialect) -> Handler:
-    async def handle(edge: Edge) -> None:
-        await pipeline.serve(edge, dialect)
-
-    return handle
+    # No coroutine around the pipeline's own: each is gone through again at every wait of a request.
+    return lambda edge: pipeline.serve(edge, dialect)
 
 
 def _answer(request: Request[Any, Any, Any], error: AspendosError) -> Response[bytes]:

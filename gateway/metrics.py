@@ -187,7 +187,9 @@ class Metrics:
             registry=registry,
             multiprocess_mode=live,
         )
-        self.in_flight = {route: running.labels(route) for route in ROUTES}
+        self._running = {route: running.labels(route) for route in ROUTES}
+        self.in_flight: dict[str, int] = dict.fromkeys(ROUTES, 0)
+        """Requests running now, by route: a gauge takes a lock each time, so it is told with all the rest."""
         self.upstream_errors = Counter(
             "aspendos_upstream_errors",
             "Attempts that failed, by the code of the failure; `upstream_auth` means a provider key is bad.",
@@ -265,6 +267,8 @@ class Metrics:
         """Move what has gathered into the registry, where other processes and scrapes see it."""
         for bound in self._bound.values():
             bound.hand_on()
+        for route, count in self.in_flight.items():
+            self._running[route].set(count)
 
     async def hand_on_for_ever(self) -> None:
         """Once a second, until cancelled: another process may be asked for the figures of all."""

@@ -99,8 +99,8 @@ class Pipeline:
         """
         call = Call(self._new_id() if errand is None else errand.id, dialect.route, edge)
         call.errand = errand
-        in_flight = self._in_flight[dialect.route]
-        in_flight.inc()
+        in_flight, name = self._in_flight, dialect.route
+        in_flight[name] += 1
         try:
             await self._run(edge, dialect, call)
         except AspendosError as error:
@@ -118,7 +118,7 @@ class Pipeline:
             _log.exception("request failed", request_id=call.id, error=type(error).__name__)
             self._refuse(call, dialect, Internal("The gateway failed; the operator's log has the details."))
         finally:
-            in_flight.dec()
+            in_flight[name] -= 1
 
     async def _run(self, edge: Edge, dialect: Dialect, call: Call) -> None:
         form = takes_forms(dialect)
