@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from gateway.dialects.dialect import Setting
 from inference.ir.chat import ChatRequest
-from inference.ir.completion import Completion
-from inference.ir.content import Reasoning, Refusal, Text, ToolCall
+from inference.ir.completion import Choice, Completion, Finish
+from inference.ir.content import Citation, Family, Reasoning, Refusal, Text, ToolCall
 from inference.ir.folding import fold, unfold
 from inference.providers.bedrock import WIRE as BEDROCK
 from inference.providers.cohere import WIRE as COHERE
@@ -105,3 +106,22 @@ def test_a_call_of_bedrocks_that_never_began() -> None:
         writer = dialect.writer(ChatRequest(model="m", messages=(), family=family), SETTING)
         assert b'"x"' in writer.write(found) + writer.finish()
     assert said(fold(found)) == ("x", ())
+
+
+def test_what_only_one_dialect_says_of_a_call_or_a_source_is_named() -> None:
+    call = ToolCall(id="c", name="f", arguments="{}", rest={"namespace": Raw(b'"n"')})
+    text = Text(text="x", citations=(Citation(title="a page", family=Family.ANTHROPIC, raw=Raw(b"{}")),))
+    completion = Completion(
+        family=Family.OPENAI_RESPONSES, choices=(Choice(parts=(text, call), finish=Finish.TOOL_CALLS),)
+    )
+    for name in ("openai-chat", "anthropic", "gemini"):
+        family, dialect, _ = SIDES[name]
+        asked = ChatRequest(model="m", messages=(), family=family)
+        writer = dialect.writer(asked, SETTING)
+        writer.write(list(unfold(completion)))
+        writer.finish()
+        for dropped in (dialect.answer(completion, asked, SETTING).dropped, writer.dropped):
+            assert any("namespace" in each for each in dropped), name
+            assert name == "anthropic" or any(
+                "citations" in each or "annotations" in each for each in dropped
+            ), name

@@ -156,7 +156,8 @@ def _thinking(fields: DottedFields) -> tuple[Thinking | None, Format | None]:
         case "disabled":
             return Thinking(enabled=False, effort=effort), form
         case _:
-            raise asked.wrong("type", "expected `enabled`, `adaptive` or `disabled`")
+            fields.keep("thinking", given)  # a way to think that only Anthropic knows
+            return (None if effort is None else Thinking(effort=effort)), form
 
 
 def _format(given: DottedFields | None, *, rest: Rest = NO_REST) -> Format | None:

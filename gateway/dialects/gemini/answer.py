@@ -71,6 +71,8 @@ def _candidate(choice: Choice, own: bool, dropped: dict[str, None]) -> Written:
         dropped |= dict.fromkeys(choice.rest)
     logprobs = [] if choice.logprobs is None else [choice.logprobs]
     grounding = None if own else write_grounding(citations, text)
+    if not own and any(each.url is None for each in citations):
+        dropped["citations"] = None
     return {
         "content": {"parts": parts, "role": "model"},
         **closing(choice, own=own, logprobs=logprobs, grounding=grounding, malformed=malformed),

@@ -138,6 +138,8 @@ class GeminiWriter:
                 self._usage = usage
             case CallBegan():
                 self._choice(each.choice).calls[each.block] = _Call(each)
+                for name in each.rest:
+                    self._drop(f"candidates[{each.choice}].content.parts[{each.block}].{name}")
             case Sealed():
                 self._sealed(each, said)
             case Whole(part):
@@ -145,6 +147,8 @@ class GeminiWriter:
             case AudioDelta():
                 self._heard(each, said)
             case Cited(citation):
+                if citation.url is None and not self._own:
+                    self._drop(f"candidates[{each.choice}].content.parts[{each.block}].citations")
                 self._choice(each.choice).citations.append((each.block, citation))
             case LogProbs(raw):
                 self._choice(each.choice).logprobs.append(raw)

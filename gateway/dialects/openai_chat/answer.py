@@ -172,6 +172,7 @@ class _Message:
                 self._fields["function_call"] = {"name": call.name, "arguments": call.arguments}
             return
         calls = self._list("tool_calls")
+        self._dropped += [f"{self._path}.tool_calls[{len(calls)}].{name}" for name in call.rest]
         if call.custom:
             said: Said = {
                 "id": call.id,

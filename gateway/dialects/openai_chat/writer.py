@@ -215,6 +215,8 @@ class ChatWriter:
         written = self._written(began.choice, out)
         number = len(written.calls)
         written.calls[began.block] = number, began.custom
+        for name in began.rest:
+            self._drop(f"choices[{began.choice}].delta.tool_calls[{number}].{name}")
         if self._functions:
             call = {"function_call": {"name": began.name, "arguments": ""}} if number == 0 else None
             self._say(began.choice, call, "function_call", out)

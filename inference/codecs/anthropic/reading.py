@@ -31,6 +31,7 @@ from inference.ir.content import (
 )
 from inference.ir.errors import InvalidField
 
+SEARCH_RESULT = "search_result"
 _ANSWER_PARTS = (Text, Image, File, Opaque)
 
 
@@ -142,10 +143,31 @@ def _source(block: DottedFields) -> tuple[Source | None, str | None]:
             source = Source(file_id=found.needed("file_id"))
         case "text":
             return None, found.needed("data")
+        case "content":
+            block.keep("source", before)
+            return None, _words(found)
         case _:
             block.keep("source", before)
             return None, None
     return source, None
+
+
+def _words(given: DottedFields) -> str | None:
+    """What text blocks say, one after the other; None where there is anything else among them."""
+    content = given.raw("content")
+    parts = () if content is None else read_content(content, given.at("content"))
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    return "\n\n".join(texts) if texts and len(texts) == len(parts) else None
+
+
+def _search_result(block: DottedFields) -> File | Opaque:
+    """What a client's own search found: a text with its source, for whoever has no word for such."""
+    whole = _opaque(block, SEARCH_RESULT)
+    given = DottedFields.of(whole.raw, block.path)
+    text, title, cache = _words(given), given.text("title"), read_cache(given)
+    if text is None:
+        return whole
+    return File(text=text, title=title, cache=cache, rest={SEARCH_RESULT: whole.raw})
 
 
 def _image(block: DottedFields) -> Image | Opaque:
@@ -233,6 +255,7 @@ _READERS: dict[str, Callable[[DottedFields], Part]] = {
     "text": _text,
     "image": _image,
     "document": _document,
+    SEARCH_RESULT: _search_result,
     "thinking": _thinking,
     "redacted_thinking": _redacted,
     "tool_use": _tool_use,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Raw
 
+from inference.codecs.anthropic.reading import SEARCH_RESULT
 from inference.codecs.anthropic.seals import seal, text_seal
 from inference.codecs.arguments import written_arguments
 from inference.ir.content import (
@@ -169,9 +170,11 @@ class BlockWriter:
             return self._drop(path)
         return self._more({"type": "image", "source": source}, part.cache, part.rest, path)
 
-    def _file(self, part: File, path: str) -> Block | None:
+    def _file(self, part: File, path: str) -> Block | Raw | None:
         if self._answer:
             return self._drop(path)
+        if self._own and SEARCH_RESULT in part.rest:
+            return part.rest[SEARCH_RESULT]
         source = self._document(part)
         if source is None:
             return self._drop(path)

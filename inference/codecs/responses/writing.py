@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from inference.codecs.responses.parts import OWN, write_citation, write_given
 from inference.codecs.responses.seals import Seal, write_seal
-from inference.ir.content import Opaque, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from inference.ir.content import NO_REST, Opaque, Part, Reasoning, Refusal, Rest, Text, ToolCall, ToolResult
 
 Item = dict[str, object] | Raw
 
@@ -97,6 +97,10 @@ def result_item(result: ToolResult, own: bool, dropped: list[str], at: str) -> d
     else:
         written = [write_given(part, own) for part in result.content]
         dropped += [f"{at}.content[{n}]" for n, each in enumerate(written) if each is None]
+        if not own:
+            dropped += [
+                f"{at}.content[{n}].{key}" for n, each in enumerate(result.content) for key in _rest(each)
+            ]
         output = [each for each in written if each is not None]
     if result.error:
         dropped.append(f"{at}.is_error")
@@ -106,6 +110,10 @@ def result_item(result: ToolResult, own: bool, dropped: list[str], at: str) -> d
         "output": output,
     }
     return found | result.rest if own else found
+
+
+def _rest(part: Part) -> Rest:
+    return NO_REST if isinstance(part, Opaque | Refusal) else part.rest
 
 
 def said_items(

@@ -172,3 +172,10 @@ def test_mistakes_are_named_by_their_path(changed: dict[str, Any], path: str) ->
 def test_no_json() -> None:
     with pytest.raises(InvalidJSON):
         parse(b'{"model": ')
+
+
+def test_a_way_to_think_that_only_anthropic_knows_is_kept() -> None:
+    asked = parse(body(thinking={"type": "of_tomorrow", "depth": 3}, output_config={"effort": "low"}))
+    assert json.loads(bytes(asked.rest["thinking"])) == {"type": "of_tomorrow", "depth": 3}
+    assert asked.thinking is not None
+    assert (asked.thinking.enabled, asked.thinking.effort) == (None, "low")

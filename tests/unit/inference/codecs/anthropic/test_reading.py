@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from inference.codecs.anthropic.reading import read_content
 from inference.codecs.anthropic.writing import BlockWriter
-from inference.ir.content import Opaque, Text, ToolCall, ToolResult
+from inference.ir.content import File, Opaque, Text, ToolCall, ToolResult
 from inference.ir.errors import InvalidField
 
 
@@ -27,9 +27,16 @@ BLOCKS: list[dict[str, Any]] = [
     {"type": "tool_result", "tool_use_id": "1", "content": [{"type": "tool_reference", "tool_name": "t"}]},
     {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
 ]  # fmt: skip
+FOUND: list[dict[str, Any]] = [
+    {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "A"}],
+     "citations": {"enabled": True}, "cache_control": {"type": "ephemeral"}},
+    {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "A"}]}, "title": "T"},
+    {"type": "document", "source": {"type": "content", "content": "A"}},
+    {"type": "document", "source": {"type": "content", "content": [{"type": "image", "source": {"type": "new"}}]}},
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block["type"])
+@pytest.mark.parametrize("block", [*BLOCKS, *FOUND], ids=lambda block: block["type"])
 def test_each_comes_back_as_it_was(block: dict[str, Any]) -> None:
     dropped: list[str] = []
     written = BlockWriter(own=True, answer=False, dropped=dropped).blocks(read(block), "c")
@@ -67,3 +74,17 @@ def test_mistakes(content: bytes, path: str) -> None:
     with pytest.raises(InvalidField) as wrong:
         read_content(Raw(content), "c")
     assert wrong.value.param == path
+
+
+def test_what_a_clients_search_found_is_text_to_others() -> None:
+    texts = [{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]
+    found, document = read(
+        {"type": "search_result", "source": "s", "title": "T", "content": texts},
+        {"type": "document", "source": {"type": "content", "content": texts}},
+    )
+    assert isinstance(found, File)
+    assert isinstance(document, File)
+    assert (found.text, found.title, document.text) == ("A\n\nB", "T", "A\n\nB")
+    dropped: list[str] = []
+    BlockWriter(own=False, answer=False, dropped=dropped).blocks((found, document), "c")
+    assert dropped == ["c[0].search_result", "c[1].source"]
