@@ -19,7 +19,10 @@ from inference.providers.cohere import WIRE as COHERE
 from inference.providers.mistral import WIRE as MISTRAL
 from inference.wire import ByModel, ChatFormat
 from tests.aws_messages import event
-from tests.golden.odd_answers import ODD, Odd
+from tests.golden.odd_answer import Odd
+from tests.golden.odd_chats import CHATS
+from tests.golden.odd_others import ANTHROPICS, GEMINIS
+from tests.golden.odd_responses import COHERES, RESPONSES
 from tests.golden.test_pairs import SIDES
 
 SETTING = Setting(id="req-00000000000000ab00000001", model="m", created=1_700_000_000, include_usage=True)
@@ -63,7 +66,9 @@ def heard(odd: Odd, cut: int | None = None) -> Completion:
     return fold(found)
 
 
-@pytest.mark.parametrize("odd", ODD, ids=lambda odd: f"{odd.wire}: {odd.why}")
+@pytest.mark.parametrize(
+    "odd", [*GEMINIS, *ANTHROPICS, *RESPONSES, *COHERES, *CHATS], ids=lambda odd: f"{odd.wire}: {odd.why}"
+)
 def test_it_is_heard(odd: Odd) -> None:
     expected = (odd.text, odd.calls)
     for completion in [heard(odd), *([heard(odd, 1), heard(odd, 7)] if odd.events is not None else [])]:
