@@ -25,6 +25,17 @@ TESTED: dict[str, str] = {
     "tests/unit/gateway/dialects/openai_responses/test_writer.py",
     "gateway/dialects/openai_responses/output.py": "beside the writer's events: "
     "tests/unit/gateway/dialects/openai_responses/test_writer.py",
+    "gateway/dialects/gemini/tool_check.py": "by every dialect's decode: "
+    "tests/unit/gateway/dialects/test_tool_shapes.py",
+    "gateway/dialects/openai_chat/tool_check.py": "by every dialect's decode: "
+    "tests/unit/gateway/dialects/test_tool_shapes.py",
+    "gateway/dialects/openai_responses/tool_check.py": "by every dialect's decode: "
+    "tests/unit/gateway/dialects/test_tool_shapes.py",
+    "gateway/answer_headers.py": "through sockets: tests/integration/test_lane_upstreams.py, test_structured_header.py",
+    "inference/catalog/provider_entry.py": "declarations, read through the catalogue: "
+    "tests/unit/inference/catalog/test_providers.py",
+    "inference/catalog/tier_entry.py": "declarations, read through the catalogue: "
+    "tests/unit/inference/catalog/test_tiers.py",
     "gateway/dialects/openai_chat/content.py": "through the whole request: "
     "tests/unit/gateway/dialects/openai_chat/test_parse.py",
     "gateway/dialects/openai_chat/messages.py": "through the whole request: "

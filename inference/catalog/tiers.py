@@ -137,7 +137,8 @@ class TierResolver:
             hint = self._findings.hint(name, list(self._models))
             self._findings.wrong(here, found=quoted(name), expected="a name from `models`", hint=hint)
             return None
-        slipped = self._findings.touches(("models", model.name))  # it may be that slip which hides it from the tier
+        # It may be a slip in the model itself which hides it from the tier.
+        slipped = self._findings.touches(("models", model.name))
         if reach is not None and model.name not in reach and not slipped:
             self._findings.wrong(
                 here, found=f"{quoted(name)}, which it does not include", expected="a model of this tier"

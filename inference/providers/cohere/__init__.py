@@ -5,7 +5,6 @@ spoken: whatever it served, the second serves. (https://docs.cohere.com/referenc
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from inference.codecs.causes import Cause
 from inference.ir.cards import Kind
@@ -22,7 +21,7 @@ _BLOCKED, _CANCELLED = 498, 499
 class Cohere:
     """Nobody else's dialect goes through unchanged, so it has no lane."""
 
-    lanes: ClassVar[Mapping[str, Lane]] = {}
+    lanes: Mapping[str, Lane] = {}
     chat: ChatFormat | None = CohereChat()
     exchanges: Mapping[Kind, Exchange] = {
         Kind.EMBEDDING: CohereEmbed(),
