@@ -1,5 +1,6 @@
 """build_app(): the ASGI application. Hot routes straight to the pipeline, everything else through Litestar."""
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -98,6 +99,7 @@ HOT: dict[str, Dialect] = {
 _METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The pipeline itself refuses all but the first, in its own words."""
 
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _FORM_BYTES = 64 * 1024
 """What an upload may have beside its file."""
 _UPLOAD_SECONDS = 3600.0
@@ -302,6 +304,10 @@ def _invalid(error: ValidationException) -> AspendosError:
     first = error.extra[0] if isinstance(error.extra, list) and error.extra else None
     if isinstance(first, dict) and "message" in first:
         param = cast(dict[str, Any], first).get("key")
+        missing = _MISSING.match(str(cast(dict[str, Any], first)["message"]))
+        if missing is not None:
+            name = missing[1] if param in (None, "data") else f"{param}.{missing[1]}"
+            return InvalidField(f"Missing required field `{name}`.", param=name, code="missing_field")
         where = f"Invalid value for `{param}`: " if param else ""
         return InvalidField(f"{where}{first['message']}", param=param if isinstance(param, str) else None)
     return InvalidField(error.detail)

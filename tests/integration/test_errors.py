@@ -334,6 +334,17 @@ def test_a_wrong_base_url(gateway: GatewayProcess, path: str, family: str, words
     assert told.get(family, body["error"].get("status") == "NOT_FOUND")
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "param"), [(b'{"team": "nope"}', "missing_field", "name"), (b"", "empty_body", None)]
+)
+def test_what_a_body_of_the_management_api_lacks_is_named(
+    gateway: GatewayProcess, body: bytes, code: str, param: str | None
+) -> None:
+    headers = {"content-type": "application/json"}
+    answer = gateway.admin.post(f"{gateway.url}/admin/v1/keys", content=body, headers=headers)
+    assert (answer.status_code, checked(answer)["code"], checked(answer)["param"]) == (400, code, param)
+
+
 def test_conversations_are_not_compacted_here(gateway: GatewayProcess, key: VirtualKey) -> None:
     answer = gateway.http.post(
         f"{gateway.base_url}/responses/compact", json={"model": "free"}, headers=key.bearer

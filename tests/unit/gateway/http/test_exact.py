@@ -89,7 +89,35 @@ async def test_other_mistakes_are_told_as_ever(plane: Plane, body: bytes) -> Non
     status, answer = await ask(plane, body)
     assert status == 400
     if body == b'{"amount": 5}':
-        assert "unknown field `amount`" in str(answer)
+        assert answer["error"]["param"] == "amount"
+        assert answer["error"]["message"] == "There is no field `amount` here."
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param", "words"),
+    [
+        (
+            b'{"parts": [{"amount_minor": 1}, {}]}',
+            "missing_field",
+            "parts[1].amount_minor",
+            "Missing required field",
+        ),
+        (
+            b'{"parts": [{"amount": 1}]}',
+            "invalid_value",
+            "parts[0].amount",
+            "There is no field `parts[0].amount`",
+        ),
+        (b'{"parts": 1}', "invalid_value", "parts", "Invalid value for `parts`: expected an array"),
+        (b'{"on": true,}', "invalid_json", None, "line 1, column 13"),
+    ],
+)
+async def test_what_is_missing_or_wrong_is_told_with_its_place(
+    plane: Plane, body: bytes, code: str, param: str | None, words: str
+) -> None:
+    status, answer = await ask(plane, body)
+    assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, code, param)
+    assert words in answer["error"]["message"]
 
 
 async def test_every_body_of_the_management_api_is_exact_and_forbids_what_it_does_not_know(
