@@ -112,7 +112,7 @@ async def test_a_target_of_another_format(drive: Drive) -> None:
 async def test_failures(drive: Drive, gateway: GatewayProcess) -> None:
     async with Peer(Script([failure("overloaded_error", 529)])) as peer:
         saw = await drive("error", model_at(gateway, peer.port))
-    assert saw == {"kind": "InternalServerError", "status": 529, "type": "overloaded_error"}
+    assert saw == {"kind": "OverloadedError", "status": 529, "type": "overloaded_error"}
     problem = event("error", error={"type": "overloaded_error", "message": "Overloaded"})
     async with Peer(Script([streamed(started(), problem)])) as peer:
         saw = await drive("error", model_at(gateway, peer.port))
