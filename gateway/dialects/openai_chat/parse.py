@@ -153,9 +153,11 @@ def _thinking(fields: Fields) -> Thinking | None:
         said = mode.text("type")
         enabled = {"enabled": True, "disabled": False, "adaptive": True}.get(said or "", enabled)
         adaptive, budget = said == "adaptive", mode.integer("budget_tokens") or budget
-    if enabled is None and effort == "none":
-        enabled = False
-    own = asked if len(asked) > 1 or "reasoning_effort" not in asked else NO_REST
+    usual = effort == "default"  # Groq's word: think, as much as the model does of itself
+    if enabled is None and (usual or effort == "none"):
+        enabled = usual
+    own = asked if len(asked) > 1 or usual or "reasoning_effort" not in asked else NO_REST
+    effort = None if usual else effort
     return Thinking(enabled=enabled, effort=effort, budget=budget, show=show, adaptive=adaptive, rest=own)
 
 

@@ -155,6 +155,7 @@ def test_tools_of_every_kind() -> None:
 THINKING: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
     ({"reasoning_effort": "low"}, ("low", None, None, [])),
     ({"reasoning_effort": "none"}, ("none", None, False, [])),
+    ({"reasoning_effort": "default"}, (None, None, True, ["reasoning_effort"])),
     ({"reasoning": {"max_tokens": 9, "exclude": True}}, (None, 9, None, ["reasoning"])),
     ({"thinking": {"type": "disabled"}}, (None, None, False, ["thinking"])),
 ]
