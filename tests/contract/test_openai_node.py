@@ -100,7 +100,7 @@ def test_models(drive: Drive) -> None:
     ("model", "kind", "status", "code"),
     [
         ("nobody", "NotFoundError", 404, "model_not_found"),
-        ("status-429", "RateLimitError", 429, "upstream_429"),
+        ("status-429", "RateLimitError", 429, "upstream_rate_limited"),
         ("status-401", "InternalServerError", 502, "upstream_auth"),
     ],
 )
