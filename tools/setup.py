@@ -41,6 +41,14 @@ PROFILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "test": ("test.txt", ("serve",)),
     "bench": ("bench.txt", ("serve",)),
 }
+_UNREACHABLE = (
+    "Failed to fetch",
+    "Could not connect",
+    "error sending request",
+    "dns error",
+    "Request failed after",
+)
+"""How uv says that nobody answered."""
 BARE = ("uv.txt", "weights.txt")
 
 
@@ -66,14 +74,25 @@ def stamped(profile: str) -> bool:
         return False
 
 
+def reason(output: str) -> str:
+    """Why uv failed, in a line."""
+    if any(sign in output for sign in _UNREACHABLE):
+        return "uv could not reach the package index"
+    said = next((line for line in output.splitlines() if "error" in line.lower()), "it said nothing of why")
+    return f"uv failed ({said.strip()[:160]})"
+
+
 class Progress:
     """One line per step on standard error; on a terminal the line counts the seconds while it works."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
 
-    def run(self, step: str, command: list[str], *, optional: bool = False) -> bool:
-        """Run a command under this step's name. False: it failed and was optional; else failing exits."""
+    def run(self, step: str, command: list[str], *, optional: bool = False, otherwise: str = "") -> bool:
+        """Run a command under this step's name. False: it failed and was optional; else failing exits.
+
+        `otherwise` says what follows where it failed, and has the reason put before it.
+        """
         began = time.monotonic()
         over = threading.Event()
         clock = threading.Thread(target=self._count, args=(step, began, over), daemon=True)
@@ -93,7 +112,8 @@ class Progress:
         finally:
             over.set()
             clock.join()
-        self._say(f"{step}: {'done' if done.returncode == 0 else 'failed'}", began, end="\n")
+        failed = f"{reason(done.stdout)}; {otherwise}" if otherwise else "failed"
+        self._say(f"{step}: {'done' if done.returncode == 0 else failed}", began, end="\n")
         if done.returncode and not optional:
             sys.exit(f"{done.stdout}\nset-up: `{' '.join(command)}` failed; run it again to go on")
         return done.returncode == 0
@@ -140,7 +160,10 @@ def install(profile: str, progress: Progress) -> None:
     if not (BIN / "uv").exists():
         progress.run("getting the installer", [*pip, "-r", str(LOCKS / "uv.txt")], optional=True)
     lock = ["-r", str(LOCKS / PROFILES[profile][0])]
-    if not progress.run("installing packages", [*installer, *lock], optional=True):
+    quick = (BIN / "uv").exists() and progress.run(
+        "installing packages", [*installer, *lock], optional=True, otherwise="trying pip"
+    )
+    if not quick:
         installer = pip
         progress.run("installing packages with pip", [*installer, *lock])
     weights = ["--no-deps", "-r", str(LOCKS / "weights.txt")]

@@ -273,6 +273,14 @@ class EmbeddedWorker:
             _let_go(self._process)
             if self._ending.is_set():
                 return
+            if code == errno.EADDRINUSE:
+                print(
+                    "aspendos serve: the embedded worker's port is taken, and the worker is not started again. Set "
+                    "ASPENDOS_LOCAL_URL to an address with a free port, or leave it out and one is chosen.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                return
             pause = 0.5 if time.monotonic() - began > 30 else min(pause * 2, 30.0)
             print(
                 f"aspendos serve: the embedded worker ended with status {code}; it is started again in "

@@ -3,7 +3,6 @@
 import argparse
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -33,7 +32,9 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not by sys.stdin: its lock, held here, would abort an interpreter that ends for another reason.
+    while os.read(0, 4096):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,6 +1,8 @@
 """Serve: loads the local models and runs the worker. The only file that names them all and the web server."""
 
+import errno
 import os
+import socket
 import sys
 import time
 import uuid
@@ -55,15 +57,15 @@ def build_worker(data_dir: Path, *, cores: int, say: Callable[[str], None]) -> L
 def serve_local(host: str, port: int, data_dir: Path) -> None:
     """Run the embedded worker until it is told to stop (SIGINT, SIGTERM); blocks.
 
-    Prints one line once the models are loaded. The socket is bound right after; /health answers 200 from then on.
+    Prints one line once the models are loaded; /health answers 200 right after. Where it cannot listen it says so
+    before anything is loaded, and ends with the error's number (errno.EADDRINUSE) as its status.
     """
+    listener = bound(host, port)
     began = time.perf_counter()
     worker = build_worker(data_dir, cores=os.cpu_count() or 1, say=_say)
     _say(f"models loaded in {time.perf_counter() - began:.2f} s; serving on http://{host}:{port}/v1")
-    uvicorn.run(
+    config = uvicorn.Config(
         worker,
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         lifespan="on",
@@ -71,6 +73,21 @@ def serve_local(host: str, port: int, data_dir: Path) -> None:
         timeout_keep_alive=75,
         server_header=False,
     )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that has the address and does not listen yet. Ends the process where it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        _say(f"cannot listen on {host}:{port}: {'the port is taken' if taken else error.strerror or error}")
+        raise SystemExit(errno.EADDRINUSE if taken else 1) from None
+    return listener
 
 
 def _say(line: str) -> None:

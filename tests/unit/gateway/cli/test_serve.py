@@ -1,5 +1,6 @@
 """What `serve` settles before it starts: addresses, keys of its own, what it says."""
 
+import errno
 import os
 import resource
 import signal
@@ -86,3 +87,23 @@ def test_the_embedded_worker_is_started_again_when_it_dies(
     finally:
         worker.stop()
     assert not worker.alive
+
+
+def test_a_worker_whose_port_is_taken_is_told_of_once_and_not_started_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = EmbeddedWorker(
+        [sys.executable, "-c", f"raise SystemExit({errno.EADDRINUSE})"], tmp_path / "worker.log"
+    )
+    first = worker.pid
+    deadline = time.monotonic() + 20
+    said = ""
+    while "port is taken" not in said:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+        said += capsys.readouterr().err
+    assert "ASPENDOS_LOCAL_URL" in said
+    assert "started again in" not in said
+    time.sleep(0.7)
+    assert (worker.pid, worker.alive) == (first, False)
+    worker.stop()
