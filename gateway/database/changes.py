@@ -6,8 +6,10 @@ ring costs time and never correctness. Readers also look every few seconds unask
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 import structlog
@@ -23,6 +25,7 @@ from inference.ir.errors import Unavailable
 CHANNEL = "aspendos_changes"
 _KEPT = 10_000
 _SQLITE_POLL_SECONDS = 0.25
+_JUST_NOW_NS = 50_000_000
 PROBE_SECONDS = 5.0
 _FIRST_RETRY_SECONDS = 0.25
 _LAST_RETRY_SECONDS = 5.0
@@ -153,9 +156,9 @@ class PostgresBell:
 
 
 class SqliteBell:
-    """SQLite tells nobody, but its `data_version`, read four times a second, moves with every other commit.
+    """SQLite tells nobody, but every commit writes to its files, which are looked at four times a second.
 
-    Under load the usage records' commits move it all the time, so then the counter says whether there is news.
+    Under load the usage records' commits do so all the time, so then the counter says whether there is news.
     """
 
     def __init__(self, database: Database) -> None:
@@ -168,23 +171,35 @@ class SqliteBell:
         return
 
     async def _listen_once(self, ring: Ring) -> None:
-        engine = self._database.lone_engine()
-        seen: int | None = None
+        engine, path = self._database.lone_engine(), self._database.path
+        assert path is not None
+        seen: tuple[int, ...] | None = None
         counted: int | None = None
         try:
             with away_as_unavailable():
                 async with _connected(engine) as connection:
                     driver = cast("Any", (await connection.get_raw_connection()).driver_connection)
                     while True:
-                        version = await _number(driver, "PRAGMA data_version")
-                        if version != seen:
-                            seen, before = version, counted
+                        written = _written(path)
+                        if written is None or written != seen:
+                            seen, before = written, counted
                             counted = await _counter(driver)
                             if counted is None or counted != before:
                                 ring()
                         await asyncio.sleep(_SQLITE_POLL_SECONDS)
         finally:
             await engine.dispose()
+
+
+def _written(path: Path) -> tuple[int, ...] | None:
+    """When and how far the database's files were written last; None where that was only just: more may have been
+    written since, within the same tick of the file system's clock."""
+    found: list[int] = []
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(FileNotFoundError):
+            about = file.stat()
+            found += (about.st_mtime_ns, about.st_size)
+    return tuple(found) if found and time.time_ns() - max(found[::2]) > _JUST_NOW_NS else None
 
 
 async def _counter(driver: Any) -> int | None:

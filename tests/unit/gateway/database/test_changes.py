@@ -1,7 +1,7 @@
 """The log of changes: complete, in order, and read anew when it no longer reaches back."""
 
 import asyncio
-from typing import Any
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, text, update
@@ -90,12 +90,12 @@ async def test_on_sqlite_only_news_is_rung_for(plane: Plane, monkeypatch: pytest
         pytest.skip("PostgreSQL notifies of changes alone")
     monkeypatch.setattr(changes, "_SQLITE_POLL_SECONDS", 0.01)
     looked, rings = 0, 0
-    number = changes._number  # pyright: ignore[reportPrivateUsage] - the bell's looks are counted
+    written = changes._written  # pyright: ignore[reportPrivateUsage] - the bell's looks are counted
 
-    async def counting(driver: Any, query: str) -> int:
+    def counting(path: Path) -> tuple[int, ...] | None:
         nonlocal looked
         looked += 1
-        return await number(driver, query)
+        return written(path)
 
     async def looks(more: int) -> None:
         until = looked + more
@@ -107,17 +107,17 @@ async def test_on_sqlite_only_news_is_rung_for(plane: Plane, monkeypatch: pytest
         nonlocal rings
         rings += 1
 
-    monkeypatch.setattr(changes, "_number", counting)
+    monkeypatch.setattr(changes, "_written", counting)
     listening = spawn(changes.SqliteBell(plane.database).listen(ring), name="listening")
     try:
-        await looks(4)
+        await looks(20)
         assert rings == 1, "when it begins to listen, something may have been missed"
         async with plane.database.writing() as session:  # as usage records are, all the time
             await session.execute(text("INSERT INTO facts (name, value) VALUES ('a', 'b')"))
-        await looks(4)
+        await looks(20)
         assert rings == 1
         await plane.issue()
-        await looks(4)
+        await looks(20)
         assert rings > 1
     finally:
         listening.cancel()
