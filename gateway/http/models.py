@@ -10,6 +10,7 @@ from litestar.params import PathParameter
 
 from gateway.admission import Admission, may_use, unknown_model, usable, usable_names
 from gateway.catalogue import LiveCatalogue
+from gateway.http.account import Callers
 from gateway.http.errors import family_of
 from gateway.http.model_objects import (
     AnthropicModel,
@@ -82,14 +83,14 @@ class ModelController(Controller):
 
 
 async def principal_of(
-    request: ASGIConnection[Any, Any, Any, Any], admission: Admission, key: str | None = None
+    request: ASGIConnection[Any, Any, Any, Any], callers: Callers, key: str | None = None
 ) -> Principal:
     """Who asks, by the key in any header an SDK puts it in, or by `key`. Raises Unauthenticated."""
     header = request.headers.get("authorization")
     if header is None:
         key = next((request.headers[name] for name in _KEY_HEADERS if name in request.headers), key)
         header = None if key is None else f"Bearer {key}"
-    return await admission.principal(header.encode("latin-1", "replace") if header is not None else None)
+    return await callers.principal(header.encode("latin-1", "replace") if header is not None else None)
 
 
 def usable_models(

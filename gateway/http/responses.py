@@ -11,6 +11,7 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Raw, Struct
 
 from gateway.http.account import Callers
+from gateway.http.models import principal_of
 from gateway.responses.items import id_of, named_items, said_items
 from gateway.responses.shelf import Kept, Owner, Shelf, owner_of
 from inference.ir.errors import BadRequest, InvalidField, NotFound
@@ -141,10 +142,7 @@ def _page(items: list[Raw], limit: int, after: str | None) -> ItemList:
 
 
 async def _owner(request: Request[Any, Any, Any], admission: Callers) -> Owner:
-    header = request.headers.get("authorization")
-    return owner_of(
-        await admission.principal(header.encode("latin-1", "replace") if header is not None else None)
-    )
+    return owner_of(await principal_of(request, admission))
 
 
 async def _found(shelf: Shelf, owner: Owner, name: str) -> Kept:

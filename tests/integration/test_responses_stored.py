@@ -65,6 +65,16 @@ def test_a_conversation_goes_from_model_to_model(ask: httpx.Client, server: Resp
     assert [item["encrypted_content"] for item in sealed] == ["sealed-1"]
 
 
+@pytest.mark.parametrize("header", ["x-api-key", "api-key"])
+def test_its_owner_may_name_the_key_in_any_header(
+    ask: httpx.Client, gateway: GatewayProcess, key: VirtualKey, header: str
+) -> None:
+    made = answered(ask.post(CREATE, json={"model": "through-chat", "input": "one"}))["id"]
+    where = f"{gateway.url}{CREATE}/{made}"
+    assert answered(gateway.http.get(where, headers={header: key.text}))["id"] == made
+    assert gateway.http.get(where, headers={header: gateway.new_key().text}).status_code == 404
+
+
 def test_what_a_translation_leaves_out_is_named_or_refused(ask: httpx.Client) -> None:
     body = {"model": "through-chat", "input": "hi", "truncation": "auto"}
     loose = ask.post(CREATE, json=body)
