@@ -44,7 +44,8 @@ def test_what_vllm_refuses_only_inside_the_stream(client: openai.OpenAI, gateway
     assert (record.output_tokens, record.cost_nano) == (0, 0)
 
 
-def test_a_model_the_worker_has_not_loaded_is_404(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError) as refused:
+def test_a_model_the_worker_has_not_loaded_is_the_catalogues_mistake(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.InternalServerError) as refused:
         chat(client, {"model": "never-loaded", **HELLO})
+    assert (refused.value.status_code, refused.value.code) == (502, "upstream_model_not_found")
     assert "some-other-model" in refused.value.message
