@@ -15,7 +15,7 @@ from gateway.access.origin import NOWHERE, Origin
 from gateway.budget_book import refusal as over_budget
 from gateway.call import Call
 from gateway.database.keyring import Keyring
-from gateway.dialects.dialect import Dialect, Needing, Request
+from gateway.dialects.dialect import Dialect, Request, needing
 from gateway.errand import ALREADY_SETTLED
 from gateway.http.limits import limited, refused_headers, unpaid
 from gateway.routing.table import KeyFor, Route, RoutingTable
@@ -178,10 +178,11 @@ class Admission:
         body: bytes,
     ) -> None:
         """Raises InvalidField for what the model does not take, naming models of the caller's that do."""
-        if not isinstance(dialect, Needing):
+        asking = needing(dialect)
+        if asking is None:
             return
         model = route.model
-        need = lacking(model, route.needed(dialect.needs(body), dialect.route))
+        need = lacking(model, route.needed(asking.needs(body), dialect.route))
         if need is not None:
             others = (
                 other.model

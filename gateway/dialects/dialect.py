@@ -5,7 +5,7 @@ stream, limits), `chat.parse` reads the whole conversation where the target spea
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from msgspec import Struct
 
@@ -171,6 +171,11 @@ class Needing(Protocol):
     def needs(self, body: bytes) -> Sequence[Need]:
         """What a request that was decoded before asks for, each capability once."""
         ...
+
+
+def needing(dialect: object) -> Needing | None:
+    """It as a Needing, if it is one, asked in the way that costs least."""
+    return cast("Needing", dialect) if hasattr(dialect, "needs") else None
 
 
 class TakesForms(Protocol):

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.dialects.hints import listed
-from gateway.dialects.needs import kind_needed, read
+from gateway.dialects.needs import Array, kind_needed, read, starts
 from inference.ir.need import Need
 
 _FORM = "json_schema"
@@ -48,7 +48,7 @@ class _Config(Struct):
 
 
 _asked = msgspec.json.Decoder(_Asked)
-_message = msgspec.json.Decoder(_Message)
+_messages = Array(_Message)
 _block = msgspec.json.Decoder(_Block)
 _typed = msgspec.json.Decoder(_Typed)
 _config = msgspec.json.Decoder(_Config)
@@ -60,10 +60,9 @@ def needs(body: bytes) -> Iterator[Need]:
     asked = _asked.decode(body)
     if listed(asked.tools):
         yield Need(capability="tools", param="tools")
-    for raw, path in _items_of(asked.messages, "messages"):
-        message = read(_message, raw)
-        if message is not None:
-            yield from _content(message.content, f"{path}.content")
+    for at, message in enumerate(_messages.read(asked.messages)):
+        if message is not None and starts(message.content, b"["):
+            yield from _content(message.content, f"messages.{at}.content")
     mode = read(_typed, asked.thinking)
     if mode is not None and mode.type in ("enabled", "adaptive"):
         yield Need(capability="reasoning", param="thinking")
@@ -98,6 +97,6 @@ def _document(source: _Source) -> str | None:
 
 
 def _items_of(raw: Raw, path: str) -> Iterator[tuple[Raw, str]]:
-    if raw and bytes(memoryview(raw)[:1]) == b"[":
+    if starts(raw, b"["):
         for at, item in enumerate(read(_items, raw) or ()):
             yield item, f"{path}.{at}"

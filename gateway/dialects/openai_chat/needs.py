@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.dialects.hints import listed
-from gateway.dialects.needs import file_needed, items, read, thinks
+from gateway.dialects.needs import Array, file_needed, items, read, starts, thinks
 from inference.ir.need import Need
 
 _PARTS = {
@@ -58,7 +58,7 @@ class _Typed(Struct):
 
 
 _asked = msgspec.json.Decoder(_Asked)
-_message = msgspec.json.Decoder(_Message)
+_messages = Array(_Message)
 _part = msgspec.json.Decoder(_Part)
 _reasoning = msgspec.json.Decoder(_Reasoning)
 _typed = msgspec.json.Decoder(_Typed)
@@ -72,9 +72,10 @@ def needs(body: bytes) -> Iterator[Need]:
     for name, given in (("tools", asked.tools), ("functions", asked.functions)):
         if listed(given):
             yield Need(capability="tools", param=name)
-    for message, path in items(asked.messages, "messages"):
-        said = read(_message, message)
-        for part, place in items(said.content if said else None, f"{path}.content"):
+    for at, message in enumerate(_messages.read(asked.messages)):
+        if message is None or not starts(message.content, b"["):
+            continue
+        for part, place in items(message.content, f"messages[{at}].content"):
             capability = part_needs(part)
             if capability is not None:
                 yield Need(capability=capability, param=place)

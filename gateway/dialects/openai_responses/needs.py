@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.dialects.hints import listed
-from gateway.dialects.needs import file_needed, items, read, thinks
+from gateway.dialects.needs import Array, file_needed, items, read, starts, thinks
 from gateway.dialects.openai_chat.needs import format_needs
 from inference.ir.need import Need
 
@@ -50,7 +50,7 @@ class _Reasoning(Struct):
 
 
 _asked = msgspec.json.Decoder(_Asked)
-_item = msgspec.json.Decoder(_Item)
+_items = Array(_Item)
 _part = msgspec.json.Decoder(_Part)
 _text = msgspec.json.Decoder(_Text)
 _reasoning = msgspec.json.Decoder(_Reasoning)
@@ -62,12 +62,13 @@ def needs(body: bytes) -> Iterator[Need]:
     asked = _asked.decode(body)
     if listed(asked.tools):
         yield Need(capability="tools", param="tools")
-    for raw, path in items(asked.input, "input"):
-        item = read(_item, raw)
+    for at, item in enumerate(_items.read(asked.input)):
         if item is None:
             continue
         for name, held in (("content", item.content), ("output", item.output)):
-            for part, place in _held(held, f"{path}.{name}"):
+            if not held or starts(held, b'"'):
+                continue
+            for part, place in _held(held, f"input[{at}].{name}"):
                 capability = _part_needs(part)
                 if capability is not None:
                     yield Need(capability=capability, param=place)
@@ -89,7 +90,7 @@ def needs(body: bytes) -> Iterator[Need]:
 
 def _held(raw: Raw, path: str) -> Iterator[tuple[Raw, str]]:
     """Parts, or the only one: a screenshot is an output by itself."""
-    if raw and bytes(memoryview(raw)[:1]) == b"{":
+    if starts(raw, b"{"):
         yield raw, path
     yield from items(raw, path)
 
