@@ -217,9 +217,12 @@ class Deployment:
         """The error with the provider's name for its address, for where a worker lives is not a client's business;
         and without the keys that some providers repeat."""
         message = error.message.replace(str(self.origin), f"The provider `{self.provider.name}`")
-        own = self.credential.secret if self.credential is not None else None
-        error.message = unspoken(self.provider, message.encode(), own).decode()
+        error.message = self.unspoken(message.encode()).decode()
         return error
+
+    def unspoken(self, words: bytes) -> bytes:
+        """What the provider says of an error, without the keys that some repeat in it."""
+        return unspoken(self.provider, words, None if self.credential is None else self.credential.secret)
 
 
 def deployments(target: Target, loads: LoadTable) -> tuple[Deployment, ...]:

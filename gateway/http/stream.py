@@ -82,6 +82,8 @@ class Relay:
             out = tap.feed(chunk)
             if tap.size > self._check_at and not tap.done and not self._afford(out):
                 return
+            if tap.upstream_error:
+                out = self._answer.deployment.unspoken(out)
             if out:
                 self._edge.write(out)
             if tap.done and not call.settled:
@@ -226,6 +228,8 @@ class Relay:
         call, tap = self._call, self._tap
         usage = self._delivered()
         error = self._reported()
+        if tap.upstream_error:
+            rest = self._answer.deployment.unspoken(rest)
         status = 200 if error is None else error.http_status
         cost = self._settlement.settle(
             call, usage, status=status, error=error, finish_reason=tap.finish_reason

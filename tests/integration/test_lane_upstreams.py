@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.harness import PRICE, GatewayProcess, UpstreamThread, VirtualKey, free_port
+from tests.harness import PRICE, UPSTREAM_KEY, GatewayProcess, UpstreamThread, VirtualKey, free_port
 from tests.scripted_peer import Peer, Script, Talk, answering
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -124,6 +124,30 @@ async def test_an_error_event_of_the_upstream_is_passed_on_and_recorded(
     record = gateway.record(key)
     assert (record.status, record.error) == (502, "upstream_stream_error")
     assert record.output_tokens > 0
+
+
+@pytest.mark.parametrize("ending", [b"data: [DONE]\n\n", b""])
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_key_repeated_in_an_error_event_is_taken_out(
+    gateway: GatewayProcess, key: VirtualKey, client: httpx.AsyncClient, ending: bytes, apart: bool
+) -> None:
+    broken = b'data: {"error":{"message":"Bad key %b given."}}\n\n' % UPSTREAM_KEY.encode()
+    pieces = [EVENT, broken + ending] if apart else [EVENT + broken + ending]
+
+    async def script(talk: Talk) -> None:
+        await talk.ask()
+        await talk.say(STREAM_HEAD)
+        for piece in pieces:
+            await talk.say(chunk(piece))
+            await asyncio.sleep(0.05)
+        await talk.say(chunk(b""))
+
+    async with Peer(script) as peer:
+        model = gateway.model_at(peer.port, key={"env": "UPSTREAM_KEY"}, timeouts=PATIENT)
+        answer = await ask(client, gateway, key, model, stream=True)
+    assert '"message":"Bad key *** given."' in answer.text
+    assert UPSTREAM_KEY not in answer.text
+    assert answer.text.startswith(EVENT.decode())
 
 
 # time-outs
