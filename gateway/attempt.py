@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from inference.client import Deployment
+from inference.deployment import Deployment
 from inference.ir.errors import AspendosError, UpstreamError
 from inference.ir.quota import Quota
 

@@ -10,7 +10,7 @@ from gateway.attempt import Attempt, failed
 from gateway.edge.edge import Edge
 from gateway.errand import Errand
 from gateway.responses.turn import Turn
-from inference.client import Deployment
+from inference.deployment import Deployment
 from inference.ir.cards import Model
 from inference.ir.errors import AspendosError
 from inference.ir.tiers import Feature, Tier

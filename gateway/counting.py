@@ -5,8 +5,8 @@ Nothing is read or said by a model, so nothing is charged.
 
 from gateway.dialects.dialect import Counting, Rendered, Setting
 from gateway.translation import Translation
-from inference.client import Deployment
 from inference.codecs.causes import Cause
+from inference.deployment import Deployment
 from inference.ir.cards import Model
 from inference.ir.errors import AspendosError, UpstreamError
 from inference.ir.usage import Usage, UsageSource

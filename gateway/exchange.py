@@ -9,8 +9,8 @@ import msgspec
 
 from gateway.dialects.dialect import ExchangeDialect, Rendered, Setting
 from gateway.translation import refuse_losses
-from inference.client import Deployment
 from inference.codecs.token_estimate import estimate_input
+from inference.deployment import Deployment
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import InvalidField
 from inference.ir.usage import Usage, UsageSource

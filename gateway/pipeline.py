@@ -30,9 +30,10 @@ from gateway.settlement import Settlement
 from gateway.tags import read_tags
 from gateway.translation import Translation
 from gateway.unseen import body_without, check_allowed, form_without
-from inference.client import Answer, Ask, Deployment, ModelClient
+from inference.client import Answer, Ask, ModelClient
 from inference.codecs.form import FORM
 from inference.codecs.token_estimate import estimate_input, estimate_text
+from inference.deployment import Deployment
 from inference.ir.cards import PromptCache
 from inference.ir.errors import (
     AspendosError,

@@ -8,8 +8,8 @@ from gateway.dialects.dialect import ChatDialect, Rendered, Setting, Writer
 from gateway.dialects.places import respelled, retold
 from gateway.media.inliner import Fetches, Shown, addresses, check_pictures, inlined
 from gateway.unread import refuse_unread
-from inference.client import Deployment
 from inference.codecs.token_estimate import estimate_text
+from inference.deployment import Deployment
 from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion

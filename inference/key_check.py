@@ -7,7 +7,6 @@ that too means: not proven.
 
 from msgspec import Struct
 
-from inference.client import USER_AGENT, Wire, origin_of, wire_of
 from inference.credentials import (
     KEY_REFUSALS,
     default_headers,
@@ -16,6 +15,7 @@ from inference.credentials import (
     tenant_headers,
     unspoken,
 )
+from inference.deployment import USER_AGENT, origin_of, wire_of
 from inference.ir.cards import Provider, Timeouts
 from inference.ir.errors import (
     AspendosError,
@@ -26,6 +26,7 @@ from inference.ir.errors import (
     UpstreamUnreachable,
 )
 from inference.transport import Transport, path_prefix
+from inference.wire import Wire
 
 _TIMEOUTS = Timeouts(connect=5.0, first_byte=15.0, idle=10.0, total=20.0)
 _BODY_LIMIT = 16 * 1024 * 1024

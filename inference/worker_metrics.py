@@ -1,7 +1,7 @@
 """Worker metrics: a model server's /metrics as text, over the transport its calls use. Reads nothing into it."""
 
-from inference.client import USER_AGENT, origin_of, wire_of
 from inference.credentials import operator_headers
+from inference.deployment import USER_AGENT, origin_of, wire_of
 from inference.ir.cards import Provider, Timeouts
 from inference.ir.errors import UpstreamFailed
 from inference.transport import Transport

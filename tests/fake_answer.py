@@ -1,6 +1,7 @@
 """An upstream's answer for tests: what was asked of the reply is kept."""
 
-from inference.client import Answer, Deployment
+from inference.client import Answer
+from inference.deployment import Deployment
 from inference.fleet.load import Load
 from inference.ir.cards import Kind, Model, Price, Provider, Target
 from inference.transport import Reply, Sink

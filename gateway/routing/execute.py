@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from gateway.call import Call
-from inference.client import Answer, Ask, Deployment, ModelClient
+from inference.client import Answer, Ask, ModelClient
+from inference.deployment import Deployment
 from inference.ir.errors import (
     AspendosError,
     ClientError,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from gateway.routing.plan import least_loaded, weighted_order
-from inference.client import Deployment, deployments
 from inference.credentials import Credential
+from inference.deployment import Deployment, deployments
 from inference.fleet.load import LoadTable
 from inference.ir.cards import Catalog, Model
 from inference.ir.need import Need

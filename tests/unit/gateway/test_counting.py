@@ -7,8 +7,8 @@ import pytest
 from gateway.counting import CountTranslation, unaskable
 from gateway.dialects.dialect import Setting
 from gateway.http.count_tokens import CountTokens
-from inference.client import Deployment
 from inference.codecs.causes import Cause
+from inference.deployment import Deployment
 from inference.fleet.load import Load
 from inference.ir.cards import Kind, Model, Price, Provider, Target
 from inference.ir.errors import InvalidField, UpstreamFailed, UpstreamRefused

@@ -8,7 +8,7 @@ from gateway.dialects.dialect import Setting
 from gateway.dialects.embeddings import Embeddings
 from gateway.dialects.translate import Translate
 from gateway.exchange import ExchangeTranslation
-from inference.client import Deployment
+from inference.deployment import Deployment
 from inference.fleet.load import LoadTable
 from inference.ir.cards import Kind, Model, Price, Provider, Target
 from inference.ir.errors import InvalidField, UpstreamGarbled

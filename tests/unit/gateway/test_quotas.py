@@ -4,7 +4,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.attempt import failed
 from gateway.quotas import Quotas
-from inference.client import Answer, Deployment
+from inference.client import Answer
+from inference.deployment import Deployment
 from inference.ir.errors import UpstreamRateLimited
 from inference.ir.quota import Limit, Quota
 from tests.fake_answer import FakeReply, deployment

@@ -12,7 +12,7 @@ from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_responses import Responses
 from gateway.media.fetcher import Fetched
 from gateway.translation import TranslatingTap, Translation
-from inference.client import Deployment
+from inference.deployment import Deployment
 from inference.fleet.load import Load
 from inference.ir.cards import Kind, Model, Price, Provider, Target
 from inference.ir.chat import ChatRequest

@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator
 import msgspec
 import pytest
 
-from inference.client import Ask, Deployment, ModelClient
+from inference.client import Ask, ModelClient
+from inference.deployment import Deployment
 from inference.fleet.load import Load
 from inference.ir.cards import Provider, Target
 from inference.ir.errors import (

@@ -2,7 +2,6 @@
 
 import pytest
 
-from inference.client import wire_of
 from inference.credentials import (
     KEY_REFUSALS,
     key_refused,
@@ -11,6 +10,7 @@ from inference.credentials import (
     tenant_headers,
     unspoken,
 )
+from inference.deployment import wire_of
 from inference.ir.cards import Provider
 
 CARD = Provider(

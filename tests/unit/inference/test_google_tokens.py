@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from inference.client import Ask, Deployment, ModelClient
+from inference.client import Ask, ModelClient
+from inference.deployment import Deployment
 from inference.fleet.load import Load
 from inference.google_tokens import GoogleTokens
 from inference.ir.cards import Provider, Target

@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from inference.client import Ask, Deployment, ModelClient
+from inference.client import Ask, ModelClient
 from inference.credentials import unspoken
+from inference.deployment import Deployment
 from inference.fleet.load import Load
 from inference.ir.cards import AwsCredentials, Provider, Target
 from inference.ir.errors import UpstreamAuth

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.call import Call
 from gateway.routing.execute import execute
-from inference.client import Answer, Ask, Deployment, ModelClient
+from inference.client import Answer, Ask, ModelClient
+from inference.deployment import Deployment
 from inference.ir.errors import (
     AspendosError,
     ProviderKeyLimited,

@@ -1,6 +1,6 @@
 """Azure's addresses."""
 
-from inference.client import wire_of
+from inference.deployment import wire_of
 from inference.ir.cards import Kind, Model, Price, Provider
 from inference.ir.chat import ChatRequest, Message, Role
 from inference.ir.content import Family
