@@ -15,13 +15,17 @@ from inference.ir.usage import Usage
 
 
 class Began(Struct, kw_only=True, gc=False):
-    """The answer's head; comes once, first. `created` is in unix seconds."""
+    """The answer's head; comes once, first. `created` is in unix seconds.
+
+    `signer` is whose its signatures will be, where they are not the family's own: Claude's are Anthropic's anywhere.
+    """
 
     family: Family
     id: str | None = None
     model: str | None = None
     created: int | None = None
     service_tier: str | None = None
+    signer: Family | None = None
 
 
 class TextDelta(Struct, gc=False):

@@ -74,7 +74,7 @@ class ChatWriter:
         self._setting = setting
         self._head, self._tail = _frame(setting, None)
         self._signed = False
-        self._family: Family | None = None
+        self._signer: Family | None = None
         self._choices: dict[int, _Written] = {}
         self._usage = NO_USAGE
 
@@ -159,7 +159,7 @@ class ChatWriter:
                 pass
 
     def _begin(self, began: Began, out: list[bytes]) -> None:
-        self._family = began.family
+        self._signer = began.signer or began.family
         self._signed = began.family in _SIGNING
         own = began.family is Family.OPENAI_CHAT
         tier = began.service_tier if own else openai_tier(began.service_tier)
@@ -248,7 +248,7 @@ class ChatWriter:
             index, first = self._place(piece.choice, piece.block, out)
             field = b"text" if piece.summary is None else b"summary"
             # Said once: OpenAI's SDKs join the strings of all entries with one index.
-            format = b',"format":' + _encode(format_of(self._family)) if first else b""
+            format = b',"format":' + _encode(format_of(self._signer)) if first else b""
             said += (
                 b',"reasoning_details":[{"type":"reasoning.%b","%b":' % (field, field)
                 + text

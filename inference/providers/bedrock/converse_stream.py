@@ -184,7 +184,7 @@ class ConverseStream:
             case "contentBlockStop":
                 self._close(_stop.decode(payload).content_block_index, events)
             case "messageStart":
-                events.append(Began(family=Family.BEDROCK))
+                events.append(Began(family=Family.BEDROCK, signer=issuer_of(self._made_by)))
             case "messageStop":
                 self._end(_end.decode(payload), events)
             case "metadata":
