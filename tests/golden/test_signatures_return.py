@@ -16,7 +16,7 @@ from inference.wire import ByModel, ChatFormat
 from tests.aws_messages import event
 
 ASKED: dict[str, Any] = {"model": "m", "reasoning_effort": "high", "max_completion_tokens": 9000}
-ASKED |= {"messages": [{"role": "user", "content": "why?"}]}
+FIRST = {"role": "user", "content": "why?"}
 THOUGHT = {"text": "Because.", "signature": "c2lnbmVk"}
 CHAT = OpenAIChatDialect()
 SETTING = Setting(id="req-1", model="m", created=1)
@@ -32,7 +32,7 @@ def of(model: str) -> ChatFormat:
 
 
 def parsed(*more: dict[str, Any]) -> ChatRequest:
-    return CHAT.parse(json.dumps({**ASKED, "messages": [*ASKED["messages"], *more]}).encode())
+    return CHAT.parse(json.dumps({**ASKED, "messages": [FIRST, *more]}).encode())
 
 
 def told_whole(model: str) -> dict[str, Any]:
