@@ -12,6 +12,7 @@ from inference.codecs.body import Fields, decode_fields, encode_fields, raw
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import Usage, UsageSource
 from inference.providers.anthropic.caching import place_cache
+from inference.providers.anthropic.errors import read_stream_error
 from inference.providers.anthropic.tap import AnthropicTap
 from inference.providers.anthropic.thinking import LEAST_BUDGET
 from inference.wire import Completed, StreamOptions
@@ -23,6 +24,7 @@ class _Block(Struct):
 
 
 class _Message(Struct):
+    type: str | None = None
     usage: Reported | None = None
     stop_reason: str | None = None
 
@@ -87,11 +89,16 @@ class MessagesLane:
         return encode_fields(fields)
 
     def completion(self, body: bytes) -> Completed:
-        """Usage and finish reason of a whole response. Raises UpstreamGarbled when it is no JSON object."""
+        """Usage and finish reason of a whole response.
+
+        Raises UpstreamGarbled when it is no JSON object, an AspendosError for a failure reported with status 200.
+        """
         try:
             message = _message.decode(body)
         except (msgspec.DecodeError, RecursionError):
             raise UpstreamGarbled("The upstream's answer is not valid JSON of a message.") from None
+        if message.type == "error":
+            raise read_stream_error(body)
         usage = usage_of(message.usage)
         counted = usage.source is not UsageSource.NONE
         return Completed(

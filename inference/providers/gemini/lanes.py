@@ -21,6 +21,7 @@ from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.providers.gemini.answers import NULL, is_null
 from inference.providers.gemini.chat_completion import blocked
+from inference.providers.gemini.errors import read_fault
 from inference.wire import Completed, StreamOptions
 
 _TEXT = re.compile(rb'"text"\s*:\s*"((?:[^"\\]|\\.)*)"')
@@ -47,6 +48,7 @@ class _Answer(Struct, rename="camel"):
     usage_metadata: UsageMetadata | None = None
     candidates: list[_Candidate] | None = None
     prompt_feedback: Raw = NULL
+    error: Raw = NULL
 
 
 _answer = msgspec.json.Decoder(_Answer)
@@ -207,11 +209,16 @@ class GeminiLane:
         return encode_fields(fields)
 
     def completion(self, body: bytes) -> Completed:
-        """Usage and finish reason. Raises UpstreamGarbled."""
+        """Usage and finish reason.
+
+        Raises UpstreamGarbled, an AspendosError for a failure reported with status 200.
+        """
         try:
             said = _answer.decode(body)
         except (msgspec.DecodeError, RecursionError):
             raise UpstreamGarbled("The upstream's answer is no answer of Gemini's.") from None
+        if not is_null(said.error):
+            raise read_fault(body)
         reason = next(
             (word(each.finish_reason) for each in said.candidates or () if each.finish_reason), None
         )

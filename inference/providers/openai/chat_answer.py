@@ -148,5 +148,28 @@ def plain_failure(data: bytes) -> AspendosError | None:
     return None
 
 
+class _Broken(Struct):
+    error: Raw = Raw(b"null")
+
+
+class _Report(Struct):
+    error: Raw = Raw(b"null")
+    choices: list[_Broken | None] | None = None
+
+
+_report = msgspec.json.Decoder(_Report)
+
+
+def reported(body: bytes) -> AspendosError | None:
+    """The error that a whole answer of status 200 tells instead of anything else, or in the place of a choice."""
+    try:
+        said = _report.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    errors = [said.error, *(each.error for each in said.choices or () if each is not None)]
+    found = next((error for error in map(failure, errors) if error is not None), None)
+    return found or (None if said.choices else plain_failure(body))
+
+
 def garbled(what: str) -> UpstreamGarbled:
     return UpstreamGarbled(f"The upstream's answer {what}.")

@@ -16,6 +16,7 @@ from inference.codecs.sse import StreamTap, event_json
 from inference.codecs.token_estimate import estimate_output
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
+from inference.providers.openai.chat_answer import reported
 from inference.providers.openai.usage import Reported, is_null, read_usage, usage_of
 from inference.wire import Completed, StreamOptions
 
@@ -142,7 +143,10 @@ class OpenAILane:
         return fields
 
     def completion(self, body: bytes) -> Completed:
-        """Usage and finish reason of a whole response. Raises UpstreamGarbled when it is no JSON object."""
+        """Usage and finish reason of a whole response.
+
+        Raises UpstreamGarbled when it is no JSON object, an AspendosError for a failure reported with status 200.
+        """
         try:
             usage, choices = _measure(body)
         except (msgspec.DecodeError, RecursionError):
@@ -153,6 +157,10 @@ class OpenAILane:
                 reason = choice.finish_reason
                 break
         counted = usage.source is not UsageSource.NONE
+        if reason == "error" or not (counted or choices):
+            error = reported(body)
+            if error is not None:
+                raise error
         return Completed(usage=usage, finish_reason=reason, text=0 if counted else _text_size(body))
 
     def stream(self, options: StreamOptions | None) -> OpenAITap:

@@ -4,10 +4,12 @@
 """
 
 from inference.codecs.form import patched, read_form
+from inference.ir.usage import UsageSource
+from inference.providers.openai.chat_answer import reported
 from inference.providers.openai.media_tap import MediaTap
 from inference.providers.openai.media_usage import usage_in
 from inference.renaming_lane import RenamingLane
-from inference.wire import StreamOptions
+from inference.wire import Completed, StreamOptions
 
 _OURS = frozenset({"aspendos"})
 
@@ -17,6 +19,15 @@ class MediaLane(RenamingLane):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, usage_in)
+
+    def completion(self, body: bytes) -> Completed:
+        """What the answer took. Raises an AspendosError for a failure reported with status 200."""
+        measured = super().completion(body)
+        if measured.usage.source is UsageSource.NONE and body[:1] == b"{":
+            error = reported(body)
+            if error is not None:
+                raise error
+        return measured
 
     def stream(self, options: StreamOptions | None) -> MediaTap:
         """The tap for one stream."""

@@ -76,11 +76,16 @@ def counted(head: ResponseHead) -> Usage:
     return msgspec.structs.replace(usage, searches=tools.web_search.num_requests)
 
 
+def raise_failure(head: ResponseHead) -> None:
+    """Raises what a response reports that failed, or that is nothing but an error."""
+    if head.status == "failed" or (head.output is None and not is_null(head.error)):
+        raise read_failure(head.error)
+
+
 def read_completion(body: bytes) -> Completion:
     """Raises UpstreamGarbled for what is no answer, the failure that a response with status `failed` reports."""
     head = read_head(body)
-    if head.status == "failed" or (head.output is None and not is_null(head.error)):
-        raise read_failure(head.error)
+    raise_failure(head)
     if head.output is None:
         raise UpstreamGarbled("The upstream's answer has no output.")
     parts, rest = read_output(head.output)

@@ -14,10 +14,9 @@ from inference.codecs.responses.seals import SEAL_MARK
 from inference.codecs.responses.words import SEALED
 from inference.codecs.sse import BREAK, event_json, whole_events
 from inference.codecs.token_estimate import estimate_text
-from inference.ir.completion import Finish
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
-from inference.providers.openai.responses_completion import counted, finish_of, read_head
+from inference.providers.openai.responses_completion import counted, finish_of, raise_failure, read_head
 from inference.providers.openai.responses_request import reasons
 from inference.wire import Completed, StreamOptions
 
@@ -169,12 +168,11 @@ class ResponsesLane:
         return encode_fields(fields)
 
     def completion(self, body: bytes) -> Completed:
-        """Raises UpstreamGarbled when it is no response."""
+        """Raises UpstreamGarbled when it is no response, the failure that one with status `failed` reports."""
         head = read_head(body)
+        raise_failure(head)
         usage = counted(head)
         found = finish_of(head, called=any(_CALL.search(item) for item in head.output or ()))
-        if head.status == "failed":
-            found = Finish.ERROR
         known = usage.source is not UsageSource.NONE
         size = 0 if known else sum(len(item) for item in head.output or ())
         return Completed(usage=usage, finish_reason=str(found) if found else None, text=size)
