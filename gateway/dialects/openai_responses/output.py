@@ -71,9 +71,10 @@ class OutputWriter:
         phase = choice.rest.get("phase") if self._own else None
         for part in choice.parts:
             if isinstance(part, Text | Refusal):
-                found = self._text(part, entries)
-                entries = [] if isinstance(part, Text) else entries
-                self._content.append(found)
+                if part.text or isinstance(part, Refusal) or part.citations:  # a message is never of nothing
+                    found = self._text(part, entries)
+                    entries = [] if isinstance(part, Text) else entries
+                    self._content.append(found)
                 seal = seal_of(part) if isinstance(part, Text) else None
                 if seal is not None:
                     self._close(phase)

@@ -16,6 +16,7 @@ INCOMPLETE = {
     Finish.CONTEXT: "max_output_tokens",
     Finish.FILTER: "content_filter",
     Finish.REFUSAL: "content_filter",
+    Finish.ERROR: "content_filter",
 }
 """Reasons to stop that leave a response incomplete, and the format's words for them."""
 

@@ -1,6 +1,7 @@
 """Neutral events as the events of a response: opened, told in pieces, closed, and in the end the whole again. Pure.
 
-(https://platform.openai.com/docs/api-reference/responses-streaming)
+Items come one after the other, each closed before the next is opened: there are clients that put pieces together by
+the item that was opened last. (https://platform.openai.com/docs/api-reference/responses-streaming)
 """
 
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Raw
 
 from gateway.dialects.dialect import Setting
+from gateway.dialects.in_turn import InTurn
 from gateway.dialects.openai_responses.open_items import (
     Lines,
     Open,
@@ -65,6 +67,9 @@ class ResponsesWriter:
         self._items: list[object] = []
         self._open: dict[int, Open] = {}
         self._texts: dict[int, OpenText] = {}
+        self._calls: dict[int, OpenCall] = {}
+        self._silent: set[int] = set()
+        self._turn = InTurn()
         self._family: Family | None = None
         self._tier: str | None = None
         self._finish: Finish | None = None
@@ -73,6 +78,7 @@ class ResponsesWriter:
         self._begun = False
         self._refused = False
         self._sealed_text: Seal | None = None
+        self._status = "completed"
         self._handlers: dict[type, Callable[..., bytes]] = {
             Began: self._began,
             RefusalDelta: self._refusal,
@@ -92,6 +98,9 @@ class ResponsesWriter:
 
     def write(self, events: Sequence[Event]) -> bytes:
         """What the client may have now."""
+        return self._tell(self._turn.order(events))
+
+    def _tell(self, events: Sequence[Event]) -> bytes:
         out: list[bytes] = []
         logs: LogProbs | None = None
         for at, event in enumerate(events):
@@ -101,6 +110,11 @@ class ResponsesWriter:
             if type(event) is TextDelta:
                 text = self._texts.get(event.block)
                 if text is None:
+                    if not event.text:
+                        self._silent.add(
+                            event.block
+                        )  # a message is begun once there is something to say in it
+                        continue
                     out.append(self._begin_text(event.block, refusal=False))
                     text = self._texts[event.block]
                 text.pieces.append(event.text)
@@ -120,7 +134,7 @@ class ResponsesWriter:
         """The end of every item, and the whole response."""
         if self._failed:
             return b""
-        out = self._start() + self._close_all()
+        out = self._start() + self._tell(self._turn.rest()) + self._close_all()
         incomplete = self._finish in INCOMPLETE
         status = "incomplete" if incomplete else "completed"
         return out + self._final(status, self._usage, self._finish)
@@ -131,7 +145,8 @@ class ResponsesWriter:
 
     def cut(self, usage: Usage) -> bytes:
         """The response as far as it came, incomplete."""
-        out = self._start() + self._close_all(status="incomplete")
+        self._status = "incomplete"
+        out = self._start() + self._tell(self._turn.rest()) + self._close_all()
         return out + self._final("incomplete", usage, Finish.LENGTH)
 
     # the whole
@@ -229,7 +244,7 @@ class ResponsesWriter:
     def _audio(self, event: AudioDelta) -> bytes:
         if event.data:
             self._drop(f"output[{max(len(self._items) - 1, 0)}].audio")
-        return self.write([TextDelta(event.transcript, event.block)]) if event.transcript else b""
+        return self._tell([TextDelta(event.transcript, event.block)]) if event.transcript else b""
 
     def _cited(self, event: Cited) -> bytes:
         text, message = self._texts.get(event.block), self._open.get(event.block)
@@ -267,37 +282,42 @@ class ResponsesWriter:
     def _seal(self, event: Sealed) -> bytes:
         """Of a thought it closes the item; of text or a call it follows as an item of its own."""
         item = self._open.get(event.block)
-        opaque = event.issuer is not None and (event.signature is not None or event.redacted is not None)
-        seal = None
-        if event.issuer is not None and opaque:
-            seal = Seal(issuer=event.issuer, signature=event.signature, redacted=event.redacted)
+        text = None
+        if event.issuer is not None and event.signature is not None:
+            text = Seal(issuer=event.issuer, signature=event.signature, text=True)
         if isinstance(item, OpenCall):
-            if event.issuer is not None and event.signature is not None:
-                item.sealed = write_seal(
-                    Seal(issuer=event.issuer, signature=event.signature, call=item.began.id)
-                )
+            item.sealed = _call_seal(event, item) or item.sealed
             return b""
         if isinstance(item, OpenMessage):
-            if event.issuer is not None and event.signature is not None:
-                self._sealed_text = Seal(issuer=event.issuer, signature=event.signature, text=True)
+            self._sealed_text = text or self._sealed_text
             return b""
+        if event.block in self._calls:
+            late = _call_seal(event, self._calls[event.block])
+            return b"" if late is None else self._close_all() + self._sealed(late)
+        if event.block in self._silent:
+            return b"" if text is None else self._start() + self._close_all() + self._sealed(write_seal(text))
         thought, out = self._thought(event.block)
-        if seal is not None:
+        if event.issuer is not None and (event.signature is not None or event.redacted is not None):
+            seal = Seal(issuer=event.issuer, signature=event.signature, redacted=event.redacted)
             thought.sealed = write_seal(seal)
         return out
 
     def _call(self, event: CallBegan) -> bytes:
-        out = self._start()
-        if any(not isinstance(item, OpenCall) for item in self._open.values()):
-            out += self._close_all()
+        out = self._start() + self._close_all()
         index = len(self._items)
         name = self._names.of(call_prefix(event.custom), index)
-        item = self._open[event.block] = OpenCall(name, index, event, own=self._family is OWN)
+        item = OpenCall(name, index, event, own=self._family is OWN)
+        self._open[event.block] = self._calls[event.block] = item
         return out + self._add(item)
 
     def _arguments(self, event: CallDelta) -> bytes:
         item = self._open.get(event.block)
-        if not isinstance(item, OpenCall) or not event.arguments:
+        if not isinstance(item, OpenCall):
+            closed = self._calls.get(event.block)
+            if closed is not None and event.arguments.strip():
+                self._drop(f"output[{closed.index}].arguments")
+            return b""
+        if not event.arguments:
             return b""
         item.pieces.append(event.arguments)
         return self._lines.piece(item.head, event.arguments)
@@ -334,7 +354,7 @@ class ResponsesWriter:
             "response.output_item.done", output_index=index, item=made
         )
 
-    def _close_all(self, status: str = "completed") -> bytes:
+    def _close_all(self) -> bytes:
         out: list[bytes] = []
         seals: list[str] = []
         for item in dict.fromkeys(self._open.values()):
@@ -344,16 +364,26 @@ class ResponsesWriter:
                 out.append(item.close(self._lines))
                 if isinstance(item, OpenCall) and item.sealed is not None:
                     seals.append(item.sealed)
-            made = self._items[item.index] = item.item(status)
+            made = self._items[item.index] = item.item(self._status)
             out.append(self._lines.say("response.output_item.done", output_index=item.index, item=made))
         self._open.clear()
         self._texts.clear()
         if self._sealed_text is not None:
             seals.append(write_seal(self._sealed_text))
             self._sealed_text = None
-        out += [self._complete(sealed_item(self._names.of("rs", len(self._items)), seal)) for seal in seals]
+        out += [self._sealed(seal) for seal in seals]
         return b"".join(out)
+
+    def _sealed(self, seal: str) -> bytes:
+        return self._complete(sealed_item(self._names.of("rs", len(self._items)), seal))
 
     def _drop(self, name: str) -> None:
         if name not in self._dropped:
             self._dropped.append(name)
+
+
+def _call_seal(event: Sealed, call: OpenCall) -> str | None:
+    """A call's signature, as it follows the call."""
+    if event.issuer is None or event.signature is None:
+        return None
+    return write_seal(Seal(issuer=event.issuer, signature=event.signature, call=call.began.id))

@@ -153,7 +153,7 @@ class ItemReader:
         sealed = fields.text("encrypted_content")
         seal = None if sealed is None else read_seal(sealed)
         if seal is not None and (seal.call is not None or seal.text):
-            self._apply(seal)
+            self._apply(seal, fields.path)
             return
         summaries = tuple(
             Fields.of(raw, f"{fields.path}.summary").text("text") or "" for raw in fields.items("summary")
@@ -177,17 +177,20 @@ class ItemReader:
         )
         self._ats.append(fields.path)
 
-    def _apply(self, seal: Seal) -> None:
-        """Give a signature back to the call or the text it belongs to."""
-        for at in range(len(self._parts) - 1, -1, -1):
-            part = self._parts[at]
-            mine = (
-                isinstance(part, ToolCall) and part.id == seal.call
-                if seal.call is not None
-                else isinstance(part, Text)
-            )
-            if mine:
-                self._parts[at] = msgspec.structs.replace(part, signature=seal.signature, issuer=seal.issuer)
+    def _apply(self, seal: Seal, at: str) -> None:
+        """Give a signature back to the call it belongs to, or to the text right before it. Without such a text it is
+        that of one in which nothing is said."""
+        last = self._parts[-1] if self._parts else None
+        if seal.text and not (isinstance(last, Text) and last.signature is None):
+            self._parts.append(Text(text="", signature=seal.signature, issuer=seal.issuer))
+            self._ats.append(at)
+            return
+        for place in range(len(self._parts) - 1, -1, -1):
+            part = self._parts[place]
+            if (part is last and seal.text) or (isinstance(part, ToolCall) and part.id == seal.call):
+                assert isinstance(part, Text | ToolCall)
+                signed = msgspec.structs.replace(part, signature=seal.signature, issuer=seal.issuer)
+                self._parts[place] = signed
                 return
 
     def _close(self) -> None:

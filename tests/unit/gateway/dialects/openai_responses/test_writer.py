@@ -183,6 +183,74 @@ def test_parallel_calls_told_in_turns_stay_apart() -> None:
     assert [event["arguments"] for event in done] == ['{"x":1}', '{"y":2}']
 
 
+def test_an_item_is_done_before_the_next_is_added() -> None:
+    given: list[Event] = [Began(family=Family.OPENAI_CHAT)]
+    given += [CallBegan(id=f"c{n}", name="f", block=n) for n in range(3)]
+    given += [CallDelta(piece, n) for piece in ('{"x"', ":", "1}") for n in range(3)]
+    found, writer = streamed([*given, Ended(finish=Finish.TOOL_CALLS), Counted(USAGE)])
+    order = [event["output_index"] for event in found if "output_index" in event]
+    assert order == sorted(order)
+    for n in range(3):
+        kinds = [event["type"].rpartition(".")[2] for event in found if event.get("output_index") == n]
+        assert kinds == ["added", "delta", "delta", "delta", "done", "done"]
+    output = found[-1]["response"]["output"]
+    assert [(item["call_id"], item["arguments"]) for item in output] == [
+        (f"c{n}", '{"x":1}') for n in range(3)
+    ]
+    assert found[-1]["response"]["usage"]["output_tokens"] == 3
+    assert list(writer.dropped) == []
+
+
+def test_what_was_held_back_is_told_when_the_gateway_cuts_the_answer() -> None:
+    writer = ResponsesWriter(ASKED, SETTING)
+    out = writer.write([CallBegan(id=f"c{n}", name="f", block=n) for n in range(2)])
+    out += writer.write([CallDelta('{"x', 0), CallDelta('{"y', 1)]) + writer.cut(USAGE)
+    output = events(out)[-1]["response"]["output"]
+    assert [(item["arguments"], item["status"]) for item in output] == [
+        ('{"x', "incomplete"),
+        ('{"y', "incomplete"),
+    ]
+
+
+def test_signatures_of_parallel_calls_stand_where_a_whole_answer_has_them() -> None:
+    calls = [
+        ToolCall(id=f"c{n}", name="f", arguments="{}", signature=f"s{n}", issuer=Family.GEMINI)
+        for n in range(2)
+    ]
+    given = completion(*calls)
+    told = answer(given)
+    found, _ = streamed(list(unfold(given)))
+    assert found[-1]["response"]["output"] == told["output"]
+    kinds = [item["type"] for item in told["output"]]
+    assert kinds == ["function_call", "reasoning", "function_call", "reasoning"]
+
+
+def test_a_signed_text_of_nothing_is_no_message_and_keeps_its_signature() -> None:
+    given = completion(
+        ToolCall(id="c", name="f", arguments="{}"), Text(text="", signature="s", issuer=Family.GEMINI)
+    )
+    told = answer(given)
+    found, _ = streamed(list(unfold(given)))
+    assert found[-1]["response"]["output"] == told["output"]
+    assert [item["type"] for item in told["output"]] == ["function_call", "reasoning"]
+    _, text = read_completion(json.dumps(told).encode()).choices[0].parts
+    assert text == Text(text="", signature="s", issuer=Family.GEMINI)
+
+
+def test_arguments_that_come_after_their_end_are_named() -> None:
+    _, writer = streamed(
+        [
+            CallBegan(id="c0", name="f", block=0),
+            CallDelta("{}", 0),
+            CallBegan(id="c1", name="f", block=1),
+            CallDelta("{}", 1),
+            CallDelta(" ", 0),
+            CallDelta('{"x":1}', 0),
+        ]
+    )
+    assert list(writer.dropped) == ["output[0].arguments"]
+
+
 def test_log_probabilities_go_with_their_text() -> None:
     entry = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
     logs = LogProbs(Raw(json.dumps({"content": [entry]}).encode()))
