@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
+from inference.codecs.secret_shapes import without_secrets
 from inference.ir.cards import Provider
 from inference.ir.errors import ProviderKeyLimited, ProviderKeyRefused, ProviderKeyUnpaid
 
@@ -91,7 +92,7 @@ def unspoken(provider: Provider, body: bytes, own_key: str | None = None) -> byt
             escaped = msgspec.json.encode(secret)[1:-1]
             for written in (escaped, escaped.replace(b"/", b"\\/")):
                 body = body.replace(written, b"***")
-    return body
+    return without_secrets(body)
 
 
 def key_refused(
