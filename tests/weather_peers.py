@@ -104,6 +104,20 @@ def _openai() -> list[bytes]:
     ]
 
 
+def parallel_calls(*cities: str) -> bytes:
+    """One call for each city, told in turns, as some servers do."""
+    calls = [
+        {"id": f"call_{n}", "type": "function", "function": {"name": "get_weather"}}
+        for n in range(len(cities))
+    ]
+    arguments = [json.dumps({"city": city}) for city in cities]
+    starts = range(0, max(map(len, arguments)), 4)
+    grown = [[{"function": {"arguments": each[start : start + 4]}} for each in arguments] for start in starts]
+    turns: list[list[dict[str, Any]]] = [calls, *grown]
+    pieces = [_chunk({"tool_calls": [{"index": n, **call}]}) for turn in turns for n, call in enumerate(turn)]
+    return streamed(*_said("Let me ", "look."), *pieces, *_end("tool_calls"))
+
+
 def _said(*pieces: str) -> list[bytes]:
     return [_chunk({"role": "assistant", "content": ""}), *(_chunk({"content": each}) for each in pieces)]
 

@@ -14,9 +14,20 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from tests.anthropic_peer import Script
 from tests.harness import GatewayProcess, VirtualKey
 from tests.scripted_peer import Peer
-from tests.weather_peers import ANSWER, ARGUMENTS, GOODBYE, PEERS, QUESTION, RESULT, THANKS, WeatherPeer
+from tests.weather_peers import (
+    ANSWER,
+    ARGUMENTS,
+    GOODBYE,
+    PEERS,
+    QUESTION,
+    RESULT,
+    THANKS,
+    WeatherPeer,
+    parallel_calls,
+)
 
 
 @tool
@@ -114,3 +125,17 @@ async def test_a_conversation_with_a_tool(
     assert peer.results(script.body(1)) == [f"Paris: {RESULT}"]
     assert len(script.asked) == 3
     assert {record.status for record in gateway.usage(key=key.id)} == {200}
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__)
+async def test_parallel_calls_whose_arguments_come_in_turns(
+    gateway: GatewayProcess, key: VirtualKey, client: Any
+) -> None:
+    cities = ("Paris", "Rome", "Oslo")
+    async with Peer(Script([parallel_calls(*cities)])) as running:
+        opened: Opened = client(gateway, key, gateway.model_at(running.port))
+        async with opened as model:
+            tooled: Any = model.bind_tools([get_weather])
+            answer = await said(tooled, [HumanMessage(QUESTION)])
+    assert [call["args"] for call in answer.tool_calls] == [{"city": city} for city in cities]
+    assert answer.invalid_tool_calls == []
