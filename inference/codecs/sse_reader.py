@@ -4,6 +4,7 @@ For streams that are translated; those that are passed on go by `inference/codec
 (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation)
 """
 
+from inference.codecs.surrogates import Halves
 from inference.ir.errors import UpstreamGarbled
 
 _BOM = b"\xef\xbb\xbf"
@@ -14,16 +15,18 @@ LONGEST = 64 * 1024 * 1024
 class SseReader:
     """Yields (event, data) for each whole event that has data; comments, ids and retry times are skipped.
 
-    `event` is empty where the stream names none. Lines may end in LF, CRLF or CR, also cut between the two.
+    `event` is empty where the stream names none. Lines may end in LF, CRLF or CR, also cut between the two. Characters
+    that were escaped and cut between two events are whole in what is yielded.
     """
 
-    __slots__ = ("_after_cr", "_buffer", "_data", "_event", "_started")
+    __slots__ = ("_after_cr", "_buffer", "_data", "_event", "_halves", "_started")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._data: list[bytes] = []
         self._event = b""
         self._after_cr = False
+        self._halves: Halves[bytes] = Halves()
         self._started = False
 
     def feed(self, chunk: bytes) -> list[tuple[bytes, bytes]]:
@@ -51,7 +54,10 @@ class SseReader:
             if not line:
                 if self._data:
                     data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-                    found.append((self._event, data))
+                    if b"\\u" in data or self._halves.held:
+                        found += self._halves.read(self._event, data)
+                    else:
+                        found.append((self._event, data))
                     self._data = []
                 self._event = b""
             elif line.startswith(b"data:"):
@@ -64,4 +70,5 @@ class SseReader:
 
     def finish(self) -> list[tuple[bytes, bytes]]:
         """The event that the upstream's end closes, where it forgot the blank line."""
-        return self.feed(b"\n\n") if self._buffer or self._data else []
+        found = self.feed(b"\n\n") if self._buffer or self._data else []
+        return found + self._halves.left()

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from inference.codecs.aws_event_stream import EventStreamReader, Message
+from inference.codecs.aws_event_stream import EventStreamReader, Message, Value
+from inference.codecs.surrogates import Halves
 from inference.ir.completion import Finish
 from inference.ir.content import Family, Opaque
 from inference.ir.errors import UpstreamGarbled
@@ -134,6 +135,7 @@ class ConverseStream:
         "_calls",
         "_ended",
         "_gathered",
+        "_halves",
         "_made_by",
         "_reader",
         "complete",
@@ -144,6 +146,7 @@ class ConverseStream:
         self._made_by = made_by
         self._blocks: dict[int, int] = {}
         self._gathered: dict[int, _Gathered] = {}
+        self._halves: Halves[dict[str, Value]] = Halves()
         self._answers: set[int] = set()
         self._calls: set[int] = set()
         self._ended = False
@@ -156,7 +159,11 @@ class ConverseStream:
             if self.complete:
                 break
             try:
-                self._take(message, events)
+                if b"\\u" in message.payload or self._halves.held:
+                    for headers, payload in self._halves.read(message.headers, message.payload):
+                        self._take(Message(headers, payload), events)
+                else:
+                    self._take(message, events)
             except (msgspec.DecodeError, RecursionError):
                 raise UpstreamGarbled("The upstream sent an event that is none of Bedrock's.") from None
         return events

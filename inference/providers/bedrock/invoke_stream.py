@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from inference.codecs.aws_event_stream import EventStreamReader, Message
+from inference.codecs.surrogates import Halves
 from inference.ir.errors import AspendosError, UpstreamGarbled
 from inference.ir.events import Event
 from inference.providers.anthropic.chat_stream import ChatStream
@@ -49,14 +50,15 @@ _typed = msgspec.json.Decoder(_Typed)
 class Unwrapper:
     """Takes Anthropic's events out of one stream, and frames them as its own streams are."""
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_halves", "_reader")
 
     def __init__(self) -> None:
+        self._halves: Halves[None] = Halves()
         self._reader = EventStreamReader()
 
     def feed(self, chunk: bytes) -> bytes:
         """The events that are whole with this chunk. Raises UpstreamGarbled."""
-        return b"".join([_event(message) for message in self._reader.feed(chunk)])
+        return b"".join([_event(message, self._halves) for message in self._reader.feed(chunk)])
 
     def finish(self) -> None:
         """Raises UpstreamGarbled where the upstream ended within a message."""
@@ -132,8 +134,8 @@ class ClaudeStream:
         return events
 
 
-def _event(message: Message) -> bytes:
-    """A message as an event of Anthropic's; nothing for one that carries none."""
+def _event(message: Message, halves: Halves[None]) -> bytes:
+    """A message as an event of Anthropic's, or as two; nothing for one that carries none."""
     headers = message.headers
     if headers.get(":message-type") != "event":
         return _failed(read_failure(message))
@@ -141,11 +143,18 @@ def _event(message: Message) -> bytes:
         return b""
     try:
         data = base64.b64decode(_payload.decode(message.payload).bytes, validate=True)
-        kind = _typed.decode(data).type
-        if b"\n" in data or b"\r" in data:
-            data = msgspec.json.format(data, indent=-1)
+        if b"\\u" in data or halves.held:
+            return b"".join([_framed(each) for _, each in halves.read(None, data)])
+        return _framed(data)
     except (msgspec.DecodeError, binascii.Error, RecursionError):
         raise UpstreamGarbled("The upstream sent an event that is none of Anthropic's.") from None
+
+
+def _framed(data: bytes) -> bytes:
+    """Raises UpstreamGarbled, msgspec.DecodeError."""
+    kind = _typed.decode(data).type
+    if b"\n" in data or b"\r" in data:
+        data = msgspec.json.format(data, indent=-1)
     if not kind.isprintable():
         raise UpstreamGarbled("The upstream sent an event that is none of Anthropic's.")
     return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"

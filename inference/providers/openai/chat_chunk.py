@@ -84,82 +84,58 @@ _Kind = TypeVar("_Kind", bound=Struct)
 _chunk = msgspec.json.Decoder(Chunk)
 _head = msgspec.json.Decoder(Head)
 _encode = msgspec.json.Encoder().encode
-_SPOKEN = ("content", "reasoning_content", "reasoning", "thinking")
 
 
-class ChunkReader:
-    """Remembers half a character, where a server escaped an emoji and cut it between two events."""
+def read_chunk(data: bytes, *, head: bool) -> Chunk:
+    """Raises UpstreamGarbled."""
+    try:
+        return _head.decode(data) if head else _chunk.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return _mended(data, Head if head else Chunk)
 
-    __slots__ = ("_halves",)
 
-    def __init__(self) -> None:
-        self._halves: dict[tuple[int, str], str] = {}
+def _mended(data: bytes, kind: type[Chunk]) -> Chunk:
+    """The event without the fields whose type nobody expects; what was said in them is never among those."""
+    try:
+        found: Any = json.loads(data)
+    except (ValueError, RecursionError):
+        raise garbled("is no JSON in the middle of a stream") from None
+    if not isinstance(found, dict):
+        raise garbled("has an event in its stream that is no JSON object")
+    event = cast(dict[str, Any], found)
+    choices = event.get("choices")
+    if isinstance(choices, list):
+        given = cast(list[dict[str, Any] | None], choices)
+        event["choices"] = [_choice(each) for each in given if each is not None]
+    return _converted(event, kind)
 
-    def read(self, data: bytes, *, head: bool) -> Chunk:
-        """Raises UpstreamGarbled."""
-        try:
-            return _head.decode(data) if head else _chunk.decode(data)
-        except (msgspec.DecodeError, RecursionError):
-            return self._mended(data, Head if head else Chunk)
 
-    def _mended(self, data: bytes, kind: type[Chunk]) -> Chunk:
-        """The event without the fields whose type nobody expects; what was said in them is never among those."""
-        try:
-            found: Any = json.loads(data)
-        except (ValueError, RecursionError):
-            raise garbled("is no JSON in the middle of a stream") from None
-        if not isinstance(found, dict):
-            raise garbled("has an event in its stream that is no JSON object")
-        event = cast(dict[str, Any], found)
-        choices = event.get("choices")
-        if isinstance(choices, list):
-            event["choices"] = [
-                self._choice(each) for each in cast(list[dict[str, Any] | None], choices) if each is not None
-            ]
-        return _converted(event, kind)
+def _choice(choice: dict[str, Any]) -> ChunkChoice:
+    if not isinstance(choice, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # nobody has checked yet
+        raise _unread("choices")
+    delta = choice.get("delta")
+    if isinstance(delta, dict):
+        said = cast(dict[str, Any], delta)
+        calls = said.get("tool_calls")
+        if isinstance(calls, list):
+            made = [call for call in cast(list[Any], calls) if call is not None]
+            for call in made:
+                _write_arguments(call)
+            said["tool_calls"] = [_converted(call, CallPiece) for call in made]
+        choice["delta"] = _converted(said, Delta)
+    return _converted(choice, ChunkChoice)
 
-    def _choice(self, choice: dict[str, Any]) -> ChunkChoice:
-        if not isinstance(choice, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # nobody has checked yet
-            raise _unread("choices")
-        delta = choice.get("delta")
-        if isinstance(delta, dict):
-            said = cast(dict[str, Any], delta)
-            number = choice.get("index")
-            index = number if isinstance(number, int) else 0
-            for name in _SPOKEN:
-                if isinstance(said.get(name), str):
-                    said[name] = self._whole(index, name, said[name])
-            calls = said.get("tool_calls")
-            if isinstance(calls, list):
-                made = [call for call in cast(list[Any], calls) if call is not None]
-                for call in made:
-                    self._function(index, call)
-                said["tool_calls"] = [_converted(call, CallPiece) for call in made]
-            choice["delta"] = _converted(said, Delta)
-        return _converted(choice, ChunkChoice)
 
-    def _function(self, index: int, call: Any) -> None:
-        """Some servers send arguments as the object they are, not as its text."""
-        if not isinstance(call, dict):
-            return
-        said = cast(dict[str, Any], call)
-        function: Any = said.get("function")
-        if not isinstance(function, dict):
-            return
-        inner = cast(dict[str, Any], function)
-        arguments = inner.get("arguments")
-        if isinstance(arguments, dict | list):
-            inner["arguments"] = _encode(arguments).decode()
-        elif isinstance(arguments, str):
-            inner["arguments"] = self._whole(index, f"call {said.get('index')}", arguments)
-
-    def _whole(self, index: int, name: str, text: str) -> str:
-        """The text with the half of a surrogate pair that an event before kept back, without one that ends it."""
-        text = self._halves.pop((index, name), "") + text
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            self._halves[index, name] = text[-1]
-            text = text[:-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+def _write_arguments(call: Any) -> None:
+    """Some servers send arguments as the object they are, not as its text."""
+    if not isinstance(call, dict):
+        return
+    function: Any = cast(dict[str, Any], call).get("function")
+    if not isinstance(function, dict):
+        return
+    inner = cast(dict[str, Any], function)
+    if isinstance(inner.get("arguments"), dict | list):
+        inner["arguments"] = _encode(inner["arguments"]).decode()
 
 
 def _converted(fields: dict[str, Any], kind: type[_Kind]) -> _Kind:

@@ -12,9 +12,9 @@ from msgspec import Raw, Struct
 
 from inference.codecs.reasoning_details import Detail, issuer_of
 from inference.codecs.sse_reader import SseReader
-from inference.ir.completion import Finish
+from inference.ir.completion import Finish, unfinished
 from inference.ir.content import Family, Image, Opaque
-from inference.ir.errors import AspendosError, UpstreamFailed
+from inference.ir.errors import AspendosError
 from inference.ir.events import (
     AudioDelta,
     Began,
@@ -49,15 +49,14 @@ from inference.providers.openai.chat_chunk import (
     CallPiece,
     Chunk,
     ChunkChoice,
-    ChunkReader,
     Delta,
     Function,
     Head,
+    read_chunk,
 )
 from inference.providers.openai.usage import is_null, read_usage
 
 _DONE = b"[DONE]"
-_BROKEN = "The upstream broke off its answer ({})."
 _EMPTY = Function()
 
 
@@ -142,7 +141,6 @@ class ChatParser:
         self.complete = False
         self._family = family
         self._lines = SseReader()
-        self._chunks = ChunkReader()
         self._began = False
         self._answer: str | None = None
         self._choices: dict[int, ChoiceState] = {}
@@ -170,7 +168,7 @@ class ChatParser:
             if data == _DONE:
                 self._end(out)
                 break
-            chunk = self._chunks.read(data, head=not self._began)
+            chunk = read_chunk(data, head=not self._began)
             reported = _reported(chunk, data)
             if reported is None and name == b"error":
                 reported = failed(data)
@@ -236,7 +234,7 @@ class ChatParser:
                 continue
             finish = finish_of(state.word, called=bool(state.calls))
             if finish is Finish.ERROR:
-                out.append(Failed(UpstreamFailed(_BROKEN.format(state.word[:64]))))
+                out.append(Failed(unfinished(state.word)))
                 return
             stopped = bytes(state.stopped or b"")
             out.append(
