@@ -5,11 +5,12 @@ from enum import StrEnum
 from msgspec import Raw, Struct
 
 from inference.ir.content import NO_REST, Family, Part, Rest
+from inference.ir.errors import UpstreamFailed
 from inference.ir.usage import NO_USAGE, Usage
 
 
 class Finish(StrEnum):
-    """Why a model stopped."""
+    """Why a model stopped. ERROR is no end: whoever reads it raises `unfinished`, so that nobody takes it for one."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -49,3 +50,8 @@ class Completion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage = NO_USAGE
     service_tier: str | None = None
     rest: Rest = NO_REST
+
+
+def unfinished(native: str | None) -> UpstreamFailed:
+    """The error that an answer is which its provider calls failed, whatever was said of it before."""
+    return UpstreamFailed(f"The upstream could not finish its answer ({(native or 'error')[:64]}).")

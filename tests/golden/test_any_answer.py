@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from anthropic.types.beta import BetaMessage
 from google.genai.types import Candidate
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 from openai.types.responses import ResponseOutputItem
@@ -15,6 +15,7 @@ from gateway.dialects.dialect import Setting
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
 from inference.ir.content import Part, Refusal, Text, ToolCall
+from inference.ir.errors import UpstreamFailed
 from inference.ir.events import Event
 from inference.ir.folding import fold, unfold
 from inference.wire import ChatFormat
@@ -102,7 +103,10 @@ def test_it_is_heard_by_everybody(side: str) -> None:
     @SOME
     @given(ANSWERS[side])
     def told(answer: dict[str, Any]) -> None:
-        completion = own.completion(json.dumps(answer).encode())
+        try:
+            completion = own.completion(json.dumps(answer).encode())
+        except UpstreamFailed:
+            reject()  # one that its provider calls failed is an error, and told as such
         for family, dialect, theirs in SIDES.values():
             asked = ChatRequest(model="m", messages=(), family=family)
             whole = theirs.completion(dialect.answer(completion, asked, SETTING).body)

@@ -19,11 +19,16 @@ from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
 from gateway.dialects.openai_responses import Responses
 from inference.ir.chat import ChatRequest
+from inference.ir.completion import Choice, Completion, Finish
+from inference.ir.content import Family, Text
+from inference.ir.errors import UpstreamFailed
+from inference.ir.events import Began, Ended, Failed, TextDelta
 from inference.providers.anthropic import WIRE as ANTHROPIC
 from inference.providers.azure_openai import WIRE as AZURE
 from inference.providers.bedrock import WIRE as BEDROCK
 from inference.providers.cohere import WIRE as COHERE
 from inference.providers.gemini import WIRE as GEMINI
+from inference.providers.mistral import WIRE as MISTRAL
 from inference.providers.openai_responses import WIRE as RESPONSES
 from inference.wire import ByModel, ChatFormat
 from tests import anthropic_peer, aws_messages, gemini_peer
@@ -147,7 +152,15 @@ ROWS = (
     ),
     *(
         row(f"Gemini: `{reason}`", GEMINI.chat, gemini(reason))
-        for reason in ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION")
+        for reason in (
+            "SAFETY",
+            "PROHIBITED_CONTENT",
+            "BLOCKLIST",
+            "SPII",
+            "RECITATION",
+            "LANGUAGE",
+            "OTHER",
+        )
     ),
     row("Gemini: `promptFeedback.blockReason`", GEMINI.chat, blocked()),
     *(
@@ -155,6 +168,7 @@ ROWS = (
         for reason in ("guardrail_intervened", "content_filtered", "refusal")
     ),
     row("Cohere: `ERROR_TOXIC`", COHERE.chat, command("ERROR_TOXIC")),
+    row("Cohere: `ERROR_LIMIT`", COHERE.chat, command("ERROR_LIMIT")),
 )
 
 
@@ -303,6 +317,56 @@ def test_every_refusal_is_told_at_every_door(said: Said, door: Door) -> None:
     assert told_streamed(said, door) == told
     if not said.spoken:
         assert not {"`stop`", "`STOP`", "`end_turn`", "`completed`"} & set(told.split(", "))
+
+
+FAILED = (
+    *(
+        row(f"{name}: `{reason}`", wire, chat(reason))
+        for name, wire in (("OpenAI, Azure", AZURE.chat), ("Mistral", MISTRAL.chat))
+        for reason in ("error", "abort", "network_error")
+    ),
+    *(
+        row(f"Gemini: `{reason}`", GEMINI.chat, gemini(reason))
+        for reason in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE", "NO_IMAGE")
+    ),
+    *(
+        row(f"Bedrock: `{reason}`", NOVA, converse(reason))
+        for reason in ("malformed_tool_use", "malformed_model_output")
+    ),
+    *(row(f"Cohere: `{reason}`", COHERE.chat, command(reason)) for reason in ("ERROR", "TIMEOUT")),
+)
+"""Answers that their providers call failed, though something was said: errors at every door."""
+
+
+@pytest.mark.parametrize("said", FAILED, ids=lambda said: said.name)
+def test_a_failed_answer_is_an_error_whole_and_streamed(said: Said) -> None:
+    reason = said.name.split("`")[1]
+    with pytest.raises(UpstreamFailed, match=reason):
+        said.format.completion(said.whole)
+    parser = said.format.stream()
+    events = [*parser.feed(said.streamed), *(() if parser.complete else parser.finish())]
+    assert any(isinstance(each, TextDelta) for each in events)
+    assert not any(isinstance(each, Ended) for each in events)
+    last = events[-1]
+    assert isinstance(last, Failed)
+    assert reason in last.error.message
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
+def test_no_door_has_a_word_for_a_failure_that_looks_finished(door: Door) -> None:
+    dialect, asked = door.asked()
+    parts, finish = (Text(text=HALF),), Finish.ERROR
+    made = Completion(family=Family.COHERE, choices=(Choice(parts=parts, finish=finish, native="ERROR"),))
+    told = door.told(json.loads(dialect.answer(made, asked, SETTING).body))
+    writer = dialect.writer(asked, SETTING)
+    body = writer.write([Began(family=Family.COHERE), TextDelta(HALF), Ended(finish=finish, native="ERROR")])
+    assert door.told(door.whole(body + writer.finish())) == told
+    assert not {"`stop`", "`STOP`", "`end_turn`", "`completed`"} & set(told.split(", "))
+
+
+def test_the_page_tells_which_answers_are_errors() -> None:
+    text = PAGE.read_text().partition("## Refusals and filters")[2].partition("\n## ")[0]
+    assert [said.name for said in FAILED if f"`{said.name.split('`')[1]}`" not in text] == []
 
 
 def test_the_page_says_so() -> None:

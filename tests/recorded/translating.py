@@ -77,13 +77,11 @@ def expected_finish(choice: Choice, client: Family) -> Finish | None:
 
 
 FINISHES: dict[Family, dict[Finish | None, Finish | None]] = {
-    Family.ANTHROPIC: {Finish.FILTER: Finish.REFUSAL, Finish.ERROR: Finish.STOP},
-    Family.OPENAI_CHAT: {Finish.ERROR: Finish.TOOL_CALLS},
-    Family.OPENAI_RESPONSES: {Finish.ERROR: Finish.TOOL_CALLS},
+    Family.ANTHROPIC: {Finish.FILTER: Finish.REFUSAL},
     Family.GEMINI: {None: Finish.STOP},
 }
-"""Where a dialect has no such word, the one nearest to it. The recorded errors are of calls of tools that were not
-offered, which stand in the answer; answers without a reason are of responses that are only queued."""
+"""Where a dialect has no such word, the one nearest to it. Answers without a reason are of responses that
+are only queued."""
 
 
 def _texts(choice: Choice) -> str:

@@ -21,7 +21,7 @@ _REASONS = {
     Finish.REFUSAL: "refusal",
     Finish.PAUSE: "pause_turn",
     Finish.CONTEXT: "model_context_window_exceeded",
-    Finish.ERROR: "end_turn",
+    Finish.ERROR: "refusal",
     Finish.OTHER: "end_turn",
 }
 _encode = msgspec.json.Encoder().encode

@@ -15,7 +15,7 @@ _REASONS = {
     Finish.REFUSAL: "content_filter",
     Finish.CONTEXT: "length",
     Finish.PAUSE: "stop",
-    Finish.ERROR: "stop",
+    Finish.ERROR: "content_filter",
     Finish.OTHER: "stop",
 }
 """OpenAI's SDKs know five words; who asks for more finds the provider's own in no field of theirs."""

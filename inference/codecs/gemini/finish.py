@@ -14,12 +14,20 @@ _READ = {
     "IMAGE_PROHIBITED_CONTENT": Finish.FILTER,
     "IMAGE_RECITATION": Finish.FILTER,
     "MODEL_ARMOR": Finish.FILTER,
+    "LANGUAGE": Finish.FILTER,
+    "OTHER": Finish.FILTER,
+    "IMAGE_OTHER": Finish.FILTER,
+    "NO_IMAGE": Finish.ERROR,
     "MALFORMED_FUNCTION_CALL": Finish.ERROR,
     "UNEXPECTED_TOOL_CALL": Finish.ERROR,
     "TOO_MANY_TOOL_CALLS": Finish.ERROR,
     "MISSING_THOUGHT_SIGNATURE": Finish.ERROR,
     "MALFORMED_RESPONSE": Finish.ERROR,
 }
+"""Gemini has two words for an answer that ended; all others, and so those that are yet to come, say that it did not.
+`OTHER` is what it says where it keeps the reason to itself."""
+_UNSAID = "FINISH_REASON_UNSPECIFIED"
+_UNOFFERED = "UNEXPECTED_TOOL_CALL"
 _NUMBERS = (
     "FINISH_REASON_UNSPECIFIED",
     "STOP",
@@ -51,9 +59,13 @@ def word(reason: str | int | None) -> str | None:
 
 
 def read_finish(reason: str, *, calls: bool) -> Finish:
-    """What a reason means. Gemini stops for the calls it made as it stops for anything: only the parts tell."""
-    finish = _READ.get(reason, Finish.OTHER)
-    return Finish.TOOL_CALLS if calls and finish is Finish.STOP else finish
+    """What a reason means. Gemini stops for the calls it made as it stops for anything: only the parts tell.
+
+    A call of a tool that was not offered is a call where it is there, and its client's to answer.
+    """
+    if calls and reason in ("STOP", _UNOFFERED):
+        return Finish.TOOL_CALLS
+    return Finish.OTHER if reason == _UNSAID else _READ.get(reason, Finish.FILTER)
 
 
 def write_finish(finish: Finish | None, native: str | None, *, own: bool) -> str:

@@ -9,7 +9,7 @@ from typing import TypeGuard
 import msgspec
 from msgspec import Raw, Struct
 
-from inference.ir.completion import Choice, Completion, Finish
+from inference.ir.completion import Choice, Completion, Finish, unfinished
 from inference.ir.content import NO_REST, Family, Part, Rest, Text, ToolCall
 from inference.ir.errors import UpstreamGarbled
 from inference.providers.anthropic.tools import ANSWER_TOOL
@@ -63,7 +63,7 @@ _more = msgspec.json.Decoder(_More)
 
 
 def read_completion(body: bytes, made_by: Maker) -> Completion:
-    """Raises UpstreamGarbled for what is no answer of Converse."""
+    """Raises UpstreamGarbled for what is no answer of Converse, UpstreamFailed for one that failed."""
     try:
         answer = _answer.decode(body)
         parts = [read_block(block, made_by) for block in answer.output.message.content]
@@ -71,6 +71,8 @@ def read_completion(body: bytes, made_by: Maker) -> Completion:
         raise UpstreamGarbled("The upstream's answer is none of Bedrock's.") from None
     native = answer.stop_reason
     finish = None if native is None else FINISHES.get(native, Finish.OTHER)
+    if finish is Finish.ERROR:
+        raise unfinished(native)
     if any(_is_answer(part) for part in parts):
         parts = [Text(text=part.arguments) if _is_answer(part) else part for part in parts]
         if finish is Finish.TOOL_CALLS and not any(isinstance(part, ToolCall) for part in parts):

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from inference.codecs.aws_event_stream import EventStreamReader, Message, Value
 from inference.codecs.surrogates import Halves
-from inference.ir.completion import Finish
+from inference.ir.completion import Finish, unfinished
 from inference.ir.content import Family, Opaque
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.events import (
@@ -132,6 +132,7 @@ class ConverseStream:
     __slots__ = (
         "_answers",
         "_blocks",
+        "_broken",
         "_calls",
         "_ended",
         "_gathered",
@@ -150,6 +151,7 @@ class ConverseStream:
         self._answers: set[int] = set()
         self._calls: set[int] = set()
         self._ended = False
+        self._broken: str | None = None
         self.complete = False
 
     def feed(self, chunk: bytes) -> Sequence[Event]:
@@ -173,8 +175,10 @@ class ConverseStream:
         self._reader.finish()
         if not self._ended:
             raise UpstreamGarbled("The upstream ended its stream before it was complete.")
+        if self.complete:
+            return ()
         self.complete = True
-        return ()
+        return () if self._broken is None else (Failed(unfinished(self._broken)),)
 
     def _take(self, message: Message, events: list[Event]) -> None:
         headers, payload = message.headers, message.payload
@@ -281,6 +285,9 @@ class ConverseStream:
         if stop is None and fields != _NULL:
             events.append(Extra(Family.BEDROCK, {"additionalModelResponseFields": fields.copy()}))
         finish = FINISHES.get(end.stop_reason, Finish.OTHER)
+        if finish is Finish.ERROR:
+            self._broken = end.stop_reason  # told once its usage has come
+            return
         if self._answers and finish is Finish.TOOL_CALLS and not self._calls:
             finish = Finish.STOP
         events.append(Ended(finish=finish, native=end.stop_reason, stop_sequence=stop))
@@ -294,6 +301,8 @@ class ConverseStream:
         usage = usage_of(metadata.usage)
         if usage.source is not UsageSource.NONE:
             events.append(Counted(usage))
+        if self._broken is not None:
+            events.append(Failed(unfinished(self._broken)))
 
     def _fail(self, message: Message, events: list[Event]) -> None:
         """Nothing follows."""

@@ -4,9 +4,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from inference.codecs.mending import mended
-from inference.ir.completion import Choice, Completion, Finish
+from inference.ir.completion import Choice, Completion, Finish, unfinished
 from inference.ir.content import Citation, Family, Opaque, Part, Reasoning, Text, ToolCall
-from inference.ir.errors import UpstreamFailed, UpstreamGarbled
+from inference.ir.errors import UpstreamGarbled
 from inference.providers.cohere.usage import Reported, usage_of
 
 FINISHES = {
@@ -76,7 +76,7 @@ _NEEDED = frozenset({"content", "tool_calls", "name", "arguments", "tool_plan"})
 
 
 def read_completion(body: bytes) -> Completion:
-    """Raises UpstreamGarbled for what is no answer, UpstreamFailed for one that says nothing but that it failed."""
+    """Raises UpstreamGarbled for what is no answer, UpstreamFailed for one that failed, half said or not at all."""
     try:
         answer = _read(body)
         parts = _parts(answer.message)
@@ -84,8 +84,8 @@ def read_completion(body: bytes) -> Completion:
         raise UpstreamGarbled("The upstream's answer is no chat of Cohere's.") from None
     native = answer.finish_reason
     finish = FINISHES.get(native or "", Finish.OTHER)
-    if finish is Finish.ERROR and not parts:
-        raise UpstreamFailed(f"The upstream could not finish its answer ({native}).")
+    if finish is Finish.ERROR:
+        raise unfinished(native)
     return Completion(
         family=Family.COHERE,
         id=answer.id,

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from inference.codecs.mending import mended
 from inference.codecs.sse_reader import SseReader
-from inference.ir.completion import Finish
+from inference.ir.completion import Finish, unfinished
 from inference.ir.content import Family, Opaque
 from inference.ir.errors import UpstreamFailed, UpstreamGarbled
 from inference.ir.events import (
@@ -248,8 +248,9 @@ class CohereStream:
             events.append(Counted(usage))
         finish = FINISHES.get(end.finish_reason or "", Finish.OTHER)
         if end.error or finish is Finish.ERROR:
-            why = end.error[:2000] if end.error else end.finish_reason
-            events.append(Failed(UpstreamFailed(f"The upstream could not finish its answer: {why}")))
+            why = end.error
+            told = f"The upstream could not finish its answer: {why[:2000]}" if why else None
+            events.append(Failed(UpstreamFailed(told) if told else unfinished(end.finish_reason)))
             return
         events.append(Ended(finish=finish, native=end.finish_reason))
 

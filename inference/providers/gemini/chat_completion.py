@@ -10,7 +10,7 @@ from inference.codecs.gemini.grounding import read_citations
 from inference.codecs.gemini.logprobs import read_logprobs
 from inference.codecs.gemini.reading import CallIds, heard_part
 from inference.codecs.gemini.usage import read_usage
-from inference.ir.completion import Choice, Completion, Finish
+from inference.ir.completion import Choice, Completion, Finish, unfinished
 from inference.ir.content import Citation, Family, Part, Rest, Text, ToolCall
 from inference.ir.errors import UpstreamGarbled
 from inference.providers.gemini import answers
@@ -21,7 +21,7 @@ _TOP = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "
 
 
 def read_completion(body: bytes) -> Completion:
-    """Raises UpstreamGarbled for what is no answer, an AspendosError for a failure reported with status 200."""
+    """Raises UpstreamGarbled for what is no answer, an AspendosError for a failure, reported with 200 or as its end."""
     try:
         said = answers.read_answer(body)
         if not answers.is_null(said.error):
@@ -84,9 +84,12 @@ def _choice(raw: Raw, ids: CallIds) -> Choice:
         _cite(parts, rest["groundingMetadata"])
     calls = any(isinstance(part, ToolCall) for part in parts)
     reason = word(said.finish_reason)
+    finish = None if reason is None else read_finish(reason, calls=calls)
+    if finish is Finish.ERROR:
+        raise unfinished(reason)
     return Choice(
         parts=tuple(parts),
-        finish=None if reason is None else read_finish(reason, calls=calls),
+        finish=finish,
         native=reason,
         index=said.index,
         logprobs=_logprobs(raw),

@@ -16,7 +16,7 @@ from inference.codecs.gemini.logprobs import read_logprobs
 from inference.codecs.gemini.reading import CallIds, heard_part
 from inference.codecs.gemini.usage import read_usage
 from inference.codecs.sse_reader import SseReader
-from inference.ir.completion import Finish
+from inference.ir.completion import Finish, unfinished
 from inference.ir.content import NO_REST, Family, Reasoning, Text, ToolCall
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.events import (
@@ -90,13 +90,19 @@ class GeminiParser:
             events.append(Ended(finish=Finish.FILTER, native=reason))
         elif not self._choices or any(choice.reason is None for choice in self._choices.values()):
             raise UpstreamGarbled("The upstream ended its stream before it was complete.")
-        for index, choice in self._choices.items():
-            assert choice.reason is not None
-            finish = read_finish(choice.reason, calls=choice.calls)
-            events.append(Ended(finish=finish, native=choice.reason, choice=index))
+        ends = [
+            Ended(
+                finish=read_finish(choice.reason or "", calls=choice.calls),
+                native=choice.reason,
+                choice=index,
+            )
+            for index, choice in self._choices.items()
+        ]
+        broken = next((end for end in ends if end.finish is Finish.ERROR), None)
         if self._usage.source is UsageSource.CONTINUOUS:
             self._usage = msgspec.structs.replace(self._usage, source=UsageSource.REPORTED)
-        events.append(Counted(self._usage))
+        counted = Counted(self._usage)
+        events += [*ends, counted] if broken is None else [counted, Failed(unfinished(broken.native))]
         self.complete = True
         return events
 

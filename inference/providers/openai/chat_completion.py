@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from inference.codecs.mending import mended
 from inference.codecs.reasoning_details import Detail, read_details
-from inference.ir.completion import Choice, Completion
+from inference.ir.completion import Choice, Completion, Finish, unfinished
 from inference.ir.content import (
     NO_REST,
     Audio,
@@ -94,7 +94,7 @@ class CompletionReader:
         self._family = family
 
     def read(self, body: bytes) -> Completion:
-        """Raises UpstreamGarbled, or the error that was reported with status 200."""
+        """Raises UpstreamGarbled, or the error that was reported with status 200; an answer that failed is one."""
         try:
             fields = _fields.decode(body)
             reported = failure(fields.pop("error", _NULL))
@@ -142,10 +142,13 @@ class CompletionReader:
             }
         )
         called = any(isinstance(part, ToolCall) for part in parts)
+        finish = finish_of(word, called=called) if word else None
+        if finish is Finish.ERROR:
+            raise unfinished(word)
         return Choice(
             index=number if index is None else index,
             parts=parts,
-            finish=finish_of(word, called=called) if word else None,
+            finish=finish,
             native=word or None,
             stop_sequence=_text(stopped),
             logprobs=read_logprobs(logprobs),

@@ -13,7 +13,14 @@ from inference.ir.completion import Finish
         ("SAFETY", False, Finish.FILTER),
         ("IMAGE_SAFETY", False, Finish.FILTER),
         ("MALFORMED_FUNCTION_CALL", False, Finish.ERROR),
-        ("SOMETHING_NEW", False, Finish.OTHER),
+        ("UNEXPECTED_TOOL_CALL", False, Finish.ERROR),
+        ("UNEXPECTED_TOOL_CALL", True, Finish.TOOL_CALLS),
+        ("TOO_MANY_TOOL_CALLS", True, Finish.ERROR),
+        ("LANGUAGE", False, Finish.FILTER),
+        ("OTHER", False, Finish.FILTER),
+        ("NO_IMAGE", False, Finish.ERROR),
+        ("SOMETHING_NEW", False, Finish.FILTER),
+        ("FINISH_REASON_UNSPECIFIED", False, Finish.OTHER),
     ],
 )
 def test_reasons_are_read(reason: str, calls: bool, finish: Finish) -> None:

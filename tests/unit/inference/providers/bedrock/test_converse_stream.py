@@ -150,7 +150,6 @@ def test_citations_of_a_text() -> None:
         ("guardrail_intervened", Finish.FILTER),
         ("content_filtered", Finish.FILTER),
         ("model_context_window_exceeded", Finish.CONTEXT),
-        ("malformed_tool_use", Finish.ERROR),
         ("a_new_word", Finish.OTHER),
     ],
 )

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from inference.ir.completion import Finish
 from inference.ir.content import Opaque, Reasoning, Text
 from inference.ir.errors import UpstreamFailed, UpstreamGarbled
 from inference.providers.cohere.chat_completion import read_completion
@@ -42,11 +41,11 @@ def test_unknown_blocks_are_kept_whole() -> None:
     assert json.loads(bytes(part.raw)) == {"type": "video", "uri": "u"}
 
 
-def test_an_error_with_nothing_said_is_a_failure() -> None:
-    with pytest.raises(UpstreamFailed):
-        read_completion(answer("ERROR"))
-    half = read_completion(answer("ERROR", content=[{"type": "text", "text": "half"}]))
-    assert half.choices[0].finish is Finish.ERROR
+@pytest.mark.parametrize("reason", ["ERROR", "TIMEOUT"])
+def test_an_error_is_a_failure_whatever_was_said(reason: str) -> None:
+    for content in ([], [{"type": "text", "text": "half"}]):
+        with pytest.raises(UpstreamFailed, match=reason):
+            read_completion(answer(reason, content=content))
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"message": 3}', b'{"message": {"content": [3]}}'])
