@@ -6,6 +6,7 @@ What a block cannot say is named, by its place, in a list the caller brings.
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec import Raw
 from inference.codecs.anthropic.reading import SEARCH_RESULT
 from inference.codecs.anthropic.seals import seal, text_seal
 from inference.codecs.arguments import written_arguments
+from inference.codecs.call_id import fitting
 from inference.ir.content import (
     Audio,
     CacheHint,
@@ -45,6 +47,7 @@ _MAGIC = (
     ("UklGR", "image/webp"),
 )
 """How the files that Anthropic takes begin, in base64."""
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _object = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -137,7 +140,7 @@ class BlockWriter:
 
     def _call(self, part: ToolCall, path: str) -> Block:
         given = tool_input(part.arguments) if self._answer else written_arguments(part, path)
-        block: Block = {"type": "tool_use", "id": part.id, "name": part.name, "input": given}
+        block: Block = {"type": "tool_use", "id": self._id(part.id), "name": part.name, "input": given}
         if part.signature is not None:
             if self._answer:
                 block["signature"] = seal(part.issuer, part.signature)
@@ -145,8 +148,12 @@ class BlockWriter:
                 self.dropped.append(f"{path}.signature")
         return self._more(block, part.cache, part.rest, path)
 
+    def _id(self, given: str) -> str:
+        """Anthropic refuses ids with other characters than its own; a client is told the provider's."""
+        return given if self._answer else fitting(given, _CALL_ID)
+
     def _result(self, part: ToolResult, path: str) -> Block:
-        block: Block = {"type": "tool_result", "tool_use_id": part.call_id}
+        block: Block = {"type": "tool_result", "tool_use_id": self._id(part.call_id)}
         if part.content:
             block["content"] = self._answered(part.content, f"{path}.content")
         if part.error:

@@ -6,7 +6,6 @@ is marked. (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_
 """
 
 import base64
-import hashlib
 import re
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from msgspec import Raw, Struct
 
 from inference.codecs.anthropic.writing import foreign
 from inference.codecs.arguments import written_arguments
+from inference.codecs.call_id import fitting
 from inference.ir.chat import ChatRequest, Message, Role
 from inference.ir.content import (
     Audio,
@@ -36,6 +36,7 @@ from inference.providers.bedrock.naming import Maker
 Block = dict[str, object]
 _SYSTEM = (Role.SYSTEM, Role.DEVELOPER)
 _CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_CLAUDES_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _IN_SYSTEM = ("text", "guardContent", "cachePoint")
 _POINTS: dict[CacheHint, Block] = {
     CacheHint.FIVE_MINUTES: {"cachePoint": {"type": "default"}},
@@ -66,6 +67,7 @@ class ConversationWriter:
         self._answered = False
         self._own = asked.family is Family.BEDROCK
         self._made_by = made_by
+        self._ids = _CLAUDES_ID if made_by is Maker.CLAUDE else _CALL_ID
         self._caches = caches
         self._media = MediaWriter()
         before, turn = "", list[Block | Raw]()
@@ -165,7 +167,7 @@ class ConversationWriter:
         if part.name not in self.names:
             self.names.append(part.name)
         call = {
-            "toolUseId": call_id(part.id),
+            "toolUseId": fitting(part.id, self._ids),
             "name": part.name,
             "input": written_arguments(part, path),
         }
@@ -179,7 +181,7 @@ class ConversationWriter:
             content += self._part(each, f"{path}.content[{at}]")
         marks = [each for each in content if _kind(each) == "cachePoint"]
         result: Block = {
-            "toolUseId": call_id(part.call_id),
+            "toolUseId": fitting(part.call_id, self._ids),
             "content": [each for each in content if _kind(each) != "cachePoint"],
         }
         if part.error:
@@ -203,13 +205,6 @@ class ConversationWriter:
             return [{"reasoningContent": {"redactedContent": data}}]
         thought = {"text": part.text, "signature": part.signature}
         return [{"reasoningContent": {"reasoningText": thought}}]
-
-
-def call_id(given: str) -> str:
-    """A call's id as Converse takes it: another's that it would refuse becomes a digest of it."""
-    if _CALL_ID.fullmatch(given):
-        return given
-    return f"call_{hashlib.sha256(given.encode()).hexdigest()[:32]}"
 
 
 def _join(content: list[Block | Raw], blocks: list[Block | Raw]) -> None:

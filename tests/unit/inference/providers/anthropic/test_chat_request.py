@@ -1,6 +1,7 @@
 """Conversations of other dialects written down for Anthropic: what is carried, what is fitted, what is named."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -147,6 +148,18 @@ def test_arguments(arguments: str, given: object) -> None:
     call = ToolCall(id="1", name="f", arguments=arguments)
     body, _ = sent(messages=(HELLO, turn(Role.ASSISTANT, call)))
     assert body["messages"][1]["content"][0]["input"] == given
+
+
+def test_ids_of_calls_that_anthropic_would_refuse_become_others_that_still_match() -> None:
+    odd = "functions.get_weather:0"
+    calls = turn(Role.ASSISTANT, ToolCall(id=odd, name="f"), ToolCall(id="toolu_1-a", name="f"))
+    results = turn(Role.TOOL, ToolResult(call_id=odd), ToolResult(call_id="toolu_1-a"))
+    body, dropped = sent(messages=(HELLO, calls, results))
+    asked = [block["id"] for block in body["messages"][1]["content"]]
+    assert [block["tool_use_id"] for block in body["messages"][2]["content"]] == asked
+    assert re.fullmatch(r"[a-zA-Z0-9_-]+", asked[0])
+    assert asked[1] == "toolu_1-a"
+    assert dropped == ()
 
 
 # tools

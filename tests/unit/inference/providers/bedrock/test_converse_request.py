@@ -224,6 +224,17 @@ def test_arguments_stay_as_they_were_and_ids_fit() -> None:
     assert second["input"] == {}
 
 
+@pytest.mark.parametrize(("model", "kept"), [(CLAUDE, False), (NOVA, True)])
+def test_claude_takes_fewer_ids_than_others(model: str, kept: bool) -> None:
+    odd = "functions.get_weather:0"
+    called = Message(role=Role.ASSISTANT, parts=(ToolCall(id=odd, name="weather"),))
+    result = Message(role=Role.TOOL, parts=(ToolResult(call_id=odd),))
+    turns = json.loads(write(HELLO, called, result, model=model).body)["messages"]
+    found = turns[1]["content"][0]["toolUse"]["toolUseId"]
+    assert turns[2]["content"][0]["toolResult"]["toolUseId"] == found
+    assert (found == odd) is kept
+
+
 THOUGHTS = (
     Reasoning(text="hm", signature="sig", issuer=Family.ANTHROPIC),
     Reasoning(redacted="EuYBhidden", issuer=Family.ANTHROPIC),
