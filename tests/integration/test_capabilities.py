@@ -235,6 +235,37 @@ def test_fields_a_model_is_never_to_see_are_taken_out_and_named(
     assert ask(gateway, key, body, {"x-aspendos-strict": "0"}).status_code == 200
 
 
+def test_what_is_taken_out_is_so_by_every_door_in_its_own_words(
+    gateway: GatewayProcess, upstream: UpstreamThread, key: VirtualKey
+) -> None:
+    name = model(gateway, drop=["seed", "stop", "reasoning_effort", "user"])
+    doors: dict[str, tuple[dict[str, Any], str]] = {
+        f"/v1beta/models/{name}:generateContent": (
+            {**GEMINI["tools"], "generationConfig": {"seed": 1, "temperature": 0.2}},
+            "generationConfig.seed",
+        ),
+        "/v1/responses": ({"input": "hi", "temperature": 0.2, "reasoning": {"effort": "low"}}, "reasoning"),
+        "/v1/messages": (
+            {
+                "messages": HI,
+                "temperature": 0.2,
+                "max_tokens": 9,
+                "stop_sequences": ["x"],
+                "metadata": {"user_id": "me"},
+            },
+            "metadata.user_id, stop_sequences",
+        ),
+    }
+    for door, (body, named) in doors.items():
+        address = gateway.base_url.removesuffix("/v1") + door
+        answer = gateway.http.post(address, json={"model": name, **body}, headers=key.bearer)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["x-aspendos-dropped"].startswith(named)
+        sent = upstream.body()
+        assert sent["temperature"] == 0.2
+        assert not {"seed", "stop", "reasoning_effort", "user", "safety_identifier"} & sent.keys()
+
+
 def test_a_picture_that_is_none_is_refused_where_it_has_to_be_read(
     gateway: GatewayProcess, key: VirtualKey
 ) -> None:

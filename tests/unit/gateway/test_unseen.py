@@ -18,6 +18,83 @@ def test_a_body_less_what_it_has_of_them() -> None:
     assert body_without(body, frozenset({"seed"})) == (body, ())
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "left", "gone"),
+    [
+        (
+            "seed",
+            '{"generationConfig":{"seed":1,"topK":2.50}}',
+            '{"generationConfig":{"topK":2.50}}',
+            "generationConfig.seed",
+        ),
+        (
+            "stop",
+            '{"generation_config":{"stop_sequences":["x"]}}',
+            '{"generation_config":{}}',
+            "generation_config.stop_sequences",
+        ),
+        ("stop", '{"stop_sequences":["x"]}', "{}", "stop_sequences"),
+        ("max_tokens", '{"max_output_tokens":5}', "{}", "max_output_tokens"),
+        (
+            "max_tokens",
+            '{"generationConfig":{"maxOutputTokens":5}}',
+            '{"generationConfig":{}}',
+            "generationConfig.maxOutputTokens",
+        ),
+        ("max_tokens", '{"max_completion_tokens":5}', '{"max_completion_tokens":5}', ""),
+        (
+            "response_format",
+            '{"text":{"format":{},"verbosity":"low"}}',
+            '{"text":{"verbosity":"low"}}',
+            "text.format",
+        ),
+        (
+            "response_format",
+            '{"output_config":{"format":{},"effort":"low"}}',
+            '{"output_config":{"effort":"low"}}',
+            "output_config.format",
+        ),
+        ("response_format", '{"output_format":{"type":"json_schema"}}', "{}", "output_format"),
+        ("response_format", '{"output_format":"png"}', '{"output_format":"png"}', ""),
+        (
+            "response_format",
+            '{"generationConfig":{"responseMimeType":"application/json","responseSchema":{},"responseJsonSchema":{}}}',
+            '{"generationConfig":{}}',
+            "generationConfig.responseJsonSchema generationConfig.responseMimeType generationConfig.responseSchema",
+        ),
+        ("reasoning_effort", '{"reasoning":{"effort":"low"}}', "{}", "reasoning"),
+        (
+            "reasoning_effort",
+            '{"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}}',
+            '{"output_config":{}}',
+            "output_config.effort thinking",
+        ),
+        (
+            "reasoning_effort",
+            '{"generationConfig":{"thinkingConfig":{}}}',
+            '{"generationConfig":{}}',
+            "generationConfig.thinkingConfig",
+        ),
+        (
+            "logprobs",
+            '{"generationConfig":{"responseLogprobs":true,"logprobs":3}}',
+            '{"generationConfig":{}}',
+            "generationConfig.logprobs generationConfig.responseLogprobs",
+        ),
+        ("user", '{"metadata":{"user_id":"me"}}', '{"metadata":{}}', "metadata.user_id"),
+        ("metadata", '{"metadata":{"user_id":"me"}}', "{}", "metadata"),
+        (
+            "temperature",
+            '{"generationConfig":null,"text":"temperature"}',
+            '{"generationConfig":null,"text":"temperature"}',
+            "",
+        ),
+    ],
+)
+def test_what_other_dialects_call_the_same(name: str, body: str, left: str, gone: str) -> None:
+    assert body_without(body.encode(), frozenset({name})) == (left.encode(), tuple(gone.split()))
+
+
 def test_a_form_less_what_it_has_of_them() -> None:
     left, gone = form_without(FORM, frozenset({"user", "seed"}))
     assert ([part.name for part in read_form(left).parts], gone) == (["prompt"], ("user",))
