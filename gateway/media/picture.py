@@ -37,20 +37,26 @@ def image_type(data: bytes, *, param: str) -> str:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we count the pixels ourselves
             with Image.open(io.BytesIO(data), formats=list(_IMAGES)) as picture:
                 found, (width, height) = _IMAGES[picture.format or ""], picture.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise _too_large(param, "far too many pixels") from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError):
         raise InvalidField(
             f"What `{param}` holds is no picture: PNG, JPEG, GIF and WebP are taken.",
             param=param,
             code="invalid_image",
         ) from None
     if width * height > MOST_PIXELS:
-        raise InvalidField(
-            f"The picture in `{param}` has {width} x {height} pixels; at most {MOST_PIXELS} in all are taken. "
-            "Send a smaller one.",
-            param=param,
-            code="image_too_large",
-        )
+        raise _too_large(param, f"{width} x {height} pixels")
     return found
+
+
+def _too_large(param: str, size: str) -> InvalidField:
+    """What Pillow takes for a bomb is refused by it before it says how large it is."""
+    return InvalidField(
+        f"The picture in `{param}` has {size}; at most {MOST_PIXELS} in all are taken. Send a smaller one.",
+        param=param,
+        code="image_too_large",
+    )
 
 
 def media_type(data: bytes) -> str | None:
