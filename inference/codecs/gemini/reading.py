@@ -116,7 +116,7 @@ def _said(fields: Fields) -> Text | Reasoning:
         return structs.replace(found, rest=rest) if rest else found
     signature, issuer = (None, None) if signed is None else (signed.signature, signed.issuer)
     if thought:
-        return Reasoning(text=text, signature=signature, issuer=issuer or Family.GEMINI, rest=rest)
+        return Reasoning(text=text, signature=signature, issuer=issuer, rest=rest)
     return Text(text=text, signature=signature, issuer=issuer, rest=rest)
 
 

@@ -151,6 +151,8 @@ def _other(part: Part, own: bool, dropped: list[str], at: str) -> Item | None:
             return call_item(part, part.item_id, own)
         case Reasoning() if part.issuer is OWN or (own and part.issuer is None):
             return reasoning_item(part, part.id, own)
+        case Reasoning(signature=None, redacted=None, issuer=None):
+            return None  # what nobody sealed OpenAI cannot take back, be it its own: no loss
         case Opaque(family=family) if family is OWN:
             return part.raw
         case _:

@@ -75,7 +75,7 @@ class Contents:
         made: list[Written] = []
         signed = False
         for number, part in enumerate(message.parts):
-            if isinstance(part, Reasoning) and part.issuer is not Family.GEMINI:
+            if isinstance(part, Reasoning) and part.issuer not in (Family.GEMINI, None):
                 naming.part(place, number, "")  # another model's thoughts, which this one did not think
                 continue
             if isinstance(part, ToolCall):

@@ -189,8 +189,7 @@ class MessageWriter:
                 details += write_details(thought, len(details))
             elif self.own or self.traits.thoughts is not None:
                 plain.append(text)
-            else:
-                self.dropped.append(path)
+            # What nobody signed is no loss here: it is not to be sent back, be it this server's own.
         if details:
             lead = Reasoning(text="".join(plain))
             said["reasoning_details"] = [*(write_details(lead, 0) if plain else ()), *details]

@@ -27,7 +27,12 @@ def test_answers_to_one_turns_calls_stand_in_one_turn() -> None:
     made, naming = contents(
         turn(Role.SYSTEM, Text(text="s")),
         turn(Role.USER, Text(text="u")),
-        turn(Role.ASSISTANT, Reasoning(text="foreign"), call("a"), call("b")),
+        turn(
+            Role.ASSISTANT,
+            Reasoning(text="foreign", signature="x", issuer=Family.ANTHROPIC),
+            call("a"),
+            call("b"),
+        ),
         turn(Role.TOOL, ToolResult(call_id="a", content=(Text(text="1"),))),
         turn(Role.TOOL, ToolResult(call_id="b", content=(Text(text="2"),))),
         turn(Role.SYSTEM, Text(text="late")),
@@ -38,6 +43,12 @@ def test_answers_to_one_turns_calls_stand_in_one_turn() -> None:
     assert [part.get("functionResponse", {}).get("name") for part in parts] == ["tool-a", "tool-b", None]
     assert parts[2] == {"text": "late"}
     assert naming.dropped == ("messages[2].content[0]", "messages[5].role")
+
+
+def test_a_thought_that_nobody_signed_goes_back_as_a_thought() -> None:
+    made, naming = contents(turn(Role.ASSISTANT, Reasoning(text="hm"), Text(text="so")))
+    assert made.turns[0]["parts"] == [{"text": "hm", "thought": True}, {"text": "so"}]
+    assert naming.dropped == ()
 
 
 def test_only_the_first_of_parallel_calls_is_signed() -> None:
