@@ -139,6 +139,7 @@ class ConverseStream:
         "_halves",
         "_made_by",
         "_reader",
+        "_unargued",
         "complete",
     )
 
@@ -150,6 +151,7 @@ class ConverseStream:
         self._halves: Halves[dict[str, Value]] = Halves()
         self._answers: set[int] = set()
         self._calls: set[int] = set()
+        self._unargued: set[int] = set()
         self._ended = False
         self._broken: str | None = None
         self.complete = False
@@ -224,6 +226,7 @@ class ConverseStream:
         elif text and index in self._answers:
             events.append(TextDelta(text, self._block(index)))
         elif text and index in self._calls:
+            self._unargued.discard(index)
             events.append(CallDelta(text, self._block(index)))
 
     def _think(self, index: int, thought: _Thought, events: list[Event]) -> None:
@@ -244,6 +247,7 @@ class ConverseStream:
             self._answers.add(index)
         elif call is not None:
             self._calls.add(index)
+            self._unargued.add(index)
             events.append(CallBegan(id=call.tool_use_id, name=call.name, block=block))
         elif start.tool_result is not None:
             self._gathered[index] = _Gathered(
@@ -253,7 +257,10 @@ class ConverseStream:
             self._gathered[index] = _Gathered(format=start.image.format)
 
     def _close(self, index: int, events: list[Event]) -> None:
-        """The block is whole."""
+        """The block is whole. A call without arguments has an empty object of them."""
+        if index in self._unargued:
+            self._unargued.remove(index)
+            events.append(CallDelta("{}", self._block(index)))
         made = self._gathered.pop(index, None)
         if made is None:
             return
@@ -277,7 +284,7 @@ class ConverseStream:
         events.append(Whole(Opaque(family=Family.BEDROCK, kind=kind, raw=raw), block))
 
     def _end(self, end: _EndEvent, events: list[Event]) -> None:
-        for index in sorted(self._gathered):
+        for index in sorted({*self._gathered, *self._unargued}):
             self._close(index, events)
         self._ended = True
         fields = end.additional_model_response_fields

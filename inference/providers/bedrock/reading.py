@@ -149,5 +149,5 @@ def _reasoning(thinking: _Thinking, made_by: Maker) -> Reasoning:
 
 
 def _written(given: Raw) -> str:
-    """A call's input as it was written; nothing where there is none."""
-    return "" if given == _NULL else bytes(given).decode()
+    """A call's input as it was written; an empty object where there is none."""
+    return "{}" if given == _NULL else bytes(given).decode()

@@ -145,5 +145,5 @@ def _parts(message: _Message) -> tuple[Part, ...]:
             parts.append(Opaque(family=Family.COHERE, kind=block.type, raw=given.copy()))
     for call in message.tool_calls or ():
         function = call.function
-        parts.append(ToolCall(id=call.id, name=function.name, arguments=function.arguments or ""))
+        parts.append(ToolCall(id=call.id, name=function.name, arguments=function.arguments or "{}"))
     return tuple(parts)

@@ -100,6 +100,10 @@ class _CallPiece(Struct, frozen=True, tag="tool-call-delta", tag_field="type"):
     delta: _CallOf = _CallOf()
 
 
+class _CallEnd(Struct, frozen=True, tag="tool-call-end", tag_field="type"):
+    index: int = 0
+
+
 class _CitationStart(Struct, frozen=True, tag="citation-start", tag_field="type"):
     delta: _CitedOf = _CitedOf()
 
@@ -116,7 +120,9 @@ class _Any(Struct, frozen=True):
     message: str | None = None
 
 
-_Known = _Start | _ContentStart | _Content | _Plan | _CallStart | _CallPiece | _CitationStart | _End
+_Known = (
+    _Start | _ContentStart | _Content | _Plan | _CallStart | _CallPiece | _CallEnd | _CitationStart | _End
+)
 _KNOWN: dict[str, type[_Known]] = {
     "message-start": _Start,
     "content-start": _ContentStart,
@@ -124,6 +130,7 @@ _KNOWN: dict[str, type[_Known]] = {
     "tool-plan-delta": _Plan,
     "tool-call-start": _CallStart,
     "tool-call-delta": _CallPiece,
+    "tool-call-end": _CallEnd,
     "citation-start": _CitationStart,
     "message-end": _End,
 }
@@ -149,12 +156,14 @@ _opaque = msgspec.json.Decoder(_OpaqueOf)
 class CohereStream:
     """The parser. Pieces are numbered by their kind and index in the order they begin."""
 
-    __slots__ = ("_blocks", "_reader", "_text", "complete")
+    __slots__ = ("_blocks", "_reader", "_text", "_unargued", "complete")
 
     def __init__(self) -> None:
         self._reader = SseReader()
         self._blocks: dict[tuple[str, int], int] = {}
         self._text = -1
+        self._unargued: list[int] = []
+        """Blocks of the calls that are open and have no arguments yet."""
         self.complete = False
 
     def feed(self, chunk: bytes) -> Sequence[Event]:
@@ -191,7 +200,7 @@ class CohereStream:
         elif isinstance(event, _CallPiece):
             function, block = event.delta.message.tool_calls.function, self._blocks.get(("call", event.index))
             if function.arguments and block is not None:
-                events.append(CallDelta(function.arguments, block))
+                self._argue(function.arguments, block, events)
         elif isinstance(event, _Plan):
             plan = event.delta.message.tool_plan
             if plan:
@@ -202,8 +211,13 @@ class CohereStream:
             call = event.delta.message.tool_calls
             block = self._block("call", event.index)
             events.append(CallBegan(id=call.id, name=call.function.name, block=block))
+            self._unargued.append(block)
             if call.function.arguments:
-                events.append(CallDelta(call.function.arguments, block))
+                self._argue(call.function.arguments, block, events)
+        elif isinstance(event, _CallEnd):
+            block = self._blocks.get(("call", event.index))
+            if block in self._unargued:
+                self._argue("{}", block, events)
         elif isinstance(event, _CitationStart):
             self._cite(event.delta.message.citations, events)
         elif isinstance(event, _Start):
@@ -231,6 +245,12 @@ class CohereStream:
         elif content.thinking:
             events.append(ReasoningDelta(content.thinking, self._block("content", index)))
 
+    def _argue(self, text: str, block: int, events: list[Event]) -> None:
+        """A call without arguments has an empty object of them, said when it ends."""
+        if block in self._unargued:
+            self._unargued.remove(block)
+        events.append(CallDelta(text, block))
+
     def _cite(self, given: Raw, events: list[Event]) -> None:
         """A citation of the text last begun, unless it says of which."""
         found = read_citation(given)
@@ -243,6 +263,8 @@ class CohereStream:
 
     def _end(self, end: _EndOf, events: list[Event]) -> None:
         self.complete = True
+        for block in tuple(self._unargued):
+            self._argue("{}", block, events)
         usage = usage_of(end.usage)
         if usage.source is not UsageSource.NONE:
             events.append(Counted(usage))

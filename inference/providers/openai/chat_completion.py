@@ -256,7 +256,7 @@ def _call(call: _Call, made_up: str) -> ToolCall:
     return ToolCall(
         id=call.id if call.id and call.id != "null" else made_up,
         name=inner.name or "",
-        arguments=(inner.input or "") if custom else arguments_of(inner.arguments),
+        arguments=(inner.input or "") if custom else arguments_of(inner.arguments) or "{}",
         custom=custom,
         signature=signature,
         issuer=Family.GEMINI if signature else None,

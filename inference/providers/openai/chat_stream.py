@@ -78,13 +78,14 @@ def _read_entry(item: Raw) -> _Entry:
 
 
 class _Call:
-    """A call in the making. `held` are arguments that came before its name."""
+    """A call in the making. `held` are arguments that came before its name; `argued`: it has some, or needs none."""
 
-    __slots__ = ("began", "block", "held", "id")
+    __slots__ = ("argued", "began", "block", "held", "id")
 
     def __init__(self, block: int, id: str) -> None:
         self.block = block
         self.id = id
+        self.argued = False
         self.began = False
         self.held = ""
 
@@ -230,6 +231,8 @@ class ChatParser:
             for call in state.calls:
                 if not call.began and call.held:
                     self._begin_call(state, call, "", custom=False, out=out)
+                if call.began and not call.argued:
+                    out.append(CallDelta("{}", call.block, state.index))
             if state.word is None:
                 continue
             finish = finish_of(state.word, called=bool(state.calls))
@@ -358,6 +361,7 @@ class ChatParser:
             self._begin_call(state, call, inner.name, custom=piece.custom is not None, out=out)
         arguments = inner.arguments or inner.input
         if arguments:
+            call.argued = True
             if call.began:
                 out.append(CallDelta(arguments, call.block, state.index))
             else:
@@ -389,6 +393,7 @@ class ChatParser:
         self, state: ChoiceState, call: _Call, name: str, *, custom: bool, out: list[Event]
     ) -> None:
         call.began = True
+        call.argued = call.argued or custom
         out.append(CallBegan(id=call.id, name=name, block=call.block, choice=state.index, custom=custom))
         if call.held:
             out.append(CallDelta(call.held, call.block, state.index))

@@ -82,7 +82,7 @@ def test_blocks_are_numbered_as_they_begin_and_may_be_mixed() -> None:
     (choice,) = got.choices
     assert choice.parts == (
         Reasoning(text="hm", signature="sig", issuer=Family.ANTHROPIC),
-        ToolCall(id="c1", name="a"),
+        ToolCall(id="c1", name="a", arguments="{}"),
         ToolCall(id="c2", name="b", arguments='{"x":1}'),
         Text(text="🌍"),
     )
