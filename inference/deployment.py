@@ -146,7 +146,9 @@ class Deployment:
     def _salted(self, scope: CacheScope | None) -> dict[str, str]:
         """The field for a tenant's salt by each route, and each path a translation may take, that has one."""
         salt = self.wire.salt if isinstance(self.wire, Salting) else None
-        if salt is None or scope is CacheScope.SHARED or not (salt.usual or scope is CacheScope.TENANT):
+        if salt is None or scope is CacheScope.SHARED:
+            return {}
+        if scope is None and not salt.usual_for(self.origin.host):
             return {}
         routes = [route for route in self.lanes if route in salt.routes]
         paths = [self.lanes[route].path(self.model, stream=False) for route in routes]

@@ -169,12 +169,18 @@ class HeaderReading(Protocol):
 class Salt(Struct, frozen=True, kw_only=True):
     """A field by which a server keeps apart what the prompts of different tenants leave in its cache.
 
-    `routes` are those that take it; `usual`: it is sent unless the catalogue says that prompts may meet.
+    `routes` are those that take it; `usual`: it is sent unless the catalogue says that prompts may meet. `usual_at`
+    are hosts, with all below them, where that is so though it is not elsewhere.
     """
 
     field: str
     routes: frozenset[str]
     usual: bool = False
+    usual_at: tuple[str, ...] = ()
+
+    def usual_for(self, host: str) -> bool:
+        """Whether it is sent to a host without the catalogue's word."""
+        return self.usual or any(host == each or host.endswith(f".{each}") for each in self.usual_at)
 
 
 @runtime_checkable

@@ -116,7 +116,7 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[FieldName, ...],
         Meta(
             description="Fields of requests that are taken out before a target sees them, and named in "
-            "`x-aspendos-dropped`: [logit_bias, seed]."
+            "`x-aspendos-dropped`: [logit_bias, seed]. OpenAI's names stand for what other dialects call the same."
         ),
     ] = ()
     price: PriceEntry | UnsetType = UNSET
@@ -150,7 +150,7 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="Whose prompts may meet in a server's cache: `tenant` keeps organisations apart, and the "
             "teams of the default one, by vLLM's `cache_salt` and OpenAI's `prompt_cache_key`; `shared` does not. "
-            "Left out: `tenant` for wire `vllm`, else `shared`."
+            "Left out: `tenant` for wire `vllm` and at OpenAI's own address, else `shared`."
         ),
     ] = UNSET
     fallbacks: LaterNames = UNSET

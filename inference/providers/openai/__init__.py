@@ -42,8 +42,11 @@ class OpenAI:
         Kind.MODERATION: OpenAIModerations(),
     }
     probe: str = "/models"
-    salt: Salt = Salt(field="prompt_cache_key", routes=frozenset({"chat", "responses"}))
-    """OpenAI sends requests of one key to one machine; others may not know the field, so it is sent where asked for."""
+    salt: Salt = Salt(
+        field="prompt_cache_key", routes=frozenset({"chat", "responses"}), usual_at=("api.openai.com",)
+    )
+    """OpenAI sends requests of one key to one machine. Others who speak its format may refuse a field they do not know,
+    Azure by its older versions too: they are sent it where the catalogue says so."""
 
     def credential(self, key: str) -> tuple[str, str]:
         """The header that carries a key, and its value."""
