@@ -39,7 +39,7 @@ def data(*events: dict[str, Any]) -> bytes:
 
 
 def chat(arguments: str | None) -> tuple[dict[str, Any], bytes]:
-    given = {} if arguments is None else {"arguments": arguments}
+    given: dict[str, str] = {} if arguments is None else {"arguments": arguments}
     calls = [
         {"index": at, "id": f"call{at}abcd", "type": "function", "function": {"name": name, **given}}
         for at, name in enumerate(NAMES)
@@ -87,7 +87,7 @@ def command(*, ends: bool) -> tuple[dict[str, Any], bytes]:
 
 
 def claude() -> tuple[dict[str, Any], bytes]:
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         {"type": "tool_use", "id": f"c{at}", "name": name, "input": {}} for at, name in enumerate(NAMES)
     ]
     stream = anthropic_peer.started()

@@ -4,8 +4,6 @@ What a block cannot say is named, by its place, in a list the caller brings.
 (https://docs.anthropic.com/en/api/messages)
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +14,7 @@ from inference.codecs.anthropic.reading import SEARCH_RESULT
 from inference.codecs.anthropic.seals import seal, text_seal
 from inference.codecs.arguments import written_arguments
 from inference.codecs.call_id import fitting
+from inference.codecs.plain_text import plain_text
 from inference.ir.content import (
     Audio,
     CacheHint,
@@ -203,7 +202,7 @@ class BlockWriter:
             return None
         kind = given.media_type or _document_type(given.data, part.name)
         if given.data is not None and kind != "application/pdf":
-            text = _decoded(given.data) if kind is None or kind.startswith("text/") else None
+            text = plain_text(part)
             return None if text is None else {"type": "text", "media_type": "text/plain", "data": text}
         return self._source(given, kind)
 
@@ -263,10 +262,3 @@ def _document_type(data: str | None, name: str | None) -> str | None:
     if data is not None and data.startswith("JVBER"):
         return "application/pdf"
     return "application/pdf" if name is not None and name.lower().endswith(".pdf") else None
-
-
-def _decoded(data: str) -> str | None:
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return None

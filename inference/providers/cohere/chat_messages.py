@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inference.codecs.data_url import written_url
+from inference.codecs.plain_text import plain_text
 from inference.ir.chat import ChatRequest, Message, Role
 from inference.ir.content import (
     Audio,
@@ -76,9 +77,9 @@ class Messages:
                 param=path,
                 code="not_translatable",
             )
-        if isinstance(part, File) and part.text is not None:
+        if isinstance(part, File) and (text := plain_text(part)) is not None:
             self._note(part, path)
-            return {"type": "document", "document": _document(part)}
+            return {"type": "document", "document": _document(part, text)}
         return self._piece(part, path)
 
     def _assistant(self, message: Message, path: str) -> None:
@@ -139,8 +140,8 @@ class Messages:
             if part.detail is not None:
                 picture["detail"] = part.detail
             return {"type": "image_url", "image_url": picture}
-        if isinstance(part, File) and part.text is not None:
-            self.documents.append(_document(part))
+        if isinstance(part, File) and (text := plain_text(part)) is not None:
+            self.documents.append(_document(part, text))
             return None
         raise InvalidField(
             f"Invalid value for `{path}`: this model cannot be shown {_thing(part)}; it takes text, pictures by "
@@ -164,8 +165,8 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-def _document(file: File) -> dict[str, Any]:
-    data = {"text": file.text or ""}
+def _document(file: File, text: str) -> dict[str, Any]:
+    data = {"text": text}
     title = file.title or file.name
     if title is not None:
         data["title"] = title

@@ -1,5 +1,6 @@
 """Conversations as Cohere is told them: what it is told, what is named as dropped, what is refused."""
 
+import base64
 import json
 from typing import Any
 
@@ -126,6 +127,17 @@ def test_pictures_and_files_of_text() -> None:
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
     ]
     assert body["documents"] == [{"data": {"text": "deed", "title": "t"}}]
+    assert dropped == ()
+
+
+def test_files_of_text_that_came_as_bytes() -> None:
+    data = base64.b64encode("dëed".encode()).decode()
+    file = File(source=Source(data=data, media_type="text/plain"), name="deed.txt")
+    result = ToolResult(call_id="1", content=(file,))
+    body, dropped = sent(asked(said(Role.USER, Text(text="see"), file), said(Role.TOOL, result)))
+    document = {"data": {"text": "dëed", "title": "deed.txt"}}
+    assert body["documents"] == [document]
+    assert body["messages"][1]["content"] == [{"type": "document", "document": document}]
     assert dropped == ()
 
 
