@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from inference.codecs.mending import mended
-from inference.ir.content import Family, Part, Reasoning
+from inference.ir.completion import Choice, Completion
+from inference.ir.content import NO_REST, Family, Part, Reasoning
 from inference.ir.events import Event, ReasoningDelta, Sealed
 from inference.providers.openai.chat_completion import CompletionReader
 from inference.providers.openai.chat_stream import ChatParser, ChoiceState
@@ -43,11 +44,26 @@ def _thought(entry: _Entry) -> str:
     return thinking or ""
 
 
+def _without_default(choice: Choice) -> Choice:
+    rest = {
+        name: value
+        for name, value in choice.rest.items()
+        if name != "message.prefix" or bytes(value) != b"false"
+    }
+    return choice if len(rest) == len(choice.rest) else msgspec.structs.replace(choice, rest=rest or NO_REST)
+
+
 class MistralReader(CompletionReader):
     """Reads whole answers."""
 
     def __init__(self) -> None:
         super().__init__(Family.MISTRAL)
+
+    def read(self, body: bytes) -> Completion:
+        """As everybody's. That the client did not begin a message (`prefix`) is nothing to tell."""
+        made = super().read(body)
+        choices = tuple(_without_default(choice) for choice in made.choices)
+        return msgspec.structs.replace(made, choices=choices)
 
     def part(self, item: Raw) -> Iterator[Part]:
         """One entry of a content that is a list."""
