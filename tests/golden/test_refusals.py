@@ -352,6 +352,21 @@ def test_a_failed_answer_is_an_error_whole_and_streamed(said: Said) -> None:
     assert reason in last.error.message
 
 
+STOPPED = (
+    row("Bedrock", NOVA, converse("stop_sequence")),
+    row("Cohere", COHERE.chat, command("STOP_SEQUENCE")),
+)
+
+
+@pytest.mark.parametrize("said", STOPPED, ids=lambda said: said.name)
+def test_that_a_sequence_stopped_it_is_told_where_there_is_a_word_for_it(said: Said) -> None:
+    (door,) = (each for each in DOORS if each.name == "Messages")
+    dialect, asked = door.asked()
+    whole = json.loads(dialect.answer(said.format.completion(said.whole), asked, SETTING).body)
+    assert (whole["stop_reason"], whole["stop_sequence"]) == ("stop_sequence", None)
+    assert told_streamed(said, door) == "`stop_sequence`"
+
+
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
 def test_no_door_has_a_word_for_a_failure_that_looks_finished(door: Door) -> None:
     dialect, asked = door.asked()

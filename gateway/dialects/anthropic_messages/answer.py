@@ -70,9 +70,9 @@ def stop_details(explanation: str | None) -> dict[str, object]:
 
 
 def stop_reason(finish: Finish | None, native: str | None, stop: str | None, *, own: bool) -> str | None:
-    """Why the model stopped, in Anthropic's word."""
+    """Why the model stopped, in Anthropic's word. Bedrock and Cohere tell that a sequence did, and not which."""
     if own and native is not None and finish in (Finish.OTHER, Finish.ERROR):
         return native
-    if finish is Finish.STOP and stop is not None:
+    if finish is Finish.STOP and (stop is not None or (native or "").lower() == "stop_sequence"):
         return "stop_sequence"
     return None if finish is None else _REASONS[finish]
