@@ -1,8 +1,12 @@
 """Models of a catalogue: names, prices, and the targets that can be used."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from inference.catalog import CatalogError
+from inference.catalog.model_entry import ModelEntry
 from inference.ir.cards import Kind
 from tests.catalog_texts import GOOD, load, only
 
@@ -80,3 +84,14 @@ models:
     (problem,) = caught.value.problems
     assert "models.m.targets[0].family" in str(problem)
     assert "wire `bedrock` or `vertex`" in str(problem)
+
+
+def test_what_caches_do_is_explained_to_people() -> None:
+    root = Path(__file__).parents[4]
+    pages = "".join(page.read_text() for page in (root / "docs").glob("*.md"))
+    example = (root / "config" / "models.yaml").read_text()
+    fields = {field.encode_name for field in msgspec.structs.fields(ModelEntry)}
+    for name in ("cache_scope", "prompt_cache"):
+        assert name in fields
+        assert f"`{name}: " in pages
+        assert f"#   {name}: " in example
