@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gateway.dialects.dialect import ChatDialect, Rendered, Setting, Writer
+from gateway.dialects.field_names import as_asked
 from gateway.dialects.places import respelled, retold
 from gateway.media.inliner import Fetches, Shown, addresses, check_pictures, inlined
 from gateway.unread import refuse_unread
@@ -104,7 +105,7 @@ class Translation:
         except InvalidField as error:
             raise retold(error, self._places()) from None
         if written.dropped:
-            dropped = respelled(written.dropped, self._places())
+            dropped = respelled(as_asked(written.dropped, self._asked), self._places())
             written = msgspec.structs.replace(written, dropped=dropped)
         if self._strict:
             refuse_losses(deployment, written)

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.dialects.anthropic_messages import Messages
 from gateway.dialects.dialect import ChatDialect, Dialect, Setting
+from gateway.dialects.field_names import as_asked
 from gateway.dialects.gemini import Gemini
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_completions import Completions
@@ -67,7 +68,7 @@ def translated(case: dict[str, str]) -> dict[str, str]:
     outgoing = format.request(asked, model=case["model"], card=CARD)
     found = {"upstream is asked": json.dumps(json.loads(outgoing.body), indent=1, ensure_ascii=False)}
     places = dialect.places(case["client asks"].encode(), asked.messages)
-    dropped = list(respelled(outgoing.dropped, places))
+    dropped = list(respelled(as_asked(outgoing.dropped, asked), places))
     said = case.get("upstream says", "")
     setting = Setting(id="1", model="m", created=7, include_usage=True)
     if said.startswith("{"):

@@ -88,6 +88,16 @@ ASKS: list[tuple[Dialect, dict[str, Any], str, str]] = [
         "contents[0].parts[1].partMetadata",
     ),
     (
+        Gemini("m", stream=False),
+        {
+            "contents": [{"parts": [{"text": "a"}]}],
+            "generationConfig": {"seed": 1, "responseLogprobs": True},
+            "labels": {"a": "b"},
+        },
+        "anthropic",
+        "generationConfig.seed, generationConfig.responseLogprobs, labels",
+    ),
+    (
         Responses(),
         {
             "model": "m",
