@@ -125,8 +125,8 @@ def read_citation(given: Raw) -> tuple[int | None, Citation] | None:
 
 
 def _parts(message: _Message) -> tuple[Part, ...]:
-    """The plan first, as it is thought before; then what is said, then the calls."""
-    parts: list[Part] = [Reasoning(text=message.tool_plan)] if message.tool_plan else []
+    """In the order of a stream: what is thought, the plan that comes of it, what is said, the calls."""
+    parts: list[Part] = []
     found = [cited for each in message.citations or () if (cited := read_citation(each)) is not None]
     for place, given in enumerate(message.content or ()):
         if bytes(given) == b"null":
@@ -143,6 +143,9 @@ def _parts(message: _Message) -> tuple[Part, ...]:
                 parts.append(Reasoning(text=block.thinking))
         else:
             parts.append(Opaque(family=Family.COHERE, kind=block.type, raw=given.copy()))
+    if message.tool_plan:
+        said = (at for at, part in enumerate(parts) if not isinstance(part, Reasoning))
+        parts.insert(next(said, len(parts)), Reasoning(text=message.tool_plan))
     for call in message.tool_calls or ():
         function = call.function
         parts.append(ToolCall(id=call.id, name=function.name, arguments=function.arguments or "{}"))

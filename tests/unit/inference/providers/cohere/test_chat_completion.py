@@ -7,7 +7,9 @@ import pytest
 
 from inference.ir.content import Opaque, Reasoning, Text
 from inference.ir.errors import UpstreamFailed, UpstreamGarbled
+from inference.ir.folding import fold
 from inference.providers.cohere.chat_completion import read_completion
+from inference.providers.cohere.chat_stream import CohereStream
 
 
 def answer(finish: str = "COMPLETE", **message: Any) -> bytes:
@@ -32,6 +34,30 @@ def test_citations_find_their_text() -> None:
     assert isinstance(two, Text)
     assert [each.start for each in one.citations] == [1]
     assert [each.start for each in two.citations] == [0]
+
+
+def test_a_plan_comes_of_thought_whole_as_in_a_stream() -> None:
+    def event(kind: str, at: int, **message: Any) -> bytes:
+        return (
+            b"data: "
+            + json.dumps({"type": kind, "index": at, "delta": {"message": message}}).encode()
+            + b"\n\n"
+        )
+
+    blocks = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "so"}]
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    (whole,) = read_completion(answer("TOOL_CALL", content=blocks, tool_plan="do", tool_calls=[call])).choices
+    parser = CohereStream()
+    stream = (
+        event("content-start", 0, content=blocks[0])
+        + event("tool-plan-delta", 0, tool_plan="do")
+        + event("content-start", 1, content=blocks[1])
+        + event("tool-call-start", 0, tool_calls=call)
+        + b'data: {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}}\n\n'
+    )
+    (streamed,) = fold(parser.feed(stream)).choices
+    assert whole == streamed
+    assert [part.text for part in whole.parts[:2] if isinstance(part, Reasoning)] == ["hm", "do"]
 
 
 def test_unknown_blocks_are_kept_whole() -> None:
