@@ -87,6 +87,8 @@ def _conversation(asked: ChatRequest, writer: BlockWriter) -> tuple[list[Block |
         if message.role in _SYSTEM and not (own and started):
             system += writer.blocks(message.parts, f"{path}.content")
             _name_rest(message, path, writer, own=own)
+            if started:
+                writer.dropped.append(f"{path}.role")  # it is heard, but before all that was said by then
             continue
         started = True
         role = "user" if message.role is Role.TOOL else str(message.role)

@@ -79,6 +79,8 @@ class ConversationWriter:
                 self.dropped.append(f"{path}.name")
             if message.role in _SYSTEM:
                 self.system += self._for_system(blocks, path)
+                if self.messages:
+                    self.dropped.append(f"{path}.role")  # it is heard, but before all that was said by then
                 continue
             role = "assistant" if message.role is Role.ASSISTANT else "user"
             if blocks and role == before:

@@ -91,7 +91,7 @@ def test_system_prompts_and_turns() -> None:
     results = body["messages"][2]["content"]
     assert [each["type"] for each in results] == ["tool_result", "tool_result", "text"]
     assert results[0] == {"type": "tool_result", "tool_use_id": "1", "content": "r", "is_error": True}
-    assert dropped == ("messages[7].name",)
+    assert dropped == ("messages[6].role", "messages[7].name")
 
 
 def test_a_system_turn_amid_an_anthropic_conversation_stays_where_it_is() -> None:
