@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from gateway.dialects.openai_chat import Chat
 from inference.codecs.token_estimate import estimate_input, estimate_output
+from inference.ir.errors import AspendosError
 from inference.ir.usage import UsageSource
 from inference.providers.openai.lanes import OpenAILane
 from inference.wire import StreamOptions
@@ -131,6 +132,10 @@ def test_whole_responses_are_metered(provider: str) -> None:
     for call in calls(provider, stream=False):
         if call.response == NULL:
             continue  # recorded without its body
+        if "error" in msgspec.json.decode(call.response, type=dict[str, Raw]):
+            with pytest.raises(AspendosError):  # a refusal is nothing to meter
+                LANE.completion(bytes(call.response))
+            continue
         usage = msgspec.json.decode(call.response, type=Answer).usage
         metered = LANE.completion(bytes(call.response)).usage
         if usage is not None:
