@@ -71,7 +71,7 @@ class MessagesLane:
         """
         sealed = SEAL_MARK in body
         if asked == model and not hints and max_output is None and not sealed:
-            return body
+            return self.dressed(body)
         fields = decode_fields(body)
         if sealed and "messages" in fields:
             fields["messages"] = without_seals(fields["messages"])
@@ -80,7 +80,11 @@ class MessagesLane:
         if max_output is not None:
             fields["max_tokens"] = raw(max_output)
             _lower_budget(fields, max_output)
-        return encode_fields(fields)
+        return self.dressed(encode_fields(fields))
+
+    def dressed(self, body: bytes) -> bytes:
+        """A request as whoever serves Claude wants it: Anthropic itself as it is."""
+        return body
 
     def cached(self, body: bytes) -> bytes:
         """The body with marks up to which it is cached, where the client placed none."""

@@ -65,21 +65,9 @@ class InvokeLane(MessagesLane):
         """What the client says in headers, as fields."""
         return told(body, headers), b""
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
-        """The client's bytes as Bedrock has them; limited as Anthropic's own."""
-        patched = super().request(
-            body, asked=asked, model=model, stream=stream, hints=hints, max_output=max_output
-        )
-        return invoked(patched)
+    def dressed(self, body: bytes) -> bytes:
+        """As InvokeModel takes it."""
+        return invoked(body)
 
     def stream(self, options: StreamOptions | None) -> InvokeTap:
         """The tap for one stream."""
@@ -93,19 +81,9 @@ class CountTokensLane(InvokeLane):
         """Below the base URL; Bedrock counts by the model itself, whatever profile of it is called."""
         return place(counted_as(model) or model, "count-tokens")
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def dressed(self, body: bytes) -> bytes:
         """The question, as the request to InvokeModel that is to be counted."""
-        whole = super().request(body, asked=asked, model=model, stream=stream, hints=hints)
-        return count_question(whole)
+        return count_question(super().dressed(body))
 
     def completion(self, body: bytes) -> Completed:
         """The count in Anthropic's words. Raises UpstreamGarbled."""

@@ -39,21 +39,9 @@ class RawPredictLane(lanes.MessagesLane):
         """Below the base URL."""
         return _place(model, stream=stream)
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
-        """The client's bytes as Vertex has them; limited as Anthropic's own."""
-        patched = super().request(
-            body, asked=asked, model=model, stream=stream, hints=hints, max_output=max_output
-        )
-        return predicted(patched)
+    def dressed(self, body: bytes) -> bytes:
+        """As rawPredict takes it."""
+        return predicted(body)
 
     def told(self, body: bytes, headers: bytes) -> tuple[bytes, bytes]:
         """What the client says in headers stays there; a newer version is a field, too."""
@@ -77,8 +65,11 @@ class CountLane(lanes.CountLane):
         max_output: int | None = None,
     ) -> bytes:
         """The client's question about the model there."""
-        name = _name(model)
-        return versioned(super().request(body, asked=asked, model=name, stream=stream, hints=hints))
+        return super().request(body, asked=asked, model=_name(model), stream=stream, hints=hints)
+
+    def dressed(self, body: bytes) -> bytes:
+        """With the version; the model stays in it."""
+        return versioned(body)
 
     def told(self, body: bytes, headers: bytes) -> tuple[bytes, bytes]:
         """As for messages."""
