@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Struct
 
 from inference.codecs.body import with_salt
 from inference.codecs.quota_headers import exhausted, read_quota, read_retry_after
@@ -31,6 +30,7 @@ from inference.wire import (
     Caching,
     HeaderReading,
     Lane,
+    Original,
     Outgoing,
     Steps,
     StreamOptions,
@@ -40,23 +40,17 @@ _EVENT_STREAM = (b"text/event-stream",)
 _ERROR_LIMIT = 256 * 1024
 
 
-class Ask(Struct, frozen=True, kw_only=True):
-    """What is asked of a model, in the client's own bytes.
+class Ask(Original, frozen=True, kw_only=True):
+    """What is asked of a model.
 
-    `max_output` is a limit to each answer in tokens that the gateway sets; None: the client's own words stand.
     `translate` writes the request down for a deployment that has no lane for the route. `headers` are lines for
     the deployments that have one, from the client's own. `cached`: mark up to where the prompt is cached. `salt` gives
     the tenant's, where caches are kept apart. `content_type` is that of the client's bytes.
     """
 
     route: str
-    body: bytes
-    model: str
-    stream: bool
-    hints: bool
     options: StreamOptions | None
     request_id: str
-    max_output: int | None = None
     translate: "Callable[[Deployment], Outgoing] | None" = None
     headers: bytes = b""
     cached: bool = False
@@ -247,23 +241,8 @@ def _patched(lane: Lane, deployment: Deployment, ask: Ask) -> bytes:
     field = deployment.salted.get(ask.route) if salt is not None else None
     salting = deployment.salting.get(ask.route)
     if salt is not None and field is not None and salting is not None:
-        return salting.salted(
-            ask.body,
-            (field, salt()),
-            asked=ask.model,
-            model=deployment.model,
-            stream=ask.stream,
-            hints=ask.hints,
-            max_output=ask.max_output,
-        )
-    body = lane.request(
-        ask.body,
-        asked=ask.model,
-        model=deployment.model,
-        stream=ask.stream,
-        hints=ask.hints,
-        max_output=ask.max_output,
-    )
+        return salting.salted(ask, deployment.model, (field, salt()))
+    body = lane.request(ask, deployment.model)
     return body if salt is None or field is None else with_salt(body, field, salt())
 
 

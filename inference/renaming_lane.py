@@ -5,7 +5,7 @@ from collections.abc import Callable
 from inference.codecs.body import renamed
 from inference.ir.errors import InvalidField
 from inference.ir.usage import Usage
-from inference.wire import Completed, StreamOptions, Tap
+from inference.wire import Completed, Original, StreamOptions, Tap
 
 
 class RenamingLane:
@@ -19,18 +19,9 @@ class RenamingLane:
         """The same for every model."""
         return self._path
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """The client's own bytes, unless its name for the model is another, or it spoke to the gateway."""
-        return renamed(body, asked=asked, model=model, hints=hints)
+        return renamed(asked.body, asked=asked.model, model=model, hints=asked.hints)
 
     def completion(self, body: bytes) -> Completed:
         """What the answer took. Raises what reading that raises."""

@@ -29,6 +29,20 @@ class StreamOptions(Struct, frozen=True):
     continuous_usage_stats: bool | None = None
 
 
+class Original(Struct, frozen=True, kw_only=True):
+    """A request in its client's own bytes, and what a lane has to change in them.
+
+    `model` is the name the client used, `hints`: it spoke to the gateway under `aspendos`. `max_output` is a limit to
+    each answer in tokens that the gateway sets; None: the client's own words stand.
+    """
+
+    body: bytes
+    model: str
+    stream: bool
+    hints: bool = False
+    max_output: int | None = None
+
+
 class Completed(Struct, frozen=True, kw_only=True):
     """What metering needs of a whole response. `text` is how many bytes it says, read only without usage.
 
@@ -125,20 +139,8 @@ class Lane(Protocol):
         """Below the base URL."""
         ...
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
-        """The body to send. `asked` is the name the client used, `hints`: it spoke to the gateway under `aspendos`.
-
-        `max_output` limits each answer in tokens; None: the client's own words stand.
-        """
+    def request(self, asked: Original, model: str) -> bytes:
+        """The body to send to a model by its name at the provider."""
         ...
 
     def completion(self, body: bytes) -> Completed:
@@ -194,17 +196,7 @@ class Salting(Protocol):
 class SaltingLane(Protocol):
     """A lane that puts a tenant's salt in while it patches the body anyway."""
 
-    def salted(
-        self,
-        body: bytes,
-        salt: tuple[str, str],
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def salted(self, asked: Original, model: str, salt: tuple[str, str]) -> bytes:
         """`request` of a lane, with a field and its value unless the client gave that field one."""
         ...
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.dialects.openai_chat import Chat
-from inference.wire import Wire
+from inference.wire import Original, Wire
 
 CASES = sorted((Path(__file__).parent / "lane").glob("*.txt"))
 
@@ -33,7 +33,7 @@ def test_the_lane_changes_only_what_is_shown(path: Path) -> None:
     assert asked.model == case["asked"]
     lane = wire.lanes["chat"]
     sent = lane.request(
-        body, asked=asked.model, model=case["model"], stream=asked.stream, hints=asked.hints, max_output=None
+        Original(body=body, model=asked.model, stream=asked.stream, hints=asked.hints), case["model"]
     )
     assert sent.decode() == case["upstream is asked"].strip()
     said = case.get("upstream says", "").encode()

@@ -33,7 +33,7 @@ from inference.providers.openai_reasoning import WIRE as REASONING
 from inference.providers.openai_responses import WIRE as RESPONSES
 from inference.providers.vertex import WIRE as VERTEX
 from inference.providers.voyage import WIRE as VOYAGE
-from inference.wire import Counting, StreamOptions
+from inference.wire import Counting, Original, StreamOptions
 from tests.recorded import (
     test_bedrock_calls,
     test_cohere_calls,
@@ -163,7 +163,9 @@ def completion_agrees(call: Recorded) -> None:
     lane, sent = OPENAI.lanes["completions"], json.loads(call.asked)
     request = Completions().decode(call.asked)
     assert request.stream is call.stream
-    passed = json.loads(lane.request(call.asked, asked=request.model, model="there", stream=call.stream))
+    passed = json.loads(
+        lane.request(Original(body=call.asked, model=request.model, stream=call.stream), "there")
+    )
     assert {**passed, "stream_options": sent.get("stream_options")} == {
         **sent,
         "model": "there",
@@ -194,7 +196,7 @@ def count_agrees(call: Recorded) -> None:
     sent = json.loads(call.asked)
     request = CountTokens().decode(call.asked)
     lane = ANTHROPIC.lanes["count_tokens"]
-    passed = lane.request(call.asked, asked=request.model, model="there", stream=False)
+    passed = lane.request(Original(body=call.asked, model=request.model, stream=False), "there")
     assert json.loads(passed) == {**sent, "model": "there"}
     assert call.url.split("?")[0].endswith(lane.path("there", stream=False))
 
@@ -204,7 +206,7 @@ def gemini_count_agrees(call: Recorded) -> None:
     dialect = GeminiCount("gemini-2.5-flash")
     request = dialect.decode(call.asked)
     lane = (VERTEX if call.provider == "vertex" else GEMINI).lanes[dialect.route]
-    passed = lane.request(call.asked, asked=request.model, model=request.model, stream=False)
+    passed = lane.request(Original(body=call.asked, model=request.model, stream=False), request.model)
     assert json.loads(passed) == json.loads(call.asked)
     assert call.url.split("?")[0].endswith(lane.path(request.model, stream=False))
 
@@ -214,7 +216,7 @@ def response_count_agrees(call: Recorded) -> None:
     sent = json.loads(call.asked)
     request = InputTokens().decode(call.asked)
     lane = RESPONSES.lanes["input_tokens"]
-    passed = lane.request(call.asked, asked=request.model, model="there", stream=False)
+    passed = lane.request(Original(body=call.asked, model=request.model, stream=False), "there")
     assert json.loads(passed) == {**sent, "model": "there"}
     assert call.url.endswith(lane.path("there", stream=False))
     assert lane.completion(call.body).body is None
@@ -237,7 +239,7 @@ def picture_agrees(call: Recorded) -> None:
     request = Images().decode(call.asked)
     assert (request.model, request.images, request.stream) == (sent["model"], sent["n"], False)
     lane = OPENAI.lanes["images"]
-    passed = lane.request(call.asked, asked=request.model, model="there", stream=False)
+    passed = lane.request(Original(body=call.asked, model=request.model, stream=False), "there")
     assert json.loads(passed) == {**sent, "model": "there"}
     assert call.url.endswith(lane.path("there", stream=False))
     with client(call.body, stream=False) as sdk:

@@ -30,6 +30,7 @@ from inference.ir.usage import UsageSource
 from inference.providers.anthropic import WIRE
 from inference.providers.anthropic.chat_completion import FINISHES
 from inference.providers.anthropic.chat_format import AnthropicChat
+from inference.wire import Original
 from tests.recorded.calls import Recorded, calls, crlf, cuts
 
 CARD = Model(name="m", kind=Kind.CHAT, price=Price(input=0, output=0, version="x"))
@@ -285,7 +286,7 @@ def test_requests_are_read_for_limits_and_passed_on_unchanged() -> None:
         request = dialect.decode(call.asked)
         assert (request.model, request.stream) == (sent["model"], bool(sent.get("stream")))
         assert request.max_output == sent["max_tokens"]
-        passed = LANE.request(call.asked, asked=request.model, model="other", stream=request.stream)
+        passed = LANE.request(Original(body=call.asked, model=request.model, stream=request.stream), "other")
         assert json.loads(passed) == {**sent, "model": "other"}
 
 

@@ -27,7 +27,7 @@ from inference.providers.bedrock.chat import BedrockChat
 from inference.providers.bedrock.claude import CountedClaude
 from inference.providers.bedrock.invoke_lanes import read_count
 from inference.providers.bedrock.naming import maker, place
-from inference.wire import HeaderReading, Lane
+from inference.wire import HeaderReading, Lane, Original
 from tests.aws_shapes import check_request
 from tests.recorded import test_anthropic_calls, test_bedrock_calls
 from tests.recorded.calls import Recorded, calls, cuts
@@ -82,7 +82,7 @@ def passes_through(call: Recorded) -> None:
     request = Messages().decode(body)
     path = lane.path(model, stream=request.stream)
     assert path == place(model, "invoke-with-response-stream" if streamed(call) else "invoke")
-    out = json.loads(lane.request(body, asked="m", model=model, stream=request.stream))
+    out = json.loads(lane.request(Original(body=body, model="m", stream=request.stream), model))
     assert out == json.loads(call.asked) | {"anthropic_version": "bedrock-2023-05-31"}
     written = {**json.loads(body), "model": model}
     options = _prepare_options(
@@ -139,7 +139,7 @@ def count_agrees(call: Recorded) -> None:
         body = json.dumps({"model": "m"} | {k: v for k, v in inner.items() if k not in OWN}).encode()
         CountTokens().decode(body)
         lane = lane_of(call, "count_tokens")
-        out = json.loads(lane.request(body, asked="m", model=f"us.{model}", stream=False))
+        out = json.loads(lane.request(Original(body=body, model="m", stream=False), f"us.{model}"))
         assert json.loads(base64.b64decode(out["input"]["invokeModel"]["body"])) == inner
         assert lane.path(f"us.{model}", stream=False) == place(model, "count-tokens")
     else:
@@ -196,5 +196,5 @@ def test_headers_become_fields_as_the_sdk_has_them() -> None:
     assert isinstance(lane, HeaderReading)
     told, left = lane.told(json.dumps(body).encode(), headers)
     assert left == b""
-    out = json.loads(lane.request(told, asked=body["model"], model=body["model"], stream=False))
+    out = json.loads(lane.request(Original(body=told, model=body["model"], stream=False), body["model"]))
     assert out == options.json_data

@@ -15,7 +15,7 @@ from inference.providers.anthropic.caching import place_cache
 from inference.providers.anthropic.errors import read_stream_error
 from inference.providers.anthropic.tap import AnthropicTap
 from inference.providers.anthropic.thinking import LEAST_BUDGET
-from inference.wire import Completed, StreamOptions
+from inference.wire import Completed, Original, StreamOptions
 
 
 class _Block(Struct):
@@ -54,23 +54,15 @@ class MessagesLane:
         """Below the base URL; the same for every model."""
         return self._path
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """The client's bytes, with `model` and, where it is limited, `max_tokens` patched, and without others' seals.
 
         A thinking budget has to stay below `max_tokens`: it is lowered with it, and where the limit leaves no room
         for the least there is, the model is not made to think.
         """
+        body, max_output = asked.body, asked.max_output
         sealed = SEAL_MARK in body
-        if asked == model and not hints and max_output is None and not sealed:
+        if asked.model == model and not asked.hints and max_output is None and not sealed:
             return self.dressed(body)
         fields = decode_fields(body)
         if sealed and "messages" in fields:

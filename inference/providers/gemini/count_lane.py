@@ -9,7 +9,7 @@ from msgspec import Raw
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import Usage, UsageSource
 from inference.providers.gemini.lanes import GeminiLane
-from inference.wire import Completed
+from inference.wire import Completed, Original
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 
@@ -21,18 +21,9 @@ class CountLane(GeminiLane):
         """Below the base URL."""
         return self.place(model) + ":countTokens"
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """The client's bytes; a limit to an answer means nothing here."""
-        return super().request(body, asked=asked, model=model, stream=stream, hints=hints)
+        return super().request(msgspec.structs.replace(asked, max_output=None), model)
 
     def completion(self, body: bytes) -> Completed:
         """No usage: nothing was read or said. Raises UpstreamGarbled when it is no JSON object."""

@@ -22,7 +22,7 @@ from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.providers.gemini.answers import NULL, is_null
 from inference.providers.gemini.chat_completion import blocked
 from inference.providers.gemini.errors import read_fault
-from inference.wire import Completed, StreamOptions
+from inference.wire import Completed, Original, StreamOptions
 
 _TEXT = re.compile(rb'"text"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _REASON = re.compile(rb'"finishReason"\s*:\s*(?:"([A-Z_]{1,64})"|(\d+))')
@@ -180,19 +180,11 @@ class GeminiLane:
         named = model if model.startswith(_NAMED) else f"models/{model}"
         return f"{self._head}/{quote(named, safe='/@')}"
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """The client's bytes. The model stands in the path, so only hints, limits and others' seals change anything."""
+        body, max_output = asked.body, asked.max_output
         sealed = SEAL_MARK in body
-        if not hints and max_output is None and not sealed and b'"model"' not in body:
+        if not asked.hints and max_output is None and not sealed and b'"model"' not in body:
             return body
         fields = decode_fields(body)
         if sealed and "contents" in fields:

@@ -18,7 +18,7 @@ from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.providers.openai.chat_answer import reported
 from inference.providers.openai.usage import Reported, is_null, read_usage, usage_of
-from inference.wire import Completed, StreamOptions
+from inference.wire import Completed, Original, StreamOptions
 
 _NULL = Raw(b"null")
 """What an absent raw field reads as: msgspec keeps a field raw only if it can be nothing else."""
@@ -94,51 +94,32 @@ class OpenAILane:
         """Below the base URL; the same for every model."""
         return self._path
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """The body to send: the client's, with `model` and, for streams, `stream_options` patched.
 
-        `asked` is the name the client used, `hints` says that it sent routing hints under `aspendos`, which
-        are taken out. `max_output` limits each answer, in the field the client used for that, if it used one.
-        When nothing has to change the bytes are the client's own.
+        A limit goes into the field the client used for that, if it used one. When nothing has to change the bytes
+        are the client's own.
         """
-        if not stream and asked == model and not hints and max_output is None:
-            return body
-        return encode_fields(self._patched(body, model, stream, max_output))
+        if not asked.stream and asked.model == model and not asked.hints and asked.max_output is None:
+            return asked.body
+        return encode_fields(self._patched(asked, model))
 
-    def salted(
-        self,
-        body: bytes,
-        salt: tuple[str, str],
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def salted(self, asked: Original, model: str, salt: tuple[str, str]) -> bytes:
         """The same with a field, by name and value, that keeps caches apart."""
-        fields = self._patched(body, model, stream, max_output)
+        fields = self._patched(asked, model)
         put_salt(fields, *salt)
         return encode_fields(fields)
 
-    def _patched(self, body: bytes, model: str, stream: bool, max_output: int | None) -> Fields:
-        fields = decode_fields(body)
+    def _patched(self, asked: Original, model: str) -> Fields:
+        fields = decode_fields(asked.body)
         fields.pop("aspendos", None)
         fields["model"] = raw(model)
+        max_output = asked.max_output
         if max_output is not None:
             modern = "max_completion_tokens" in fields or takes_completion_limit(model)
             fields.pop("max_tokens", None)
             fields["max_completion_tokens" if modern else "max_tokens"] = raw(max_output)
-        if stream:
+        if asked.stream:
             fields["stream_options"] = self._stream_options(fields.get("stream_options"))
         return fields
 

@@ -9,7 +9,7 @@ from inference.providers.openai.chat_answer import reported
 from inference.providers.openai.media_tap import MediaTap
 from inference.providers.openai.media_usage import usage_in
 from inference.renaming_lane import RenamingLane
-from inference.wire import Completed, StreamOptions
+from inference.wire import Completed, Original, StreamOptions
 
 _OURS = frozenset({"aspendos"})
 
@@ -37,20 +37,11 @@ class MediaLane(RenamingLane):
 class FormLane(MediaLane):
     """A request as a form with files: every byte but the model's name goes on as it came, boundary included."""
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """Raises BadRequest where it is no form."""
-        if asked == model and not hints:
-            return body
-        return patched(read_form(body), {"model": model}, without=_OURS)
+        if asked.model == model and not asked.hints:
+            return asked.body
+        return patched(read_form(asked.body), {"model": model}, without=_OURS)
 
 
 def media_lanes(root: str = "") -> dict[str, MediaLane]:

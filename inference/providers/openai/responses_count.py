@@ -14,7 +14,7 @@ from inference.codecs.responses.seals import SEAL_MARK
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import Usage, UsageSource
 from inference.providers.openai.responses_lane import ResponsesLane, without_seals
-from inference.wire import Completed, Lane, Outgoing
+from inference.wire import Completed, Lane, Original, Outgoing
 
 ROUTE = "input_tokens"
 """What the route is called."""
@@ -47,22 +47,13 @@ _object = msgspec.json.Decoder(dict[str, Raw])
 class InputTokensLane(ResponsesLane):
     """Counts, which cost nothing and are no answer of a model's."""
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """The client's question about the model there. What only an answer would need is left out."""
-        fields = decode_fields(body)
+        fields = decode_fields(asked.body)
         for name in ("aspendos", "previous_response_id", "store", "stream", "background"):
             fields.pop(name, None)
         fields["model"] = raw(model)
-        if SEAL_MARK in body and "input" in fields:
+        if SEAL_MARK in asked.body and "input" in fields:
             fields["input"] = without_seals(fields["input"])
         return encode_fields(fields)
 

@@ -18,7 +18,7 @@ from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.providers.openai.responses_completion import counted, finish_of, raise_failure, read_head
 from inference.providers.openai.responses_request import reasons
-from inference.wire import Completed, StreamOptions
+from inference.wire import Completed, Original, StreamOptions
 
 _DELTA = re.compile(rb'"delta"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _TYPE = re.compile(rb'"type"\s*:\s*"(response\.(?:completed|incomplete|failed)|error)"')
@@ -143,26 +143,17 @@ class ResponsesLane:
         """Below the base URL."""
         return self._path
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """The client's body with the model's name there, nothing kept there, and reasoning asked for sealed."""
-        fields = decode_fields(body)
+        fields = decode_fields(asked.body)
         fields.pop("aspendos", None)
         fields.pop("previous_response_id", None)  # whoever reads this has put its turns into `input`
         fields["model"] = raw(model)
         fields["store"] = _FALSE
-        if SEAL_MARK in body and "input" in fields:
+        if SEAL_MARK in asked.body and "input" in fields:
             fields["input"] = without_seals(fields["input"])
-        if max_output is not None:
-            fields["max_output_tokens"] = raw(max_output)
+        if asked.max_output is not None:
+            fields["max_output_tokens"] = raw(asked.max_output)
         if reasons(model) or b'"effort"' in bytes(fields.get("reasoning", b"")):
             fields["include"] = _including(fields.get("include"))
         return encode_fields(fields)

@@ -17,7 +17,7 @@ from inference.ir.content import Audio, Family, File, Image, Video
 from inference.providers.anthropic import lanes
 from inference.providers.anthropic.chat_format import AnthropicChat
 from inference.providers.anthropic.headers import with_version
-from inference.wire import Outgoing
+from inference.wire import Original, Outgoing
 
 VERSION = "vertex-2023-10-16"
 _MODELS = "/publishers/anthropic/models/"
@@ -54,18 +54,9 @@ class CountLane(lanes.CountLane):
     def __init__(self) -> None:
         super().__init__(_COUNT)
 
-    def request(
-        self,
-        body: bytes,
-        *,
-        asked: str,
-        model: str,
-        stream: bool,
-        hints: bool = False,
-        max_output: int | None = None,
-    ) -> bytes:
+    def request(self, asked: Original, model: str) -> bytes:
         """The client's question about the model there."""
-        return super().request(body, asked=asked, model=_name(model), stream=stream, hints=hints)
+        return super().request(msgspec.structs.replace(asked, max_output=None), _name(model))
 
     def dressed(self, body: bytes) -> bytes:
         """With the version; the model stays in it."""

@@ -7,6 +7,7 @@ import pytest
 from inference.ir.errors import InvalidField
 from inference.ir.usage import Usage
 from inference.renaming_lane import RenamingLane
+from inference.wire import Original
 
 BODY = b'{"model": "m",  "input": 1.50, "aspendos": {"tags": ["x"]}}'
 
@@ -17,8 +18,8 @@ def lane() -> RenamingLane:
 
 def test_bytes_are_the_clients_own_unless_something_has_to_change() -> None:
     assert lane().path("any", stream=False) == "/sort"
-    assert lane().request(BODY, asked="m", model="m", stream=False) is BODY
-    patched = lane().request(BODY, asked="m", model="other", stream=False, hints=True)
+    assert lane().request(Original(body=BODY, model="m", stream=False), "m") is BODY
+    patched = lane().request(Original(body=BODY, model="m", stream=False, hints=True), "other")
     assert b"1.50" in patched
     assert json.loads(patched) == {"model": "other", "input": 1.5}
 

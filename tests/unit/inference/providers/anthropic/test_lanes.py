@@ -11,21 +11,22 @@ from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
 from inference.providers.anthropic import WIRE
 from inference.providers.anthropic.lanes import CountLane, MessagesLane
+from inference.wire import Original
 
 LANE = MessagesLane("/v1/messages")
 
 
 def patched(body: dict[str, Any], max_output: int | None = None) -> dict[str, Any]:
     sent = json.dumps({"model": "m", "max_tokens": 9000, **body}).encode()
-    return json.loads(LANE.request(sent, asked="m", model="m", stream=False, max_output=max_output))
+    return json.loads(LANE.request(Original(body=sent, model="m", stream=False, max_output=max_output), "m"))
 
 
 def test_nothing_to_patch_nothing_touched() -> None:
     body = b'{ "model":"m", "x": 1.50 }'
-    assert LANE.request(body, asked="m", model="m", stream=True) is body
-    assert LANE.request(body, asked="m", model="n", stream=True) == b'{"model":"n","x":1.50}'
+    assert LANE.request(Original(body=body, model="m", stream=True), "m") is body
+    assert LANE.request(Original(body=body, model="m", stream=True), "n") == b'{"model":"n","x":1.50}'
     assert (
-        LANE.request(b'{"model":"m","aspendos":{}}', asked="m", model="m", stream=False, hints=True)
+        LANE.request(Original(body=b'{"model":"m","aspendos":{}}', model="m", stream=False, hints=True), "m")
         == b'{"model":"m"}'
     )
 

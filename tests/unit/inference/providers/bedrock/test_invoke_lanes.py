@@ -9,13 +9,16 @@ import pytest
 from inference.ir.errors import UpstreamGarbled
 from inference.providers.bedrock import WIRE
 from inference.providers.bedrock.invoke_lanes import CountTokensLane, InvokeLane, asked_about
+from inference.wire import Original
 
 CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ASKED: dict[str, Any] = {"model": "m", "max_tokens": 9000, "stream": True, "messages": [{"role": "user"}]}
 
 
 def sent(lane: InvokeLane, body: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return json.loads(lane.request(json.dumps(body).encode(), asked="m", model=CLAUDE, stream=True, **more))
+    return json.loads(
+        lane.request(Original(body=json.dumps(body).encode(), model="m", stream=True, **more), CLAUDE)
+    )
 
 
 def test_a_request() -> None:

@@ -7,14 +7,15 @@ import pytest
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
 from inference.providers.cohere.rerank import rerank_lane
+from inference.wire import Original
 
 LANE = rerank_lane("/v1/rerank")
 BODY = b'{"model": "m", "query": "q",  "documents": ["a"], "aspendos": {"tags": ["x"]}, "odd": 1.50}'
 
 
 def test_bytes_are_the_clients_own_unless_something_has_to_change() -> None:
-    assert LANE.request(BODY, asked="m", model="m", stream=False) is BODY
-    patched = LANE.request(BODY, asked="m", model="other", stream=False, hints=True)
+    assert LANE.request(Original(body=BODY, model="m", stream=False), "m") is BODY
+    patched = LANE.request(Original(body=BODY, model="m", stream=False, hints=True), "other")
     assert b"1.50" in patched
     assert json.loads(patched) == {"model": "other", "query": "q", "documents": ["a"], "odd": 1.5}
 

@@ -8,6 +8,7 @@ from inference.ir.content import Family
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
 from inference.providers.gemini.lanes import GeminiLane, GeminiTap
+from inference.wire import Original
 from tests.gemini_peer import answer, event
 
 
@@ -23,7 +24,9 @@ def test_paths() -> None:
 
 
 def patched(body: bytes, *, hints: bool = False, max_output: int | None = None) -> bytes:
-    return GeminiLane().request(body, asked="a", model="b", stream=False, hints=hints, max_output=max_output)
+    return GeminiLane().request(
+        Original(body=body, model="a", stream=False, hints=hints, max_output=max_output), "b"
+    )
 
 
 def test_only_what_must_change_is_changed() -> None:

@@ -9,7 +9,7 @@ from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import Usage, UsageSource
 from inference.providers.openai.lanes import OpenAILane
 from inference.providers.openai.usage import read_usage
-from inference.wire import StreamOptions
+from inference.wire import Original, StreamOptions
 
 LANE = OpenAILane("/chat/completions")
 VLLM = OpenAILane("/v1/chat/completions", continuous_usage=True)
@@ -17,12 +17,12 @@ VLLM = OpenAILane("/v1/chat/completions", continuous_usage=True)
 
 def test_a_body_that_needs_no_change_is_the_clients_own() -> None:
     body = b'{ "model": "m", "messages": [] }'
-    assert LANE.request(body, asked="m", model="m", stream=False) is body
+    assert LANE.request(Original(body=body, model="m", stream=False), "m") is body
 
 
 def test_only_model_and_stream_options_change() -> None:
     body = b'{"model":"alias","messages":[1.0],"stream":true,"x":{"deep":null},"stream_options":{"other":1}}'
-    sent = json.loads(LANE.request(body, asked="alias", model="real", stream=True))
+    sent = json.loads(LANE.request(Original(body=body, model="alias", stream=True), "real"))
     assert sent == {
         "model": "real",
         "messages": [1.0],
@@ -34,11 +34,11 @@ def test_only_model_and_stream_options_change() -> None:
 
 def test_usage_is_forced_even_when_the_client_says_no() -> None:
     body = b'{"model":"m","stream":true,"stream_options":{"include_usage":false}}'
-    assert json.loads(LANE.request(body, asked="m", model="m", stream=True))["stream_options"] == {
+    assert json.loads(LANE.request(Original(body=body, model="m", stream=True), "m"))["stream_options"] == {
         "include_usage": True
     }
     body = b'{"model":"m","stream":true,"stream_options":null}'
-    assert json.loads(VLLM.request(body, asked="m", model="m", stream=True))["stream_options"] == {
+    assert json.loads(VLLM.request(Original(body=body, model="m", stream=True), "m"))["stream_options"] == {
         "include_usage": True,
         "continuous_usage_stats": True,
     }
@@ -46,7 +46,7 @@ def test_usage_is_forced_even_when_the_client_says_no() -> None:
 
 def test_routing_hints_are_taken_out() -> None:
     sent = LANE.request(
-        b'{"model":"m","aspendos":{"tags":[]}}', asked="m", model="m", stream=False, hints=True
+        Original(body=b'{"model":"m","aspendos":{"tags":[]}}', model="m", stream=False, hints=True), "m"
     )
     assert json.loads(sent) == {"model": "m"}
 

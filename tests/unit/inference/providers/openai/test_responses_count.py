@@ -15,14 +15,14 @@ from inference.providers.openai.responses_count import (
     responses_lanes,
 )
 from inference.providers.vllm import WIRE as VLLM
-from inference.wire import Outgoing
+from inference.wire import Original, Outgoing
 
 
 def test_a_question_is_passed_on_without_what_only_an_answer_needs() -> None:
     lane = InputTokensLane("/x")
     body = {"model": "m", "input": "Hi", "previous_response_id": "resp_ours", "store": True, "stream": False}
     kept = {"instructions": "Be brief.", "truncation": "auto", "unknown": 1}
-    out = lane.request(json.dumps(body | kept).encode(), asked="m", model="there", stream=False)
+    out = lane.request(Original(body=json.dumps(body | kept).encode(), model="m", stream=False), "there")
     assert json.loads(out) == {"model": "there", "input": "Hi", **kept}
 
 

@@ -8,7 +8,7 @@ import pytest
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
 from inference.providers.openai.responses_lane import ResponsesLane, ResponsesTap
-from inference.wire import Completed
+from inference.wire import Completed, Original
 
 LANE = ResponsesLane("/responses")
 USAGE = {"input_tokens": 5, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 2}}
@@ -28,7 +28,7 @@ def tap(*chunks: bytes) -> tuple[ResponsesTap, bytes]:
 
 
 def request(body: dict[str, Any], model: str = "gpt-5", **more: Any) -> dict[str, Any]:
-    sent = LANE.request(json.dumps(body).encode(), asked="mine", model=model, stream=False, **more)
+    sent = LANE.request(Original(body=json.dumps(body).encode(), model="mine", stream=False, **more), model)
     return json.loads(sent)
 
 

@@ -10,6 +10,7 @@ from inference.ir.content import Family, File, Image, Source, Text
 from inference.providers.gemini import GeminiChat
 from inference.providers.vertex import WIRE, VertexChat
 from inference.providers.vertex.claude import CountLane, RawPredictLane, VertexClaude, is_claude
+from inference.wire import Original
 
 CARD = Model(name="m", kind=Kind.CHAT, price=Price(input=1, output=1, version="p"))
 THERE = "claude-haiku-4-5@20251001"
@@ -39,7 +40,7 @@ def test_a_request_is_passed_on() -> None:
     lane = RawPredictLane()
     body = b'{"model":"m","max_tokens":9000,"stream":true,"messages":[]}'
     for asked in ("m", THERE):
-        out = json.loads(lane.request(body, asked=asked, model=THERE, stream=True, max_output=5))
+        out = json.loads(lane.request(Original(body=body, model=asked, stream=True, max_output=5), THERE))
         assert out == {
             "max_tokens": 5,
             "stream": True,
@@ -50,13 +51,15 @@ def test_a_request_is_passed_on() -> None:
     assert lane.path(THERE, stream=False) == f"{PLACE}:rawPredict"
     told, left = lane.told(body, NEWER)
     assert left == NEWER
-    out = json.loads(lane.request(told, asked="m", model=THERE, stream=True))
+    out = json.loads(lane.request(Original(body=told, model="m", stream=True), THERE))
     assert out["anthropic_version"] == "2027-01-01"
 
 
 def test_a_count_is_passed_on() -> None:
     lane = CountLane()
-    out = json.loads(lane.request(b'{"model":"m","messages":[]}', asked="m", model=THERE, stream=False))
+    out = json.loads(
+        lane.request(Original(body=b'{"model":"m","messages":[]}', model="m", stream=False), THERE)
+    )
     assert out == {"model": THERE, "messages": [], "anthropic_version": "vertex-2023-10-16"}
     assert lane.path(THERE, stream=False) == "/publishers/anthropic/models/count-tokens:rawPredict"
     assert lane.told(b"{}", NEWER) == (b'{"anthropic_version":"2027-01-01"}', NEWER)
