@@ -10,11 +10,12 @@ from inference.codecs.anthropic.seals import SEAL_MARK, without_seals
 from inference.codecs.anthropic.usage import Reported, usage_of
 from inference.codecs.body import Fields, decode_fields, encode_fields, raw
 from inference.ir.errors import UpstreamGarbled
-from inference.ir.usage import Usage, UsageSource
+from inference.ir.usage import UsageSource
 from inference.providers.anthropic.caching import place_cache
 from inference.providers.anthropic.errors import read_stream_error
 from inference.providers.anthropic.tap import AnthropicTap
 from inference.providers.anthropic.thinking import LEAST_BUDGET
+from inference.unbilled import Unbilled
 from inference.wire import Completed, Original, StreamOptions
 
 
@@ -106,16 +107,8 @@ class MessagesLane:
         return AnthropicTap()
 
 
-class CountLane(MessagesLane):
+class CountLane(Unbilled, MessagesLane):
     """Counts of tokens, which cost nothing and are no answer of a model's."""
-
-    def completion(self, body: bytes) -> Completed:
-        """No usage: nothing was read or said. Raises UpstreamGarbled when it is no JSON object."""
-        try:
-            _object.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            raise UpstreamGarbled("The upstream's answer is not valid JSON.") from None
-        return Completed(usage=Usage(source=UsageSource.REPORTED))
 
 
 def _lower_budget(fields: Fields, max_output: int) -> None:

@@ -7,14 +7,14 @@ OpenAI counts at no charge. It takes of a request only what a model reads, and r
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from inference.codecs.body import decode_fields, encode_fields, raw
 from inference.codecs.responses.seals import SEAL_MARK
 from inference.ir.errors import UpstreamGarbled
-from inference.ir.usage import Usage, UsageSource
 from inference.providers.openai.responses_lane import ResponsesLane, without_seals
-from inference.wire import Completed, Lane, Original, Outgoing
+from inference.unbilled import Unbilled
+from inference.wire import Lane, Original, Outgoing
 
 ROUTE = "input_tokens"
 """What the route is called."""
@@ -41,10 +41,9 @@ class _Count(Struct):
 
 
 _count = msgspec.json.Decoder(_Count)
-_object = msgspec.json.Decoder(dict[str, Raw])
 
 
-class InputTokensLane(ResponsesLane):
+class InputTokensLane(Unbilled, ResponsesLane):
     """Counts, which cost nothing and are no answer of a model's."""
 
     def request(self, asked: Original, model: str) -> bytes:
@@ -56,14 +55,6 @@ class InputTokensLane(ResponsesLane):
         if SEAL_MARK in asked.body and "input" in fields:
             fields["input"] = without_seals(fields["input"])
         return encode_fields(fields)
-
-    def completion(self, body: bytes) -> Completed:
-        """No usage: nothing was read or said. Raises UpstreamGarbled when it is no JSON object."""
-        try:
-            _object.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            raise UpstreamGarbled("The upstream's answer is not valid JSON.") from None
-        return Completed(usage=Usage(source=UsageSource.REPORTED))
 
 
 def responses_lanes(head: str) -> Mapping[str, Lane]:

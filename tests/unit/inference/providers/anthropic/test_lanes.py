@@ -10,7 +10,7 @@ from inference.ir.content import Family
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
 from inference.providers.anthropic import WIRE
-from inference.providers.anthropic.lanes import CountLane, MessagesLane
+from inference.providers.anthropic.lanes import MessagesLane
 from inference.wire import Original
 
 LANE = MessagesLane("/v1/messages")
@@ -60,14 +60,6 @@ def test_whole_answers() -> None:
     )
     with pytest.raises(UpstreamGarbled):
         LANE.completion(b"<html>")
-
-
-def test_counts_cost_nothing() -> None:
-    completed = CountLane("/x").completion(b'{"input_tokens":671}')
-    assert completed.usage.input_tokens == 0
-    assert completed.usage.source is UsageSource.REPORTED
-    with pytest.raises(UpstreamGarbled):
-        CountLane("/x").completion(b"[]")
 
 
 def test_paths_and_key() -> None:
