@@ -53,7 +53,7 @@ that anybody asked for; only of a tier of service does one ask."""
 class Translation:
     """Made once a request is known to need it; every attempt writes it down anew, for its own target."""
 
-    __slots__ = ("_asked", "_body", "_card", "_dialect", "_setting", "_strict")
+    __slots__ = ("_asked", "_body", "_card", "_dialect", "_setting", "_shows", "_strict")
 
     def __init__(self, dialect: ChatDialect, body: bytes, setting: Setting, *, strict: bool) -> None:
         """Reads the whole request. Raises InvalidField. `strict`: nothing may be left out on the way."""
@@ -61,7 +61,7 @@ class Translation:
         self._body = body
         self._asked: ChatRequest = dialect.parse(body)
         try:
-            check_pictures(self._asked)
+            self._shows = check_pictures(self._asked)
         except InvalidField as error:
             raise retold(error, self._places()) from None
         self._setting = setting
@@ -81,6 +81,8 @@ class Translation:
 
     async def fetch(self, attempts: Sequence[Deployment], fetcher: Fetches) -> None:
         """Bytes in place of addresses, where a target takes only those. Raises InvalidField."""
+        if not self._shows:
+            return
         takers = [deployment.taker for deployment in attempts if deployment.taker is not None]
         if not takers:
             return
@@ -126,7 +128,7 @@ class Translation:
         counted = usage.source is not UsageSource.NONE
         measured = Completed(
             usage=usage,
-            finish_reason=next((str(each.finish) for each in completion.choices if each.finish), None),
+            finish_reason=_finish(completion),
             text=0 if counted else _text_size(completion),
         )
         return _missed(self._dialect.answer(completion, self._asked, self._setting), self._asked), measured
@@ -245,8 +247,18 @@ class TranslatingTap:
                 pass
 
 
+def _finish(completion: Completion) -> str | None:
+    """Why the first choice that ended did."""
+    for choice in completion.choices:
+        if choice.finish is not None:
+            return str(choice.finish)
+    return None
+
+
 def _missed(rendered: Rendered, asked: ChatRequest) -> Rendered:
     """The answer, of whose losses only those are named that somebody may miss."""
+    if not rendered.dropped:
+        return rendered
     envelope = _ENVELOPE if asked.service_tier is None else _ENVELOPE - {"service_tier"}
     if envelope.isdisjoint(rendered.dropped):
         return rendered

@@ -33,6 +33,8 @@ from inference.wire import (
 )
 
 USER_AGENT = "aspendos"
+_MOST_HEADS = 16
+"""Paths of translated requests whose heads are kept: a format has a few of them, and some with an id in it."""
 _ACCEPT = b"accept: application/json, text/event-stream, */*\r\n"
 
 
@@ -47,6 +49,7 @@ class Deployment:
         "_lines",
         "_once",
         "_prefix",
+        "_written_heads",
         "chat",
         "cost",
         "counter",
@@ -92,6 +95,7 @@ class Deployment:
         )
         self.salted = self._salted(target.cache_scope)
         self.salting = {route: lane for route, lane in self.lanes.items() if isinstance(lane, SaltingLane)}
+        self._written_heads: dict[str, bytes] = {}
         self.heads = self._heads(stream=False)
         self.stream_heads = self._heads(stream=True)
 
@@ -118,6 +122,17 @@ class Deployment:
 
     def head_to(self, outgoing: Outgoing) -> bytes:
         """The same for a request written down for this deployment. Raises ProviderKeyUnreadable."""
+        usual = not outgoing.headers and outgoing.content_type is JSON and outgoing.method == "POST"
+        if not usual or self.credential is not None:
+            return self._made_head(outgoing)
+        head = self._written_heads.get(outgoing.path)
+        if head is None:
+            head = self._made_head(outgoing)
+            if len(self._written_heads) < _MOST_HEADS:
+                self._written_heads[outgoing.path] = head
+        return head
+
+    def _made_head(self, outgoing: Outgoing) -> bytes:
         lines = self._lines if self.credential is None else self._own_lines()
         if any(name == "accept" for name, _ in outgoing.headers):
             lines = lines.replace(_ACCEPT, b"")

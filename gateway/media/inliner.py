@@ -32,12 +32,14 @@ class Fetches(Protocol):
     async def fetch(self, url: str, *, param: str) -> Fetched: ...
 
 
-def check_pictures(asked: ChatRequest) -> None:
-    """Raises InvalidField for bytes that are no base64, or no picture."""
-    for path, part in _shown(asked):
+def check_pictures(asked: ChatRequest) -> bool:
+    """Whether anything is shown at all. Raises InvalidField for bytes that are no base64, or no picture."""
+    shown = _shown(asked)
+    for path, part in shown:
         source = part.source
         if isinstance(part, Image) and source is not None and source.data is not None:
             image_type(_bytes(source.data, path), param=path)
+    return bool(shown)
 
 
 def addresses(asked: ChatRequest, wants: Wants) -> bool:

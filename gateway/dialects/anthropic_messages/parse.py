@@ -4,6 +4,7 @@ Paths in errors are written as Anthropic writes them: `messages.0.content.1.text
 (https://docs.anthropic.com/en/api/messages)
 """
 
+from gateway.dialects.anthropic_messages.plain import parse_plain
 from inference.codecs.anthropic.fields import DottedFields
 from inference.codecs.anthropic.reading import read_cache, read_content
 from inference.codecs.body import check_text, decode_fields, raw
@@ -28,6 +29,11 @@ _FUNCTIONS = (None, "custom")
 
 def parse(body: bytes) -> ChatRequest:
     """The whole request. Raises BadRequest, InvalidJSON or InvalidField."""
+    return parse_plain(body) or parse_any(body)
+
+
+def parse_any(body: bytes) -> ChatRequest:
+    """The same field by field, whatever there is in it."""
     check_text(body)
     fields = DottedFields(decode_fields(body))
     fields.raw("aspendos")

@@ -68,7 +68,7 @@ class BlockWriter:
             block = self.block(part, f"{path}[{at}]")
             if block is not None:
                 written.append(block)
-            sealed = text_seal(part) if self._answer and isinstance(part, Text) else None
+            sealed = text_seal(part) if self._answer and isinstance(part, Text) and part.signature else None
             if sealed is not None:
                 written.append({"type": "thinking", "thinking": "", "signature": sealed})
         return written
@@ -124,6 +124,8 @@ class BlockWriter:
                 self.dropped.append(f"{path}.citations")
             if cited:
                 block["citations"] = cited
+        if part.cache is None and not part.rest:
+            return block
         return self._more(block, part.cache, part.rest, path)
 
     def _reasoning(self, part: Reasoning, path: str) -> Block | None:

@@ -40,6 +40,7 @@ from inference.providers.openai.chat_answer import (
     read_logprobs,
     signature_of,
 )
+from inference.providers.openai.chat_plain import read_plain
 from inference.providers.openai.usage import is_null, read_usage
 
 _NULL = Raw(b"null")
@@ -95,6 +96,10 @@ class CompletionReader:
 
     def read(self, body: bytes) -> Completion:
         """Raises UpstreamGarbled, or the error that was reported with status 200; an answer that failed is one."""
+        return read_plain(body, self._family) or self.read_any(body)
+
+    def read_any(self, body: bytes) -> Completion:
+        """The same field by field, whatever there is in it."""
         try:
             fields = _fields.decode(body)
             reported = failure(fields.pop("error", _NULL))

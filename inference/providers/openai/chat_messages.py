@@ -40,12 +40,7 @@ class MessageWriter:
         self.parts = self.part_writer()
         self._messages = asked.messages
         self._functions = asked.functions and self.own
-        self._names = {
-            part.id: part.name
-            for message in asked.messages
-            for part in message.parts
-            if isinstance(part, ToolCall)
-        }
+        self._names = _called(asked.messages) if self._functions else {}
         self._shown: list[Any] = []
         """What tools answered beside text, until their messages are through."""
 
@@ -56,6 +51,10 @@ class MessageWriter:
         """All messages. Raises InvalidField for what the format cannot say at all."""
         out: list[Said] = []
         for number, message in enumerate(self._messages):
+            text = _alone(message)
+            if text is not None and not self._shown:
+                out.append({"role": self.role(message.role), "content": text})
+                continue
             path = f"messages[{number}]"
             if message.role is Role.ASSISTANT:
                 self._show(out)
@@ -246,3 +245,21 @@ class MessageWriter:
         if self._shown:
             out.append({"role": "user", "content": self._shown})
             self._shown = []
+
+
+def _alone(message: Message) -> str | None:
+    """The text of a message that is nothing but one, as most are; None for any other."""
+    parts = message.parts
+    if len(parts) != 1 or message.rest or message.name is not None:
+        return None
+    part = parts[0]
+    if not isinstance(part, Text) or part.cache is not None or part.rest:
+        return None
+    return part.text if part.signature is None and not part.citations else None
+
+
+def _called(messages: Sequence[Message]) -> dict[str, str]:
+    """The name of the function that each call was of."""
+    return {
+        part.id: part.name for message in messages for part in message.parts if isinstance(part, ToolCall)
+    }

@@ -4,6 +4,7 @@ A client of the format itself is given all it said; of others, what the format h
 (https://platform.openai.com/docs/api-reference/chat/create)
 """
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -36,6 +37,8 @@ _SAME = {
     "cache_key": "prompt_cache_key",
 }
 """Neutral fields that the format has under the same or another name."""
+_SAME_NAMES = tuple(_SAME.values())
+_same = attrgetter(*_SAME)
 
 _LOW, _MEDIUM = 4096, 16384
 """Budgets in tokens up to which an effort is called low, then medium. OpenAI publishes no such figures: ours."""
@@ -49,9 +52,9 @@ def write_request(asked: ChatRequest, model: str, card: Model, traits: ChatTrait
     own = asked.family is Family.OPENAI_CHAT
     dropped: list[str] = []
     said: Said = {"model": model, "messages": MessageWriter(asked, traits, dropped).written()}
-    said |= write_tools(asked, dropped)
-    for field, name in _SAME.items():
-        value = getattr(asked, field)
+    if asked.tools or asked.tool_choice is not None or asked.parallel_tools is not None:
+        said |= write_tools(asked, dropped)
+    for name, value in zip(_SAME_NAMES, _same(asked), strict=True):
         if value is not None:
             said[name] = value
     if asked.max_output is not None:
@@ -77,7 +80,7 @@ def write_request(asked: ChatRequest, model: str, card: Model, traits: ChatTrait
         options = asked.rest.get("stream_options") if own else None
         given = _options.decode(options) if options is not None else {}
         said |= {"stream": True, "stream_options": {**given, "include_usage": True}}
-    lost = tuple(dict.fromkeys(dropped))
+    lost = tuple(dict.fromkeys(dropped)) if dropped else ()
     return Outgoing(path=traits.path, body=_encode(said), dropped=lost, structured=structured(asked.format))
 
 

@@ -1,0 +1,87 @@
+"""Plain requests: read in one go, they are what they are when read field by field."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.dialects.anthropic_messages.parse import parse_any
+from gateway.dialects.anthropic_messages.plain import parse_plain
+from inference.ir.errors import AspendosError
+
+TEXT = st.text(max_size=8)
+BLOCK = st.fixed_dictionaries({"type": st.just("text"), "text": TEXT})
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXT, st.just([]), st.just({})
+)
+CONTENT = st.one_of(TEXT, st.lists(BLOCK, max_size=2), st.lists(st.one_of(BLOCK, ODD), max_size=2), ODD)
+TURN = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "user", "system", "tool"]), "content": CONTENT},
+    optional={"name": ODD, "cache_control": ODD},
+)
+
+
+def may_be(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Mostly what it should be."""
+    return st.one_of(usual, usual, usual, ODD)
+
+
+REQUEST = st.fixed_dictionaries(
+    {
+        "model": may_be(st.just("m")),
+        "max_tokens": may_be(st.integers(0, 9)),
+        "messages": may_be(st.lists(TURN, max_size=3)),
+    },
+    optional={
+        "system": CONTENT,
+        "temperature": may_be(st.floats(0, 2)),
+        "top_p": may_be(st.floats(0, 1)),
+        "top_k": may_be(st.integers(0, 9)),
+        "stop_sequences": may_be(st.lists(TEXT, max_size=2)),
+        "metadata": st.one_of(ODD, st.dictionaries(st.sampled_from(["user_id", "x"]), ODD)),
+        "service_tier": may_be(st.just("auto")),
+        "stream": may_be(st.booleans()),
+        "aspendos": ODD,
+        "tools": ODD,
+        "thinking": ODD,
+    },
+)
+
+
+@given(REQUEST, st.booleans())
+def test_it_is_read_as_field_by_field(asked: dict[str, Any], escaped: bool) -> None:
+    body = json.dumps(asked, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
+    plain = parse_plain(body)
+    if plain is None:
+        return
+    try:
+        slow = parse_any(body)
+    except AspendosError as error:
+        pytest.fail(f"read, though it is refused: {error.message}")
+    assert plain == slow
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {
+            "system": "S",
+            "temperature": 0,
+            "top_p": 0.5,
+            "top_k": 3,
+            "stop_sequences": ["END"],
+            "stream": True,
+        },
+        {"system": [{"type": "text", "text": "S"}], "metadata": {"user_id": "u"}, "service_tier": "auto"},
+        {
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+            "aspendos": {"tags": ["a"]},
+        },
+    ],
+)
+def test_what_most_clients_send_is_plain(fields: dict[str, Any]) -> None:
+    asked = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], **fields}
+    assert parse_plain(json.dumps(asked).encode()) is not None

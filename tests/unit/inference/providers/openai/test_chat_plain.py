@@ -1,0 +1,126 @@
+"""Plain answers: read in one go, they are what they are when read field by field."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.ir.content import Family
+from inference.ir.errors import AspendosError
+from inference.providers.openai.chat_completion import CompletionReader
+from inference.providers.openai.chat_plain import read_plain
+
+TEXT = st.text(max_size=8)
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXT, st.just([]), st.just({})
+)
+
+
+def may_be(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Mostly what it should be."""
+    return st.one_of(usual, usual, usual, ODD)
+
+
+MESSAGE = st.fixed_dictionaries(
+    {"role": may_be(st.just("assistant")), "content": may_be(TEXT)},
+    optional=dict.fromkeys(
+        [
+            "refusal",
+            "annotations",
+            "tool_calls",
+            "function_call",
+            "audio",
+            "reasoning",
+            "reasoning_content",
+            "thinking",
+            "images",
+            "x",
+        ],
+        ODD,
+    ),
+)
+CHOICE = st.fixed_dictionaries(
+    {
+        "message": may_be(MESSAGE),
+        "finish_reason": may_be(st.sampled_from(["stop", "length", "error", "tool_calls"])),
+    },
+    optional={
+        "index": may_be(st.integers(0, 2)),
+        "logprobs": ODD,
+        "stop_reason": ODD,
+        "token_ids": ODD,
+        "x": ODD,
+    },
+)
+USAGE = st.dictionaries(
+    st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "x"]),
+    may_be(st.integers(0, 99)),
+)
+ANSWER = st.fixed_dictionaries(
+    {"choices": may_be(st.lists(CHOICE, min_size=1, max_size=2))},
+    optional={
+        "id": may_be(TEXT),
+        "object": may_be(st.just("chat.completion")),
+        "created": may_be(st.integers(0, 2**33)),
+        "model": may_be(TEXT),
+        "usage": may_be(USAGE),
+        "service_tier": may_be(st.just("default")),
+        "system_fingerprint": may_be(TEXT),
+        "prompt_logprobs": ODD,
+        "error": ODD,
+        "x": ODD,
+    },
+)
+
+
+@given(ANSWER)
+def test_it_is_read_as_field_by_field(answer: dict[str, Any]) -> None:
+    body = json.dumps(answer).encode()
+    plain = read_plain(body, Family.OPENAI_CHAT)
+    if plain is None:
+        return
+    try:
+        slow = CompletionReader().read_any(body)
+    except AspendosError as error:
+        pytest.fail(f"read, though it is refused: {error.message}")
+    assert plain == slow
+
+
+OPENAI: dict[str, Any] = {"refusal": None, "annotations": []}
+VLLM = {"refusal": None, "annotations": None, "audio": None, "function_call": None, "reasoning": None}
+COUNTS = {
+    "prompt_tokens": 9,
+    "completion_tokens": 2,
+    "total_tokens": 11,
+    "prompt_tokens_details": {"cached_tokens": 4},
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "choice", "more"),
+    [
+        (OPENAI, {"logprobs": None}, {"service_tier": "default", "system_fingerprint": "fp_1"}),
+        (VLLM, {"logprobs": None, "stop_reason": None, "token_ids": None}, {"prompt_logprobs": None}),
+        ({}, {}, {}),
+    ],
+    ids=["openai", "vllm", "least"],
+)
+def test_what_most_servers_answer_is_plain(
+    message: dict[str, Any], choice: dict[str, Any], more: dict[str, Any]
+) -> None:
+    said = {"role": "assistant", "content": "Hi", **message}
+    body = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": "m",
+        "choices": [{"index": 0, "message": said, "finish_reason": "stop", **choice}],
+        "usage": COUNTS,
+        **more,
+    }
+    found = read_plain(json.dumps(body).encode(), Family.OPENAI_CHAT)
+    assert found is not None
+    assert found.usage.cache_read_tokens == 4
+    assert list(found.rest) == [name for name in more if name == "system_fingerprint"]
