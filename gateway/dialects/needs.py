@@ -44,6 +44,13 @@ def items(raw: Raw | bytes | None, path: str) -> Iterator[tuple[Raw, str]]:
             yield item, f"{path}[{at}]"
 
 
+def held(raw: Raw, path: str) -> Iterator[tuple[Raw, str]]:
+    """The same, where an only element may stand without its array: with the path as it is."""
+    if starts(raw, b"{"):
+        yield raw, path
+    yield from items(raw, path)
+
+
 class Array(Generic[_T]):
     """How an array of objects is read: all at once, which is far quicker, else one by one."""
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.dialects.hints import listed
-from gateway.dialects.needs import file_needed, items, kind_needed, read
+from gateway.dialects.needs import file_needed, held, kind_needed, read
 from inference.codecs.gemini.spelling import camel
 from inference.ir.need import Need
 
@@ -66,7 +66,7 @@ def needs(body: bytes) -> Iterator[Need]:
         return
     if listed(asked.tools):
         yield Need(capability="tools", param="tools")
-    for raw, path in _each(asked.contents, "contents"):
+    for raw, path in held(asked.contents, "contents"):
         content = read(_content, raw)
         if content is not None:
             yield from _parts(content.parts, f"{path}.parts")
@@ -76,7 +76,7 @@ def needs(body: bytes) -> Iterator[Need]:
 
 
 def _parts(raw: Raw, path: str) -> Iterator[Need]:
-    for each, place in _each(raw, path):
+    for each, place in held(raw, path):
         part = read(_part, each)
         if part is None:
             continue
@@ -116,10 +116,3 @@ def _configured(config: _Config) -> Iterator[Need]:
     modalities = read(_texts, config.response_modalities) or [read(_text, config.response_modalities) or ""]
     if any(word.upper() == "AUDIO" for word in modalities):
         yield Need(capability="audio_output", param=f"{at}.responseModalities")
-
-
-def _each(raw: Raw, path: str) -> Iterator[tuple[Raw, str]]:
-    """The elements of an array; Google takes an only one without."""
-    if raw and bytes(memoryview(raw)[:1]) == b"{":
-        yield raw, path
-    yield from items(raw, path)

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.dialects.hints import listed
-from gateway.dialects.needs import Array, file_needed, items, read, starts, thinks
+from gateway.dialects.needs import Array, file_needed, held, read, starts, thinks
 from gateway.dialects.openai_chat.needs import format_needs
 from inference.ir.need import Need
 
@@ -65,10 +65,10 @@ def needs(body: bytes) -> Iterator[Need]:
     for at, item in enumerate(_items.read(asked.input)):
         if item is None:
             continue
-        for name, held in (("content", item.content), ("output", item.output)):
-            if not held or starts(held, b'"'):
+        for name, given in (("content", item.content), ("output", item.output)):
+            if not given or starts(given, b'"'):
                 continue
-            for part, place in _held(held, f"input[{at}].{name}"):
+            for part, place in held(given, f"input[{at}].{name}"):  # a screenshot is an output by itself
                 capability = _part_needs(part)
                 if capability is not None:
                     yield Need(capability=capability, param=place)
@@ -86,13 +86,6 @@ def needs(body: bytes) -> Iterator[Need]:
         yield Need(capability="logprobs", param="include")
     if asked.top_logprobs and bytes(asked.top_logprobs) not in (b"null", b"0"):
         yield Need(capability="logprobs", param="top_logprobs")
-
-
-def _held(raw: Raw, path: str) -> Iterator[tuple[Raw, str]]:
-    """Parts, or the only one: a screenshot is an output by itself."""
-    if starts(raw, b"{"):
-        yield raw, path
-    yield from items(raw, path)
 
 
 def _part_needs(raw: Raw) -> str | None:
