@@ -4,17 +4,37 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from inference.ir.cards import Timeouts
 from inference.ir.errors import AspendosError
 from inference.transport import Origin
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+BODY = b"data: one\n\ndata: two\n\n"
+SIZED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 22\r\n\r\n" + BODY
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"b\r\ndata: one\n\n\r\n6;ext=1\r\ndata: \r\n5\r\ntwo\n\n\r\n0\r\nx-trailer: 1\r\n\r\n"
+)
 PATIENT = Timeouts(connect=20, first_byte=20, idle=20, total=60)
+
+
+def patient(**limits: float) -> Timeouts:
+    """PATIENT but for some limits."""
+    return msgspec.structs.replace(PATIENT, **limits)
+
+
+async def in_pieces(*pieces: bytes, pause: float = 0) -> AsyncIterator[bytes]:
+    """A body that comes piece by piece."""
+    for piece in pieces:
+        await asyncio.sleep(pause)
+        yield piece
 
 
 def head(line: str = "POST /") -> bytes:

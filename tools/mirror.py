@@ -1,8 +1,9 @@
 """Mirror: the test tree must follow the source tree, both ways.
 
 Every tests/unit/**/test_X.py stands where its source X.py (or package X/) stands, so that a test is found
-from its source and none outlives it. Every source with logic has a test: of its own in tests/unit, or, for
-what only makes sense whole, any other that imports it. `TESTED` names the exceptions, each with its reason.
+from its source and none outlives it. Where one file would be too long, a folder X/ of tests takes its place.
+Every source with logic has a test: of its own in tests/unit, or, for what only makes sense whole, any other
+that imports it. `TESTED` names the exceptions, each with its reason.
 """
 
 import ast
@@ -117,7 +118,8 @@ def strays(unit: Path) -> list[str]:
     for test in sorted(unit.rglob("test_*.py")):
         where = test.relative_to(unit)
         source = where.with_name(where.name.removeprefix("test_"))
-        if not (ROOT / source).exists() and not (ROOT / source.with_suffix("") / "__init__.py").exists():
+        stands = (source, source.with_suffix("") / "__init__.py", where.parent.with_suffix(".py"))
+        if not any((ROOT / each).exists() for each in stands):
             lines.append(f"{test.relative_to(ROOT)}: there is no {source}")
     return lines
 
@@ -130,8 +132,9 @@ def untested(unit: Path, names: set[str]) -> list[str]:
             where = source.relative_to(ROOT)
             parts = where.with_suffix("").parts
             module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            mirrored = unit / where.with_name(f"test_{where.name}")
-            if mirrored.exists() or module in names or str(where) in TESTED:
+            mirrored = (unit / where.with_name(f"test_{where.name}")).exists()
+            mirrored = mirrored or any((unit / where.with_suffix("")).glob("test_*.py"))
+            if mirrored or module in names or str(where) in TESTED:
                 continue
             if "versions" not in parts and statements(source) > LOGIC:
                 lines.append(f"{where}: {statements(source)} statements and no test")

@@ -37,3 +37,18 @@ def test_logic_without_a_test_is_named_unless_another_test_imports_it(tree: Path
     (unit / "gateway" / "test_call.py").unlink()
     assert mirror.untested(unit, set()) == ["gateway/call.py: 30 statements and no test"]
     assert mirror.untested(unit, {"gateway.call"}) == []
+
+
+def test_a_folder_of_tests_may_stand_for_the_one_file_of_a_source(tree: Path) -> None:
+    unit = tree / "tests" / "unit"
+    (unit / "gateway" / "call").mkdir()
+    (unit / "gateway" / "test_call.py").rename(unit / "gateway" / "call" / "test_deadlines.py")
+    assert mirror.strays(unit) == []
+    assert mirror.untested(unit, set()) == []
+    (tree / "gateway" / "call.py").unlink()
+    assert mirror.strays(unit) == [
+        "tests/unit/gateway/call/test_deadlines.py: there is no gateway/call/deadlines.py"
+    ]
+    (unit / "gateway" / "call" / "test_deadlines.py").unlink()
+    (tree / "gateway" / "call.py").write_text(LOGIC)
+    assert mirror.untested(unit, set()) == ["gateway/call.py: 30 statements and no test"]

@@ -1,0 +1,238 @@
+"""A request on one connection: how it is written, answers that come before it is sent, bodies that fail."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from inference.ir.errors import (
+    AspendosError,
+    BodyTooLarge,
+)
+from inference.transport import Transport
+from inference.transport.connection import Connection
+from tests.scripted_peer import (
+    OK,
+    PATIENT,
+    SIZED,
+    Asked,
+    Peer,
+    Talk,
+    answering,
+    head,
+    in_pieces,
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "added"),
+    [
+        ("POST /", b"hello", b"content-length: 5\r\n\r\nhello"),
+        ("POST /", b"", b"content-length: 0\r\n\r\n"),
+        ("GET /", b"", b"\r\n"),
+        ("DELETE /", b"x", b"content-length: 1\r\n\r\nx"),
+    ],
+)
+async def test_a_request_is_the_head_its_length_and_the_body(
+    transport: Transport, line: str, body: bytes, added: bytes
+) -> None:
+    asked: list[Asked] = []
+
+    async def script(talk: Talk) -> None:
+        asked.append(await talk.ask())
+        await talk.say(OK)
+
+    async with Peer(script) as peer:
+        await (await transport.send(peer.origin(), head(line), body, PATIENT)).read(100)
+    assert asked[0].raw == head(line) + added
+
+
+async def test_a_large_body_arrives_whole(transport: Transport) -> None:
+    asked: list[Asked] = []
+
+    async def script(talk: Talk) -> None:
+        asked.append(await talk.ask())
+        await talk.say(OK)
+
+    body = bytes(range(256)) * 20_000
+    async with Peer(script) as peer:
+        await (await transport.send(peer.origin(), head(), body, PATIENT)).read(100)
+    assert asked[0].body == body
+
+
+async def test_an_iterator_is_sent_in_chunks_and_the_connection_is_kept(transport: Transport) -> None:
+    asked: list[Asked] = []
+
+    async def script(talk: Talk) -> None:
+        while True:
+            asked.append(await talk.ask())
+            await talk.say(OK)
+
+    async with Peer(script) as peer:
+        for _ in range(2):
+            reply = await transport.send(peer.origin(), head(), in_pieces(b"he", b"", b"llo"), PATIENT)
+            assert await reply.read(100) == b"ok"
+        assert peer.accepted == 1
+    added = b"transfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
+    assert asked[0].raw == head() + added
+
+
+async def test_an_iterator_waits_for_a_peer_that_reads_slowly(transport: Transport) -> None:
+    made = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal made
+        for _ in range(400):
+            made += 1
+            yield bytes(100_000)
+
+    read_on = asyncio.Event()
+
+    async def script(talk: Talk) -> None:
+        await talk.reader.readuntil(b"\r\n\r\n")
+        await read_on.wait()
+        while not (await talk.reader.read(1 << 20)).endswith(b"0\r\n\r\n"):
+            pass
+        await talk.say(OK)
+
+    async with Peer(script) as peer:
+        sending = asyncio.gather(transport.send(peer.origin(), head(), body(), PATIENT))
+        await asyncio.sleep(0.3)
+        assert made < 200  # what the kernel's buffers hold, and no more
+        read_on.set()
+        (reply,) = await sending
+        assert reply.status == 200
+    assert made == 400
+
+
+@pytest.mark.parametrize("wrong", [b"POST / HTTP/1.1\r\nhost: peer", head() + b"\r\n", b""])
+async def test_a_head_that_would_break_the_framing_is_refused(transport: Transport, wrong: bytes) -> None:
+    async with Peer(answering(OK)) as peer:
+        with pytest.raises(ValueError, match="request head"):
+            await transport.send(peer.origin(), wrong, b"", PATIENT)
+        assert peer.accepted == 0
+
+
+async def test_small_writes_are_not_held_back(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TCP_NODELAY is read from the socket itself, where the connection is made."""
+    import socket
+
+    seen: list[int] = []
+    made = Connection.connection_made
+
+    def look(self: Connection, under: asyncio.BaseTransport) -> None:
+        made(self, under)
+        seen.append(under.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(Connection, "connection_made", look)
+    async with Peer(answering(OK)) as peer:
+        await (await transport.send(peer.origin(), head(), b"", PATIENT)).read(10)
+    assert len(seen) == 1
+    assert seen[0] != 0
+
+
+async def test_an_answer_that_comes_before_the_body_is_sent_is_delivered(transport: Transport) -> None:
+    closed = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(1000)
+                await asyncio.sleep(0.001)
+        finally:
+            closed.set()
+
+    async def script(talk: Talk) -> None:
+        await talk.reader.readuntil(b"\r\n\r\n")
+        await talk.say(b"HTTP/1.1 413 Too Large\r\ncontent-length: 7\r\n\r\n")
+        await closed.wait()  # a refusal ends the sending, even before it is whole
+        await talk.say(b"too big")
+        await talk.gone()
+
+    async with Peer(script) as peer:
+        reply = await asyncio.wait_for(transport.send(peer.origin(), head(), endless(), PATIENT), 10)
+        assert (reply.status, await asyncio.wait_for(reply.read(100), 10)) == (413, b"too big")
+        assert transport.open_connections(peer.origin()) == (0, 0, 0)
+
+
+async def test_an_early_answer_to_a_large_body_does_not_keep_the_connection(transport: Transport) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.reader.readuntil(b"\r\n\r\n")
+        await talk.say(OK)
+        await asyncio.sleep(0.05)
+        await talk.gone()
+
+    async with Peer(script) as peer:
+        reply = await transport.send(peer.origin(), head(), bytes(40_000_000), PATIENT)
+        assert await reply.read(100) == b"ok"
+        assert transport.open_connections(peer.origin()).idle == 0
+
+
+async def test_a_peer_may_answer_while_it_listens(transport: Transport) -> None:
+    """A success does not end the sending: some servers transcribe while they are spoken to."""
+    gate = asyncio.Event()
+
+    async def speech() -> AsyncIterator[bytes]:
+        yield b"hel"
+        await gate.wait()
+        yield b"lo"
+
+    async def script(talk: Talk) -> None:
+        await talk.reader.readuntil(b"hel")
+        await talk.say(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nHEL")
+        await talk.reader.readuntil(b"0\r\n\r\n")
+        await talk.say(b"LO")
+        await talk.gone()
+
+    async with Peer(script) as peer:
+        reply = await transport.send(peer.origin(), head(), speech(), PATIENT)
+        gate.set()
+        assert await reply.read(10) == b"HELLO"
+        assert transport.open_connections(peer.origin()).idle == 1
+
+
+async def test_a_body_that_fails_fails_the_exchange_and_cuts_the_connection(transport: Transport) -> None:
+    left = asyncio.Event()
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise BodyTooLarge("past the limit")
+
+    async def script(talk: Talk) -> None:
+        await talk.gone()
+        left.set()
+
+    async with Peer(script) as peer:
+        with pytest.raises(BodyTooLarge):
+            await transport.send(peer.origin(), head(), failing(), PATIENT)
+        await asyncio.wait_for(left.wait(), 10)
+
+
+async def test_a_body_that_is_cancelled_from_within_fails_the_exchange(transport: Transport) -> None:
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise asyncio.CancelledError
+
+    async with Peer(lambda talk: talk.gone()) as peer:
+        with pytest.raises(AspendosError, match="cancelled"):
+            await asyncio.wait_for(transport.send(peer.origin(), head(), failing(), PATIENT), 10)
+
+
+async def test_a_body_that_fails_after_the_answer_began_fails_the_reply(transport: Transport) -> None:
+    gate = asyncio.Event()
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"hel"
+        await gate.wait()
+        raise RuntimeError("microphone unplugged")
+
+    async def script(talk: Talk) -> None:
+        await talk.reader.readuntil(b"hel")
+        await talk.say(SIZED[:-3])
+        await talk.gone()
+
+    async with Peer(script) as peer:
+        reply = await transport.send(peer.origin(), head(), failing(), PATIENT)
+        gate.set()
+        with pytest.raises(AspendosError, match="body failed"):
+            await reply.read(100)
