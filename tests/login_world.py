@@ -54,7 +54,7 @@ class LoginWorld:
         )
         self.transport = Transport()
         self.issuers = {
-            issuer.issuer: IssuerKeys(issuer, self.transport, monotonic=self.ticks) for issuer in issuers
+            each.issuer: IssuerKeys(each, self.transport, monotonic=self.ticks) for each in issuers
         }
         self.holders = Holders(plane.database, plane.changes, self.sessions, clock=plane.clock)
         self.reader = self.another_reader()
@@ -94,6 +94,17 @@ class LoginWorld:
         """Entries of the audit log, newest first."""
         page = await Audit(self.plane.database).list(OPERATOR, AuditFilter(action=action), limit=200)
         return list(page.data)
+
+
+def issuer(**fields: Any) -> Issuer:
+    """Settings of an issuer whose tokens nobody proves here, for users of the default organisation."""
+    given = {"issuer": "https://id.example", "audience": "aspendos", "organisation": "default", **fields}
+    return msgspec.convert(given, Issuer)
+
+
+def claims(**more: Any) -> dict[str, Any]:
+    """What such a token says, proven."""
+    return {"sub": "s-1", "email": "Grace@Example.com", "name": "Grace Hopper", **more}
 
 
 def trusting(provider: IdentityProvider, **fields: Any) -> Issuer:
