@@ -4,13 +4,13 @@ All rules of one request are gathered here into one decision and one step of the
 asked for what costs something: a free model, or a provider's key of the caller's own, is never refused for it.
 """
 
-import difflib
 from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
 
 from billing.budgets.budget import Action, Cap
+from gateway.access.bearer import bearer
 from gateway.access.origin import NOWHERE, Origin
 from gateway.budget_book import refusal as over_budget
 from gateway.call import Call
@@ -21,6 +21,7 @@ from gateway.http.limits import limited, refused_headers, unpaid
 from gateway.routing.table import KeyFor, Route, RoutingTable
 from gateway.rule_book import RuleBook
 from gateway.settlement import journal_full
+from gateway.usable_models import OwnKeys, may_use, switched_off, unknown_model
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind, Model, Price
 from inference.ir.errors import (
@@ -28,7 +29,6 @@ from inference.ir.errors import (
     Conflict,
     Forbidden,
     Internal,
-    MissingKey,
     ModelNotFound,
     Unavailable,
 )
@@ -42,10 +42,6 @@ from policies.stores.step import Cold, Quota, Refused, Rules, Store, Ticket, Uni
 from policies.tiers import feature_of, includes, require_feature, require_model, tier_named
 from policies.tokens import looks_like_one
 
-_KEY_HELP = (
-    "Send it as `Authorization: Bearer ask-...`, or as `x-api-key: ask-...` or `x-goog-api-key: ask-...`: "
-    "OpenAI's, Anthropic's and Google's SDKs do so with their `api_key`."
-)
 _UNKNOWN_OUTPUT = 512
 """Tokens that token limits are charged beforehand for an answer whose client set no maximum."""
 _MOST_HELD = 2**62
@@ -76,14 +72,6 @@ class Tokens(Protocol):
     def lookup(self, token: str) -> Principal | None: ...
 
     async def principal(self, token: str, origin: Origin = NOWHERE) -> Principal: ...
-
-
-class OwnKeys(Protocol):
-    """Tenants' own provider keys."""
-
-    def for_caller(
-        self, org_id: str | None, team_id: str | None, user_id: str | None, model: str
-    ) -> KeyFor | None: ...
 
 
 class Admitted(Struct, frozen=True):
@@ -391,16 +379,6 @@ def charged_tokens(bid: _Bid) -> int:
     return max(prompt, min(prompt + output * bid.most.answers, *limits))
 
 
-def switched_off(asked: str) -> Unavailable:
-    """The error for a model in the catalogue that no provider can serve now."""
-    return Unavailable(
-        f"The model `{asked}` is in the catalogue but switched off here. "
-        "`aspendos check-config` tells whoever runs the gateway why.",
-        code="model_off",
-        param="model",
-    )
-
-
 def _price(model: Model) -> int:
     """A figure by which to tell the cheaper of two models that are sold alike."""
     if model.free:
@@ -426,54 +404,3 @@ def _measures(price: Price) -> tuple[bool, ...]:
 def _with_headers(error: AspendosError, refused: Refused) -> AspendosError:
     error.headers = tuple(refused_headers(refused))
     return error
-
-
-def may_use(principal: Principal, asked: str, name: str) -> bool:
-    """An allow-list may name a model or one of its aliases."""
-    return allowed(principal, name) or (asked != name and allowed(principal, asked))
-
-
-def usable(route: Route, own_keys: OwnKeys, principal: Principal, tier: Tier | None) -> bool:
-    """Whether the tier includes it, and it can be reached; a key of the caller's own opens what the operator
-    has none for."""
-    if not includes(tier, route.model):
-        return False
-    ids = (principal.org_id, principal.team_id, principal.user_id)
-    own = own_keys.for_caller(*ids, route.model.name) if tier is None or tier.byok else None
-    return route.usable(own)
-
-
-def usable_names(
-    table: RoutingTable, principal: Principal, own_keys: OwnKeys, kind: Kind | None = None
-) -> list[str]:
-    """Every name this caller may use now, of one kind of model or of all."""
-    tier = tier_named(principal.tier, table.catalog.tiers)
-    return [
-        name
-        for name, route in table.routes.items()
-        if kind in (None, route.model.kind)
-        and may_use(principal, name, route.model.name)
-        and usable(route, own_keys, principal, tier)
-    ]
-
-
-def unknown_model(
-    table: RoutingTable, principal: Principal, asked: str, own_keys: OwnKeys, kind: Kind | None = None
-) -> str:
-    """What to say of a model that is not there, with the nearest names that would be taken in its place."""
-    shown = asked if len(asked) <= 100 else asked[:100] + "…"
-    names = usable_names(table, principal, own_keys, kind)
-    near = difflib.get_close_matches(asked[:100], names, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
-    return f"The model `{shown}` does not exist here.{hint} GET /v1/models lists the models this key may use."
-
-
-def bearer(header: bytes | None) -> str:
-    """The token of an Authorization header. Raises MissingKey saying what was found instead."""
-    if header is None:
-        raise MissingKey(f"No API key was sent. {_KEY_HELP}")
-    scheme, _, token = header.partition(b" ")
-    token = token.strip()
-    if scheme.lower() != b"bearer" or not token:
-        raise MissingKey(f"The Authorization header holds no Bearer token. {_KEY_HELP}")
-    return token.decode("ascii", "replace")

@@ -14,8 +14,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from gateway.access.bearer import bearer
 from gateway.access.origin import Origin
-from gateway.admission import bearer
 from gateway.http.caller import OPERATOR, Caller, TokenReader
 from gateway.settings import Settings
 from inference.ir.errors import BadRequest, Forbidden, UnknownKey

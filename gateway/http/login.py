@@ -12,11 +12,11 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 
 from gateway.access.access_tokens import AccessTokens, KeySet
+from gateway.access.bearer import bearer
 from gateway.access.holders import Holder
 from gateway.access.logins import INVITATION_SECONDS, Invitation, Logins, Tokens
 from gateway.access.origin import Origin
 from gateway.access.token_reader import TokenReader
-from gateway.admission import bearer
 from gateway.http.caller import Caller
 from inference.ir.errors import Forbidden, MissingKey
 from policies.roles import Permission

@@ -8,7 +8,7 @@ from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
-from gateway.admission import Admission, may_use, unknown_model, usable, usable_names
+from gateway.admission import Admission
 from gateway.catalogue import LiveCatalogue
 from gateway.http.account import Callers
 from gateway.http.errors import family_of
@@ -25,6 +25,7 @@ from gateway.http.model_objects import (
     openai_model,
 )
 from gateway.provider_keys import ProviderKeys
+from gateway.usable_models import may_use, unknown_model, usable, usable_names
 from inference.ir.cards import Model
 from inference.ir.content import Family
 from inference.ir.errors import ModelNotFound

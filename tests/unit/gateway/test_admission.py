@@ -1,146 +1,31 @@
-"""Admission: what is asked for is found, allowed and of the right kind, or the answer says why not."""
+"""Admission: what limits, credit, budgets and tiers let in, and what is counted and held for it."""
 
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
 
 from billing.budgets.budget import Action, Budget, Cap, Holder, Subject, SubjectKind, cap_of
 from billing.budgets.period import Period
-from gateway.admission import Admission, Admitted, bearer
-from gateway.call import Call
-from gateway.catalogue import LiveCatalogue
-from gateway.database.keyring import Keyring
-from gateway.dialects.dialect import Request
 from gateway.errand import ALREADY_SETTLED
-from gateway.metrics import Metrics
-from gateway.routing.table import KeyFor, RoutingTable
-from gateway.rule_book import RuleBook
+from gateway.routing.table import RoutingTable
 from inference.ir.cards import Kind
 from inference.ir.errors import (
-    AspendosError,
     Conflict,
     Forbidden,
-    MissingKey,
     ModelNotAllowed,
-    ModelNotFound,
     PaymentRequired,
-    ProviderKeyRefused,
     RateLimited,
     Unavailable,
 )
 from policies.api_keys import Principal
-from policies.stores.memory import MemoryStore
-from policies.stores.step import Cold, Refused
-from tests.fake_edge import FakeEdge
-
-CATALOGUE = """version: 1
-providers:
-  p: {wire: openai, base_url: "http://127.0.0.1:1/v1"}
-  keyless: {wire: openai, base_url: "http://127.0.0.1:1/v1", key: {env: NOT_SET}}
-models:
-  chat-one: {kind: chat, free: true, aliases: [one], targets: [{provider: p, model: x}]}
-  secret: {kind: chat, free: true, targets: [{provider: p, model: x}]}
-  vectors: {kind: embedding, free: true, targets: [{provider: p, model: x}]}
-  sleeping: {kind: chat, free: true, targets: [{provider: keyless, model: x}]}
-  dear: {kind: chat, price: {input: 1, output: 10}, max_output: 1000, targets: [{provider: p, model: x}]}
-  cheap: {kind: chat, price: {input: 0.1, output: 1}, max_output: 1000, targets: [{provider: p, model: x}]}
-  endless: {kind: chat, price: {input: 1, output: 10}, targets: [{provider: p, model: x}]}
-  painter: {kind: image, price: {per_image: 0.04}, targets: [{provider: p, model: x}]}
-  sketcher: {kind: image, price: {per_image: 0.01}, targets: [{provider: p, model: x}]}
-  drawer: {kind: image, price: {input: 0.001, output: 0.001}, targets: [{provider: p, model: x}]}
-tiers:
-  few: {requests: {minute: 2}, tokens: {minute: 1000}, parallel: 1}
-  short: {when_empty: {shorten: 10}}
-  other: {when_empty: {model: chat-one}}
-  paid: {credits_per_month: 50}
-  ownless: {byok: false}
-  narrow: {models: ["chat-*"], features: {vision: false}}
-"""
+from policies.stores.step import Refused
+from tests.admission_world import Counting, Own, principal, table_in
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> RoutingTable:
-    file = tmp_path / "models.yaml"
-    file.write_text(CATALOGUE)
-    return LiveCatalogue(file, {}, Metrics()).table
-
-
-def principal(*models: str, team: tuple[str, ...] = ()) -> Principal:
-    return Principal(key_id="k", key_name="k", team_id="t", team_name="t", models=models, team_models=team)
-
-
-class Counting:
-    """Admission over a store in memory, with what stands behind it."""
-
-    def __init__(self, table: RoutingTable, *, balance: int = 0, caps: tuple[Cap, ...] = ()) -> None:
-        self.table = table
-        self.now = 1_000_000.0
-        self.store = MemoryStore(lambda: self.now)
-        self.balance = balance
-        self.caps_of_all = caps
-        self.refusals: list[Cap] = []
-        self.version = 1
-        self.keys: dict[str, Own] = {}
-        self.calls = 0
-        self.full = False
-        self.header: dict[str, str] = {}
-        self.admission = Admission(
-            cast(Keyring, None),  # the keyring has tests of its own
-            rule_book=RuleBook(self, self, clock=lambda: self.now),
-            store=self.store,
-            treasury=self,
-            budgets=self,
-            own_keys=self,
-            clock=lambda: self.now,
-            full=lambda: self.full,
-        )
-
-    def caps(self, holder: Holder) -> tuple[Cap, ...]:
-        return self.caps_of_all
-
-    def cap(self, key: str) -> Cap | None:
-        return next((cap for cap in self.caps_of_all if cap.key == key), None)
-
-    def refused(self, cap: Cap) -> None:
-        self.refusals.append(cap)
-
-    def floor(self, account: str) -> int:
-        return 0
-
-    async def warm(self, cold: Cold) -> None:
-        for account in cold.accounts:
-            await self.store.load(account, self.balance, epoch=await self.store.epoch(account))
-        for quota in cold.quotas:
-            await self.store.load_quota(quota, 0)
-
-    def for_caller(
-        self, org_id: str | None, team_id: str | None, user_id: str | None, model: str
-    ) -> KeyFor | None:
-        return self.keys.get if self.keys else None
-
-    async def ask(
-        self, who: Principal, model: str, *, kind: Kind = Kind.CHAT, **fields: Any
-    ) -> tuple[Call, Admitted]:
-        """One request, from its route to its ticket."""
-        self.calls += 1
-        call = Call(f"r{self.calls}", "chat", FakeEdge())
-        call.tags = dict(self.header)
-        wanted: dict[str, Any] = {
-            "stream": False,
-            "options": None,
-            "hints": False,
-            "prompt": b"x" * 40,
-            **fields,
-        }
-        request = Request(model=model, **wanted)
-        route = self.admission.route(self.table, who, request, kind, call)
-        return call, await self.admission.admit(call, self.table, who, request, route)
-
-    def settle(self, call: Call, *, tokens: int = 0, amount: int = 0) -> None:
-        assert call.ticket is not None
-        self.store.settle(call.ticket, tokens=tokens, amount=amount)
+    return table_in(tmp_path)
 
 
 class Tagged(Counting):
@@ -148,85 +33,6 @@ class Tagged(Counting):
 
     def caps(self, holder: Holder) -> tuple[Cap, ...]:
         return self.caps_of_all if ("project", "atlas") in holder.tags else ()
-
-
-async def admit(table: RoutingTable, who: Principal, model: str, kind: Kind = Kind.CHAT) -> str:
-    admission = Counting(table).admission
-    request = Request(model=model, stream=False, options=None, hints=False, prompt=b"")
-    call = Call("r", "chat", FakeEdge())
-    route = admission.route(table, who, request, kind, call)
-    return (await admission.admit(call, table, who, request, route)).route.model.name
-
-
-async def test_names_and_aliases_are_found(table: RoutingTable) -> None:
-    assert await admit(table, principal(), "chat-one") == "chat-one"
-    assert await admit(table, principal(), "one") == "chat-one"
-
-
-async def test_an_allow_list_may_name_a_model_or_its_alias(table: RoutingTable) -> None:
-    assert await admit(table, principal("one"), "one") == "chat-one"
-    assert await admit(table, principal("chat-*"), "one") == "chat-one"
-    with pytest.raises(ModelNotAllowed, match="secret"):
-        await admit(table, principal("chat-*"), "secret")
-    with pytest.raises(ModelNotAllowed, match="team"):
-        await admit(table, principal(team=("chat-*",)), "secret")
-
-
-@pytest.mark.parametrize(
-    ("model", "kind", "error", "code", "says"),
-    [
-        ("chat-onee", Kind.CHAT, ModelNotFound, "model_not_found", "Did you mean `chat-one`"),
-        ("zzz", Kind.CHAT, ModelNotFound, "model_not_found", "GET /v1/models"),
-        ("vectors", Kind.CHAT, ModelNotFound, "wrong_model_kind", "kind `embedding`"),
-        ("chat-one", Kind.EMBEDDING, ModelNotFound, "wrong_model_kind", "kind `chat`"),
-        ("sleeping", Kind.CHAT, Unavailable, "model_off", "switched off"),
-        ("x" * 5000, Kind.CHAT, ModelNotFound, "model_not_found", "…"),
-    ],
-)
-async def test_what_cannot_be_had_says_why(
-    table: RoutingTable, model: str, kind: Kind, error: type[AspendosError], code: str, says: str
-) -> None:
-    with pytest.raises(error) as caught:
-        await admit(table, principal(), model, kind)
-    assert caught.value.code == code
-    assert caught.value.param == "model"
-    assert says in caught.value.message
-    assert len(caught.value.message) < 500
-
-
-async def test_nearest_names_never_tell_of_models_a_key_may_not_use(table: RoutingTable) -> None:
-    with pytest.raises(ModelNotFound) as caught:
-        await admit(table, principal("chat-*"), "secre")
-    assert "secret" not in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("asked", "kind", "near"),
-    [
-        ("sleepin", Kind.CHAT, "sleeping"),
-        ("vector", Kind.CHAT, "vectors"),
-        ("chat-on", Kind.EMBEDDING, "chat-one"),
-    ],
-    ids=["off", "embedding-in-chat", "chat-in-embeddings"],
-)
-async def test_nearest_names_are_of_models_that_would_answer(
-    table: RoutingTable, asked: str, kind: Kind, near: str
-) -> None:
-    assert near in table.routes
-    with pytest.raises(ModelNotFound) as caught:
-        await admit(table, principal(), asked, kind)
-    assert near not in caught.value.message
-
-
-@pytest.mark.parametrize("header", [None, b"", b"Basic abc", b"Bearer", b"Bearer  "])
-def test_no_key_is_said_to_be_no_key(header: bytes | None) -> None:
-    with pytest.raises(MissingKey, match="Bearer"):
-        bearer(header)
-
-
-def test_a_bearer_token_is_taken_whole() -> None:
-    assert bearer(b"Bearer ask-x-y") == "ask-x-y"
-    assert bearer(b"bearer  ask-x-y ") == "ask-x-y"
 
 
 def holder(tier: str | None = None, account: str | None = None) -> Principal:
@@ -411,17 +217,6 @@ async def test_nobody_is_served_for_nothing_while_an_account_is_opened(table: Ro
     with pytest.raises(Unavailable, match="is being opened"):
         await counting.ask(holder("paid"), "dear")
     await counting.ask(holder("paid"), "chat-one")
-
-
-class Own:
-    """A key of the caller's own for the provider `p`."""
-
-    provider = "p"
-    secret = "sk-own"
-    fallback = False
-
-    def worked(self) -> None: ...
-    def refused(self, error: ProviderKeyRefused) -> None: ...
 
 
 async def test_a_key_of_ones_own_is_not_paid_for_where_the_tier_allows_it(table: RoutingTable) -> None:
