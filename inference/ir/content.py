@@ -4,6 +4,7 @@ A part knows what every dialect means by it. What only one family of dialects kn
 and given back unchanged where both sides are of that family; elsewhere it is named as dropped.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Raw, Struct
@@ -175,3 +176,13 @@ class Opaque(Struct, frozen=True, kw_only=True, tag="opaque", omit_defaults=True
 
 
 Part = Text | Image | Audio | Video | File | Reasoning | ToolCall | ToolResult | Refusal | Opaque
+
+
+def lone_text(parts: Sequence[Part]) -> str | None:
+    """The text of what is nothing but one, with nothing beside it, as most turns are; None for anything else."""
+    if len(parts) != 1:
+        return None
+    part = parts[0]
+    if not isinstance(part, Text) or part.cache is not None or part.rest:
+        return None
+    return part.text if part.signature is None and not part.citations else None

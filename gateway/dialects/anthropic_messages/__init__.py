@@ -20,6 +20,7 @@ from gateway.dialects.anthropic_messages.tool_check import check_tools
 from gateway.dialects.anthropic_messages.writer import MessageWriter
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, listed, tags_of
+from gateway.dialects.media_words import shows_by
 from gateway.dialects.needs import once
 from inference.codecs.anthropic.usage import written_usage
 from inference.codecs.body import check_text, explain
@@ -35,6 +36,8 @@ from inference.wire import Tap
 _INLINE = re.compile(rb'"data"\s*:\s*"[A-Za-z0-9+/=\\]{64,}"')
 _PICTURE = re.compile(rb'"type"\s*:\s*"image"')
 _BY_ADDRESS = re.compile(rb'"source"\s*:\s*\{[^{}]*?"type"\s*:\s*"url"')
+SHOWN = b'"source"'
+"""What stands beside everything that a message shows."""
 _STEP = re.compile(r"\[(\d+)\]")
 FORWARDED = (b"anthropic-version", b"anthropic-beta")
 
@@ -98,6 +101,7 @@ class Messages:
         tools = listed(asked.tools)
         if tools and isinstance(asked.tools, Raw):
             check_tools(asked.tools, messages)
+        shown = shows_by(SHOWN, messages)
         return Request(
             model=asked.model,
             stream=bool(asked.stream),
@@ -105,10 +109,11 @@ class Messages:
             hints=asked.aspendos is not UNSET,
             prompt=prompt_of(messages, asked.system, asked.tools),
             max_output=asked.max_tokens,
-            pictures=len(_PICTURE.findall(messages)) if b'"image"' in messages else 0,
+            pictures=len(_PICTURE.findall(messages)) if shown else 0,
             tools=tools,
             tags=tags_of(asked.aspendos),
-            lane=lane_of(self.route, messages),
+            lane=lane_of(self.route, messages) if shown else "",
+            shows=shown,
         )
 
     def needs(self, body: bytes) -> Sequence[Need]:

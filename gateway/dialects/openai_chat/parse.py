@@ -4,12 +4,13 @@
 """
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from gateway.dialects.hints import least
 from gateway.dialects.openai_chat.messages import read_messages
+from gateway.dialects.openai_chat.plain import parse_plain
+from gateway.dialects.openai_chat.settings import NAMES, read_settings, settled
 from gateway.dialects.openai_chat.tools import read_choice, read_functions, read_tools
-from inference.codecs.body import check_text, decode_fields, explain
+from inference.codecs.body import check_text, decode_fields
 from inference.codecs.fields import Fields
 from inference.ir.chat import ChatRequest, Format, FormatKind, Thinking
 from inference.ir.content import NO_REST, Family, Rest
@@ -20,6 +21,11 @@ _encode = msgspec.json.Encoder().encode
 
 def parse(body: bytes) -> ChatRequest:
     """Raises BadRequest, InvalidJSON, or InvalidField with the field's path."""
+    return parse_plain(body) or parse_any(body)
+
+
+def parse_any(body: bytes) -> ChatRequest:
+    """The same field by field, whatever there is in it."""
     check_text(body)
     fields = Fields(decode_fields(body))
     fields.raw("aspendos")
@@ -34,8 +40,8 @@ def parse(body: bytes) -> ChatRequest:
     format = _format(fields)
     thinking = _thinking(fields)
     options = _stream_options(fields)
-    plain = _plain(body)
-    fields.discard(_PLAIN)
+    settings = read_settings(body)
+    fields.discard(NAMES)
     return ChatRequest(
         model=model,
         messages=messages,
@@ -43,66 +49,12 @@ def parse(body: bytes) -> ChatRequest:
         tools=tools,
         tool_choice=choice,
         functions=older,
-        parallel_tools=plain.parallel_tool_calls,
         format=format,
         thinking=thinking,
-        max_output=least(plain.max_completion_tokens, plain.max_tokens),
-        temperature=plain.temperature,
-        top_p=plain.top_p,
-        top_k=plain.top_k,
-        frequency_penalty=plain.frequency_penalty,
-        presence_penalty=plain.presence_penalty,
-        seed=plain.seed,
-        stop=(plain.stop,) if isinstance(plain.stop, str) else tuple(plain.stop or ()),
-        answers=plain.n,
-        logprobs=plain.logprobs,
-        top_logprobs=plain.top_logprobs,
-        logit_bias=plain.logit_bias,
-        modalities=tuple(plain.modalities or ()),
-        verbosity=plain.verbosity,
-        user=plain.user,
         metadata=fields.words_if("metadata"),
-        service_tier=plain.service_tier,
-        cache_key=plain.prompt_cache_key,
-        stream=bool(plain.stream),
+        **settled(settings),
         rest={**fields.rest(), **options},
     )
-
-
-class _Plain(Struct):
-    """Fields that are one value each, decoded together: one by one they would cost as much as all the messages."""
-
-    parallel_tool_calls: bool | None = None
-    max_completion_tokens: int | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    seed: int | None = None
-    stop: str | list[str] | None = None
-    n: int | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    logit_bias: dict[str, float] | None = None
-    modalities: list[str] | None = None
-    verbosity: str | None = None
-    user: str | None = None
-    service_tier: str | None = None
-    prompt_cache_key: str | None = None
-    stream: bool | None = None
-
-
-_PLAIN = _Plain.__struct_fields__
-_plain_decoder = msgspec.json.Decoder(_Plain)
-
-
-def _plain(body: bytes) -> _Plain:
-    try:
-        return _plain_decoder.decode(body)
-    except msgspec.DecodeError as error:
-        raise explain(body, error) from None
 
 
 def _format(fields: Fields) -> Format | None:

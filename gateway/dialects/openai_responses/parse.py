@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Raw
 
+from gateway.dialects.openai_responses.plain import parse_plain
 from inference.codecs.fields import Fields
 from inference.codecs.responses.items import ItemReader
 from inference.codecs.responses.parts import OWN
@@ -32,6 +33,11 @@ _encode = msgspec.json.Encoder().encode
 
 def parse(body: bytes) -> ChatRequest:
     """Raises InvalidField with the field's path."""
+    return parse_plain(body) or parse_any(body)
+
+
+def parse_any(body: bytes) -> ChatRequest:
+    """The same field by field, whatever there is in it."""
     fields = Fields.of(body, "")
     taken = [name for name in _GATEWAYS if fields.raw(name) is not None]
     continued = "previous_response_id" in taken or "conversation" in taken

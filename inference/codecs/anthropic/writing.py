@@ -31,6 +31,7 @@ from inference.ir.content import (
     Text,
     ToolCall,
     ToolResult,
+    lone_text,
 )
 
 Block = dict[str, object]
@@ -63,6 +64,9 @@ class BlockWriter:
 
     def blocks(self, parts: Sequence[Part], path: str) -> list[Block | Raw]:
         """The blocks of one message, in their order."""
+        text = lone_text(parts)
+        if text:
+            return [{"type": "text", "text": text}]
         written: list[Block | Raw] = []
         for at, part in enumerate(parts):
             block = self.block(part, f"{path}[{at}]")
@@ -124,8 +128,6 @@ class BlockWriter:
                 self.dropped.append(f"{path}.citations")
             if cited:
                 block["citations"] = cited
-        if part.cache is None and not part.rest:
-            return block
         return self._more(block, part.cache, part.rest, path)
 
     def _reasoning(self, part: Reasoning, path: str) -> Block | None:

@@ -13,6 +13,7 @@ from inference.ir.completion import Choice, Completion, Finish
 from inference.ir.content import Family, Part, Rest, Text, ToolCall
 from inference.ir.errors import InvalidField, UpstreamGarbled
 from inference.ir.usage import NO_USAGE
+from inference.providers.anthropic.chat_plain import read_plain
 from inference.providers.anthropic.tools import ANSWER_TOOL
 
 FINISHES = {
@@ -46,6 +47,11 @@ def explained(rest: Rest) -> str | None:
 
 def read_completion(body: bytes) -> Completion:
     """Raises UpstreamGarbled for what is no message of Anthropic's."""
+    return read_plain(body) or read_any(body)
+
+
+def read_any(body: bytes) -> Completion:
+    """The same block by block, whatever there is in it."""
     try:
         return _message(DottedFields(_fields.decode(body)))
     except (msgspec.DecodeError, RecursionError):

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from inference.codecs.anthropic.writing import Block, BlockWriter, foreign
+from inference.codecs.untold import Untold
 from inference.ir.cards import Model
 from inference.ir.chat import ChatRequest, Format, FormatKind, Message, Role, Structured, structured
 from inference.ir.content import Family, Part, ToolResult
@@ -32,15 +33,17 @@ DEFAULT_MAX = 4096
 """Tokens of an answer where neither the request nor the model's card says how many."""
 _SYSTEM = (Role.SYSTEM, Role.DEVELOPER)
 _TIERS = {"auto": "auto", "default": "standard_only"}
-_UNTOLD = (
-    ("frequency_penalty", "frequency_penalty"),
-    ("presence_penalty", "presence_penalty"),
-    ("seed", "seed"),
-    ("logprobs", "logprobs"),
-    ("top_logprobs", "top_logprobs"),
-    ("logit_bias", "logit_bias"),
-    ("verbosity", "verbosity"),
-    ("cache_key", "prompt_cache_key"),
+_UNTOLD = Untold(
+    {
+        "frequency_penalty": "frequency_penalty",
+        "presence_penalty": "presence_penalty",
+        "seed": "seed",
+        "logprobs": "logprobs",
+        "top_logprobs": "top_logprobs",
+        "logit_bias": "logit_bias",
+        "verbosity": "verbosity",
+        "cache_key": "prompt_cache_key",
+    }
 )
 """What Anthropic has no word for, as the client wrote it."""
 _encode = msgspec.json.Encoder().encode
@@ -204,7 +207,7 @@ def _add_rest(body: dict[str, object], asked: ChatRequest, dropped: list[str]) -
             dropped.append("service_tier")
         else:
             body["service_tier"] = tier
-    dropped += [name for field, name in _UNTOLD if getattr(asked, field) is not None]
+    dropped += _UNTOLD.names(asked)
     if asked.metadata:
         dropped.append("metadata")
     if (asked.answers or 1) > 1:

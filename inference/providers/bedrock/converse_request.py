@@ -8,6 +8,7 @@ import re
 import msgspec
 from msgspec import Raw
 
+from inference.codecs.untold import Untold
 from inference.ir.cards import Model, PromptCache
 from inference.ir.chat import ChatRequest, Structured, structured
 from inference.ir.content import Family
@@ -35,16 +36,18 @@ _POINT: Block = {"cachePoint": {"type": "default"}}
 _TIERS = {"default": "default", "standard_only": "default", "flex": "flex", "priority": "priority"}
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
 _MOST_LABELS = 16
-_UNTOLD = (
-    ("frequency_penalty", "frequency_penalty"),
-    ("presence_penalty", "presence_penalty"),
-    ("seed", "seed"),
-    ("logprobs", "logprobs"),
-    ("top_logprobs", "top_logprobs"),
-    ("logit_bias", "logit_bias"),
-    ("verbosity", "verbosity"),
-    ("cache_key", "prompt_cache_key"),
-    ("user", "user"),
+_UNTOLD = Untold(
+    {
+        "frequency_penalty": "frequency_penalty",
+        "presence_penalty": "presence_penalty",
+        "seed": "seed",
+        "logprobs": "logprobs",
+        "top_logprobs": "top_logprobs",
+        "logit_bias": "logit_bias",
+        "verbosity": "verbosity",
+        "cache_key": "prompt_cache_key",
+        "user": "user",
+    }
 )
 """What Converse has no word for, as the client wrote it."""
 _encode = msgspec.json.Encoder().encode
@@ -137,7 +140,7 @@ def _labels(asked: ChatRequest, dropped: list[str]) -> dict[str, str] | None:
 
 
 def _unsaid(asked: ChatRequest, dropped: list[str]) -> None:
-    dropped += [name for field, name in _UNTOLD if getattr(asked, field) is not None]
+    dropped += _UNTOLD.names(asked)
     if (asked.answers or 1) > 1:
         dropped.append("n")
     if any(kind != "text" for kind in asked.modalities):

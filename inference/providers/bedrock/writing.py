@@ -29,6 +29,7 @@ from inference.ir.content import (
     ToolCall,
     ToolResult,
     Video,
+    lone_text,
 )
 from inference.providers.bedrock.media import MediaWriter
 from inference.providers.bedrock.naming import Maker
@@ -105,6 +106,9 @@ class ConversationWriter:
         return [_POINTS[hint]]
 
     def _turn(self, message: Message, path: str) -> list[Block | Raw]:
+        text = lone_text(message.parts)
+        if text:
+            return [{"text": text}]
         written: list[Block | Raw] = []
         results: list[Block | Raw] = []
         for at, part in enumerate(message.parts):

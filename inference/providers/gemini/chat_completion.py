@@ -14,6 +14,7 @@ from inference.ir.completion import Choice, Completion, Finish, unfinished
 from inference.ir.content import Citation, Family, Part, Rest, Text, ToolCall
 from inference.ir.errors import UpstreamGarbled
 from inference.providers.gemini import answers
+from inference.providers.gemini.chat_plain import read_plain
 from inference.providers.gemini.errors import read_fault
 
 _KNOWN = frozenset({"content", "finishReason", "index", "logprobsResult"})
@@ -22,6 +23,11 @@ _TOP = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "
 
 def read_completion(body: bytes) -> Completion:
     """Raises UpstreamGarbled for what is no answer, an AspendosError for a failure, reported with 200 or as its end."""
+    return read_plain(body) or read_any(body)
+
+
+def read_any(body: bytes) -> Completion:
+    """The same part by part, whatever there is in it."""
     try:
         said = answers.read_answer(body)
         if not answers.is_null(said.error):

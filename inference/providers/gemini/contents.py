@@ -11,7 +11,7 @@ from msgspec import Raw
 from inference.codecs.arguments import unread_arguments
 from inference.codecs.gemini.writing import NotAnObject, write_part
 from inference.ir.chat import Message, Role
-from inference.ir.content import Family, Reasoning, ToolCall, ToolResult
+from inference.ir.content import Family, Reasoning, ToolCall, ToolResult, lone_text
 from inference.ir.errors import InvalidField
 from inference.providers.gemini.naming import Naming
 
@@ -72,6 +72,9 @@ class Contents:
         if not self._own:
             for key in message.rest:
                 naming.message(place, key)
+        text = lone_text(message.parts)
+        if text:
+            return [{"text": text}]
         made: list[Written] = []
         signed = False
         for number, part in enumerate(message.parts):

@@ -23,6 +23,7 @@ from inference.ir.content import (
     ToolCall,
     ToolResult,
     Video,
+    lone_text,
 )
 from inference.providers.openai.chat_parts import PartWriter
 from inference.providers.openai.chat_traits import ChatTraits
@@ -51,8 +52,8 @@ class MessageWriter:
         """All messages. Raises InvalidField for what the format cannot say at all."""
         out: list[Said] = []
         for number, message in enumerate(self._messages):
-            text = _alone(message)
-            if text is not None and not self._shown:
+            text = lone_text(message.parts)
+            if text is not None and message.name is None and not (message.rest or self._shown):
                 out.append({"role": self.role(message.role), "content": text})
                 continue
             path = f"messages[{number}]"
@@ -245,17 +246,6 @@ class MessageWriter:
         if self._shown:
             out.append({"role": "user", "content": self._shown})
             self._shown = []
-
-
-def _alone(message: Message) -> str | None:
-    """The text of a message that is nothing but one, as most are; None for any other."""
-    parts = message.parts
-    if len(parts) != 1 or message.rest or message.name is not None:
-        return None
-    part = parts[0]
-    if not isinstance(part, Text) or part.cache is not None or part.rest:
-        return None
-    return part.text if part.signature is None and not part.citations else None
 
 
 def _called(messages: Sequence[Message]) -> dict[str, str]:

@@ -7,38 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.ir.completion import Completion
 from inference.ir.content import Family
-from inference.ir.errors import AspendosError
 from inference.providers.openai.chat_completion import CompletionReader
 from inference.providers.openai.chat_plain import read_plain
-
-TEXT = st.text(max_size=8)
-ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXT, st.just([]), st.just({})
-)
-
-
-def may_be(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Mostly what it should be."""
-    return st.one_of(usual, usual, usual, ODD)
-
+from tests.odd_json import ODD, TEXT, any_of, may_be, read_alike
 
 MESSAGE = st.fixed_dictionaries(
     {"role": may_be(st.just("assistant")), "content": may_be(TEXT)},
-    optional=dict.fromkeys(
-        [
-            "refusal",
-            "annotations",
-            "tool_calls",
-            "function_call",
-            "audio",
-            "reasoning",
-            "reasoning_content",
-            "thinking",
-            "images",
-            "x",
-        ],
-        ODD,
+    optional=any_of(
+        "refusal",
+        "annotations",
+        "tool_calls",
+        "function_call",
+        "audio",
+        "reasoning",
+        "reasoning_content",
+        "thinking",
+        "images",
+        "x",
     ),
 )
 CHOICE = st.fixed_dictionaries(
@@ -75,17 +62,13 @@ ANSWER = st.fixed_dictionaries(
 )
 
 
+def plain(body: bytes) -> Completion | None:
+    return read_plain(body, Family.OPENAI_CHAT)
+
+
 @given(ANSWER)
 def test_it_is_read_as_field_by_field(answer: dict[str, Any]) -> None:
-    body = json.dumps(answer).encode()
-    plain = read_plain(body, Family.OPENAI_CHAT)
-    if plain is None:
-        return
-    try:
-        slow = CompletionReader().read_any(body)
-    except AspendosError as error:
-        pytest.fail(f"read, though it is refused: {error.message}")
-    assert plain == slow
+    read_alike(answer, plain, CompletionReader().read_any)
 
 
 OPENAI: dict[str, Any] = {"refusal": None, "annotations": []}
@@ -120,7 +103,7 @@ def test_what_most_servers_answer_is_plain(
         "usage": COUNTS,
         **more,
     }
-    found = read_plain(json.dumps(body).encode(), Family.OPENAI_CHAT)
+    found = plain(json.dumps(body).encode())
     assert found is not None
     assert found.usage.cache_read_tokens == 4
     assert list(found.rest) == [name for name in more if name == "system_fingerprint"]
