@@ -79,6 +79,7 @@ TESTED: dict[str, str] = {
     "gateway/pipeline.py": "whole, through sockets: tests/integration/test_lane_*.py and test_errors.py",
     "gateway/wiring.py": "it joins everything: every test that starts a gateway",
     "gateway/database/migrations/env.py": "alembic runs it: every database test migrates first",
+    "policies/stores/desk.py": "through the store: tests/unit/policies/stores/test_allotted.py",
     "policies/stores/shares.py": "through the store: tests/unit/policies/stores/test_allotted.py",
     "inference/local/training/train.py": "needs torch; the model it makes is examined word for word over HTTP",
 }
