@@ -3,119 +3,24 @@
 Tax, discounts, trials and seats are not emulated: every price is net. What is not emulated is a 404 that says so.
 """
 
-import dataclasses
 import itertools
 import json
 import threading
 import time
-import types
-import typing
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import typing_extensions
 from polar.v2026_10 import inputs, outputs
 
 from billing.processors.standard_webhooks import sign
+from tests.polar_shapes import Fields, Refused, check, full, invalid, part
 from tests.stripe_emulator.server import QuietServer
 
-Fields = dict[str, Any]
 MONTH = 30 * 86400
-
-
-class Refused(Exception):
-    """A status and what the body says."""
-
-    def __init__(self, status: int, error: str, detail: object) -> None:
-        super().__init__(str(detail))
-        self.status, self.body = status, {"error": error, "detail": detail}
-
-
-def check(value: object, hint: Any, where: str = "body") -> None:
-    """Raises Refused 422 for what a TypedDict of the SDK's does not have, lacks, or has otherwise."""
-    origin = get_origin(hint)
-    if origin in (typing_extensions.NotRequired, typing_extensions.Required):
-        return check(value, get_args(hint)[0], where)
-    if origin in (Union, types.UnionType):
-        troubles: list[Refused] = []
-        for one in get_args(hint):
-            try:
-                return check(value, one, where)
-            except Refused as error:
-                troubles.append(error)
-        raise troubles[0]
-    if hint is Any:
-        return None
-    fits = True
-    if origin is Literal:
-        fits = value in get_args(hint)
-    elif typing_extensions.is_typeddict(hint):
-        _check_fields(value, hint, where)
-    elif origin is list:
-        fits = isinstance(value, list)
-        for at, item in enumerate(value if isinstance(value, list) else []):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # JSON
-            check(item, get_args(hint)[0], f"{where}.{at}")  # pyright: ignore[reportUnknownArgumentType]  # JSON
-    elif origin is dict:
-        fits = isinstance(value, dict)
-    elif hint is type(None):
-        fits = value is None
-    else:
-        fits = isinstance(value, hint) and not (hint is not bool and isinstance(value, bool))
-    if not fits:
-        raise _invalid(where, "wrong kind of value")
-    return None
-
-
-def _check_fields(value: object, hint: Any, where: str) -> None:
-    if not isinstance(value, dict):
-        raise _invalid(where, "an object was expected")
-    hints = typing_extensions.get_type_hints(hint, include_extras=True)
-    for name, part in typing.cast("Fields", value).items():
-        if name not in hints and hint.__name__ == "EventMetadataInput":
-            continue  # any key besides those that mean something to Polar
-        if name not in hints:
-            raise _invalid(f"{where}.{name}", "extra fields not permitted")
-        check(part, hints[name], f"{where}.{name}")
-    for name, part in hints.items():
-        if name not in value and get_origin(part) is not typing_extensions.NotRequired:
-            raise _invalid(f"{where}.{name}", "field required")
-
-
-def _invalid(where: str, said: str) -> Refused:
-    return Refused(
-        422, "RequestValidationError", [{"loc": where.split("."), "msg": said, "type": "value_error"}]
-    )
-
-
-def full(kind: Any, **known: object) -> Fields:
-    """An answer with every field the SDK's class has; what is not named is null, empty or zero."""
-    hints = typing.get_type_hints(kind)
-    unknown = known.keys() - hints.keys()
-    assert not unknown, f"{kind.__name__} has no {unknown}"
-    return {name: known[name] if name in known else _empty(hint) for name, hint in hints.items()}
-
-
-def _empty(hint: Any) -> object:
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return None if type(None) in parts else _empty(parts[0])
-    if origin is Literal:
-        return parts[0]
-    if dataclasses.is_dataclass(hint):
-        return full(hint)
-    blank: dict[object, object] = {
-        list: list[object](),
-        dict: Fields(),
-        bool: False,
-        int: 0,
-        str: "",
-        float: 0.0,
-    }
-    return blank.get(origin or hint)
 
 
 class PolarEmulator:
@@ -295,7 +200,7 @@ class PolarEmulator:
         check(body, inputs.CheckoutCreate)
         for product in body["products"]:
             if product not in self.products:
-                raise _invalid("body.products.0", "Product does not exist.")
+                raise invalid("body.products.0", "Product does not exist.")
         product = self.products[body["products"][0]]
         id_ = self._id("checkout")
         made = full(
@@ -435,7 +340,7 @@ class PolarEmulator:
             current_period_start=self._time(),
             current_period_end=self._time(MONTH),
             customer_id=customer["id"],
-            customer=_part(outputs.SubscriptionCustomer, customer),
+            customer=part(outputs.SubscriptionCustomer, customer),
             product_id=product["id"],
             product=product,
             started_at=self._time(),
@@ -480,9 +385,9 @@ class PolarEmulator:
             currency=product["prices"][0]["price_currency"],
             billing_reason=reason,
             customer_id=customer["id"],
-            customer=_part(outputs.OrderCustomer, customer),
+            customer=part(outputs.OrderCustomer, customer),
             product_id=product["id"],
-            product=_part(outputs.OrderProduct, product),
+            product=part(outputs.OrderProduct, product),
             subscription_id=subscription["id"] if subscription else None,
             items=items,
             invoice_number=f"P-{len(self.orders) + 1:04d}",
@@ -511,7 +416,7 @@ class PolarEmulator:
     def _paged(self, rows: list[Fields], query: Fields) -> Fields:
         limit, page = int(query.get("limit", 10)), int(query.get("page", 1))
         if not 1 <= limit <= 100:
-            raise _invalid("query.limit", "1 to 100")
+            raise invalid("query.limit", "1 to 100")
         pages = max(1, -(-len(rows) // limit))
         shown = rows[(page - 1) * limit : page * limit]
         return {"items": shown, "pagination": {"total_count": len(rows), "max_page": pages}}
@@ -521,9 +426,3 @@ class PolarEmulator:
 
     def _id(self, kind: str) -> str:
         return f"{kind}-{next(self._numbers):08d}"
-
-
-def _part(kind: Any, whole: Fields) -> Fields:
-    """A smaller view of an object."""
-    hints = typing.get_type_hints(kind)
-    return full(kind, **{name: value for name, value in whole.items() if name in hints})

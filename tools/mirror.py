@@ -76,7 +76,7 @@ TESTED: dict[str, str] = {
     "gateway/http/models.py": "through a socket: tests/integration/test_models_route.py",
     "gateway/http/model_objects.py": "through a socket, in each form: tests/integration/test_models_route.py",
     "gateway/http/openapi.py": "against what is served: tests/integration/test_openapi.py",
-    "gateway/pipeline.py": "whole, through sockets: tests/integration/test_lane_*.py and test_errors.py",
+    "gateway/pipeline.py": "whole, through sockets: tests/integration/test_lane_*.py and test_errors*.py",
     "gateway/wiring.py": "it joins everything: every test that starts a gateway",
     "gateway/database/migrations/env.py": "alembic runs it: every database test migrates first",
     "policies/stores/desk.py": "through the store: tests/unit/policies/stores/test_allotted.py",

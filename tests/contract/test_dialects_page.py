@@ -18,7 +18,8 @@ from inference.wire import Extended, LanesByModel
 from tests.anthropic_peer import Script, message, model_at, whole
 from tests.exchange_world import exchange_world
 from tests.harness import ROOT, GatewayProcess, VirtualKey
-from tests.media_world import SOUND, media_world
+from tests.media_peers import SOUND
+from tests.media_world import media_world
 from tests.scripted_peer import Peer
 from tests.translation_world import translation_world
 

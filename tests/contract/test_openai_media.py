@@ -9,16 +9,8 @@ import pytest
 from openai import OpenAI
 
 from tests.harness import GatewayProcess, VirtualKey
-from tests.media_world import (
-    PICTURE,
-    SOUND,
-    Answer,
-    MediaWorld,
-    as_json,
-    media_world,
-    picture_file,
-    sound_file,
-)
+from tests.media_peers import PICTURE, SOUND, Answer, as_json, picture_file, sound_file
+from tests.media_world import MediaWorld, media_world
 
 
 @pytest.fixture(scope="module")

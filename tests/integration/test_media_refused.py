@@ -10,7 +10,8 @@ import pytest
 
 from inference.codecs.form import MOST_PARTS
 from tests.harness import GatewayProcess, VirtualKey
-from tests.media_world import MediaWorld, media_world, picture_file, sound_file
+from tests.media_peers import picture_file, sound_file
+from tests.media_world import MediaWorld, media_world
 
 STT, EDIT, SPEECH, IMAGES = (
     "/v1/audio/transcriptions",

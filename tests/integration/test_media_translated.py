@@ -7,17 +7,8 @@ import httpx
 import pytest
 
 from tests.harness import GatewayProcess, VirtualKey
-from tests.media_world import (
-    PICTURE,
-    SOUND,
-    Answer,
-    MediaWorld,
-    Sent,
-    as_json,
-    media_world,
-    picture_file,
-    sound_file,
-)
+from tests.media_peers import PICTURE, SOUND, Answer, Sent, as_json, picture_file, sound_file
+from tests.media_world import MediaWorld, media_world
 
 STATUS, RESULT = "/fal/fal-ai/flux/requests/80e7/status", "/fal/fal-ai/flux/requests/80e7"
 

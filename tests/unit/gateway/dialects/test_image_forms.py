@@ -6,7 +6,7 @@ from gateway.dialects.image_forms import ImageEdits, ImageVariations
 from inference.codecs.form import Field, write_form
 from inference.ir.errors import InvalidField
 from inference.ir.image import ImageTask
-from tests.media_world import picture_file
+from tests.media_peers import picture_file
 
 PICTURE = Field(name="image", value=picture_file(), filename="a.bin", content_type="text/plain")
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.dialects.transcriptions import AudioTranslations, Transcriptions
 from inference.codecs.form import Field, write_form
 from inference.ir.errors import InvalidField
-from tests.media_world import sound_file
+from tests.media_peers import sound_file
 
 
 def form(kind: str | None = "audio/wav", audio: bytes | None = None, **texts: str) -> bytes:

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from inference.codecs.audio_length import guessed_ms, length_ms
-from tests.media_world import sound_file
+from tests.media_peers import sound_file
 
 
 def flac(samples: int, rate: int = 44_100) -> bytes:

@@ -5,7 +5,7 @@ import pytest
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage
 from inference.providers.openai.media_tap import MediaTap
-from tests.media_world import SPEECH_EVENTS, TRANSCRIPT_EVENTS
+from tests.media_peers import SPEECH_EVENTS, TRANSCRIPT_EVENTS
 
 PICTURES = (
     b'event: image_edit.partial_image\ndata: {"type":"image_edit.partial_image","b64_json":"AA"}\n\n'
