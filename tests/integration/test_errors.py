@@ -1,4 +1,4 @@
-"""Every bad upstream: status, code, words that help. And of all errors: one record each, no secret told, a row in the docs."""
+"""Every bad upstream: status, code, words that help. And of all errors: one record each, no secret, a row in docs."""
 
 import asyncio
 import inspect
