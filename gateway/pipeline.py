@@ -21,6 +21,7 @@ from gateway.http.errors import respond_error
 from gateway.http.pipe import Pipe
 from gateway.http.stream import Relay
 from gateway.media.inliner import Fetches
+from gateway.media.inspection import Inspection
 from gateway.metrics import Metrics
 from gateway.request_head import authorization, check_head, form_type, forwarded, wants_all
 from gateway.responses.turn import Threads
@@ -78,6 +79,7 @@ class Pipeline:
         salt: Callable[[Principal], str],
         max_response: int,
         fetcher: Fetches,
+        inspection: Inspection,
         threads: Threads | None = None,
     ) -> None:
         self._admission = admission
@@ -91,6 +93,7 @@ class Pipeline:
         self._salt = salt
         self._max_response = max_response
         self._fetcher = fetcher
+        self._inspection = inspection
         self._threads = threads
 
     async def serve(self, edge: Edge, dialect: Dialect, errand: Errand | None = None) -> None:
@@ -164,6 +167,8 @@ class Pipeline:
             if not attempts:
                 self._estimate(call, translation.estimated)
                 return
+        if request.shows:
+            await self._inspection.check(body, attempts, pictures=not isinstance(translation, Translation))
         if isinstance(translation, Translation):
             await translation.fetch(attempts, self._fetcher)
         try:

@@ -52,7 +52,8 @@ from gateway.drift_watch import DriftWatch
 from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
-from gateway.media.fetcher import Fetcher
+from gateway.media.fetcher import Fetcher, resolve_host
+from gateway.media.inspection import Inspection
 from gateway.metrics import Metrics
 from gateway.monthly_grants import MonthlyGrants
 from gateway.payments import Tenants, build_invoices, build_payments
@@ -298,6 +299,7 @@ class Gateway:
             salt=CacheSalt(pepper),
             max_response=settings.max_response,
             fetcher=Fetcher(),
+            inspection=Inspection(resolve_host),
             threads=Threads(self.shelf, largest=settings.max_body),
         )
         self.batches = BatchDesk(

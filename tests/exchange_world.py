@@ -107,7 +107,12 @@ class ExchangeWorld:
         wires: dict[str, dict[str, Any]] = {
             "cohere": {"wire": "cohere", "base_url": f"{root}/cohere", "key": key},
             "voyage": {"wire": "voyage", "base_url": f"{root}/voyage/v1", "key": key},
-            "openai": {"wire": "openai", "base_url": f"{root}/openai/v1", "key": key},
+            "openai": {
+                "wire": "openai",
+                "base_url": f"{root}/openai/v1",
+                "key": key,
+                "media_hosts": ["example.com"],
+            },
             "vllm": {"wire": "vllm", "workers": {"static": [root]}},
         }
         self.providers = {name: f"{name}-{tag}" for name in wires}

@@ -39,7 +39,8 @@ class Request(Struct, frozen=True, kw_only=True):
 
     `lane` is what a target must have to be asked in the client's own words, where that is more than its route.
     `counted` is what the request takes as far as the gateway can tell itself: believed where the target says nothing.
-    `piped`: the answer is bytes of some kind (sound), passed on as they come.
+    `piped`: the answer is bytes of some kind (sound), passed on as they come. `shows`: there may be pictures, sound or
+    files in it, by their bytes or their addresses, which are looked at before it goes out.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Request(Struct, frozen=True, kw_only=True):
     lane: str = ""
     counted: Usage = NO_USAGE
     piped: bool = False
+    shows: bool = False
 
 
 class Setting(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.hints import Hints, tags_of
 from gateway.dialects.media_parts import Piece, part_of
+from gateway.dialects.media_words import shows
 from gateway.dialects.openai_exchange import OpenAIExchange
 from inference.codecs.body import check_text, decoded, other_fields
 from inference.codecs.vectors import packed, unpacked
@@ -88,6 +89,7 @@ class Embeddings(OpenAIExchange):
             hints=asked.aspendos is not UNSET,
             prompt=text,
             tags=tags_of(asked.aspendos),
+            shows=shows(body),
         )
 
     def parse(self, body: bytes) -> EmbeddingRequest:

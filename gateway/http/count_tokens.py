@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.anthropic_messages import (
     FORWARDED,
+    SHOWN,
     MessagesChat,
     MessagesVoice,
     checked_messages,
@@ -24,6 +25,7 @@ from gateway.dialects.anthropic_messages import (
 from gateway.dialects.anthropic_messages.errors import error_body
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Request
 from gateway.dialects.hints import Hints, tags_of
+from gateway.dialects.media_words import shows_by
 from inference.codecs.body import check_text, decode_fields, encode_fields, explain, raw
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind
@@ -68,6 +70,7 @@ class CountTokens:
             max_output=1,
             lane=lane_of(self.route, messages),
             tags=tags_of(asked.aspendos),
+            shows=shows_by(SHOWN, messages),
         )
 
     def whole(self, body: bytes) -> bytes:

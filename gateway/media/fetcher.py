@@ -66,7 +66,7 @@ class Fetcher:
         self, *, limits: Limits | None = None, resolve: Resolve | None = None, connect: Connect | None = None
     ) -> None:
         self._limits = limits or Limits()
-        self._resolve = resolve or _resolve
+        self._resolve = resolve or resolve_host
         self._connect = connect or _Connector().connect
 
     async def fetch(self, url: str, *, param: str) -> Fetched:
@@ -207,7 +207,8 @@ def _failed(param: str, what: str, code: str) -> InvalidField:
     )
 
 
-async def _resolve(host: str, port: int) -> list[str]:
+async def resolve_host(host: str, port: int) -> list[str]:
+    """Every address of a host, as this machine's own resolver has them. Raises OSError, UnicodeError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[4][0]) for address in found))
 

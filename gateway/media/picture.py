@@ -28,6 +28,26 @@ _MAGIC: tuple[tuple[bytes, int, str], ...] = (
     (b"ftyp", 4, "video/mp4"),
     (b"\x1a\x45\xdf\xa3", 0, "video/webm"),
 )
+_OTHERS: tuple[tuple[bytes, int], ...] = (
+    (b"BM", 0),
+    (b"II*\0", 0),
+    (b"MM\0*", 0),
+    (b"ftypavi", 4),
+    (b"ftyphei", 4),
+    (b"ftyphev", 4),
+    (b"ftypmif1", 4),
+    (b"ftypmsf1", 4),
+    (b"\0\0\x01\0", 0),
+    (b"\0\0\0\x0cjP  ", 0),
+    (b"\xff\x0a", 0),
+    (b"\0\0\0\x0cJXL ", 0),
+)
+"""BMP, TIFF, AVIF, HEIC and HEIF, ICO, JPEG 2000, JPEG XL: pictures that some providers take and others do not."""
+
+
+def is_other_picture(data: bytes) -> bool:
+    """Whether it looks like a picture of a kind that `image_type` does not know: for its provider to judge."""
+    return any(data[offset : offset + len(magic)] == magic for magic, offset in _OTHERS)
 
 
 def image_type(data: bytes, *, param: str) -> str:

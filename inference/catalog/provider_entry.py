@@ -161,6 +161,25 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "clients are then passed on instead of translated."
         ),
     ] = ()
+    media_hosts: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Meta(
+                    pattern=r"^(\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]*:[0-9a-f:.]*)$",
+                    extra={
+                        "expected": "a host in small letters, such as `pictures.intra.example`, `*.intra.example` or "
+                        "`10.0.0.7`; `*` for every name"
+                    },
+                ),
+            ],
+            ...,
+        ],
+        Meta(
+            description="Hosts inside your network whose pictures and files clients may show by address to this "
+            "server, which follows addresses itself. `*` leaves names to the server, which then has to watch them."
+        ),
+    ] = ()
     timeouts: TimeoutsEntry = TimeoutsEntry()
     max_connections: Annotated[int, Meta(ge=1, le=65_535)] = 4096
     tls: Tls = Tls()

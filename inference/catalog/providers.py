@@ -54,6 +54,7 @@ class ProviderResolver:
             off="; ".join(dict.fromkeys([*off, *keyless])) or None,
             key_check=entry.key_check or None,
             also=entry.also,
+            media_hosts=entry.media_hosts,
             service_account=account,
             aws=aws,
             region=entry.region or None,

@@ -92,7 +92,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     `account_headers` names the headers that speak of the operator's account: not sent with a tenant's key.
     `key_check` is the path to ask whether a key is good, None: the wire format's own. `also` names lanes that not
     every server of the format has, and this one has. `service_account` is a Google key file's JSON, or its path:
-    calls carry tokens got with it. `aws` signs every call to AWS, in its `region`.
+    calls carry tokens got with it. `aws` signs every call to AWS, in its `region`. `media_hosts` are hosts that its
+    server may be sent to for pictures and files though they may lead inside.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     service_account: str | None = None
     aws: AwsCredentials | None = None
     region: str | None = None
+    media_hosts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Without the key: a card that is logged must not leak it."""

@@ -40,6 +40,7 @@ class VLLM(OpenAI):
     also: Mapping[str, Mapping[str, Lane]] = {"responses": {"responses": ResponsesLane("/v1/responses")}}
     counters: Mapping[str, Counting] = {}
     probe: str = "/v1/models"
+    own_server: bool = True
     salt: Salt = Salt(field="cache_salt", routes=frozenset({"chat", "completions", "responses"}), usual=True)
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.exchange_world import JUDGED, VECTORS, ExchangeWorld, exchange_world, packed
 from tests.harness import UPSTREAM_KEY, GatewayProcess, VirtualKey
 
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 DOCUMENTS: list[Any] = ["Berlin is in Germany.", {"text": "Paris is in France.", "page": 3}]
 
 
@@ -74,7 +75,7 @@ def test_what_cohere_and_voyage_are_told(world: ExchangeWorld, ask: Any) -> None
 
 
 def test_pictures_go_to_cohere_beside_text(world: ExchangeWorld, ask: Any) -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
     mixed = {"content": [{"type": "text", "text": "a hat"}, picture]}
     answer = ask("/v1/embeddings", {"model": world.cohere_embed, "input": ["a", mixed]})
     assert answer.status_code == 200, answer.text

@@ -19,6 +19,7 @@ from gateway.dialects.gemini.places import places
 from gateway.dialects.gemini.tool_check import check_tools
 from gateway.dialects.gemini.writer import GeminiVoice, GeminiWriter
 from gateway.dialects.hints import Hints, least, listed, tags_of
+from gateway.dialects.media_words import shows_by
 from gateway.dialects.needs import once
 from inference.codecs.body import check_text, decoded
 from inference.ir.cards import Kind
@@ -30,6 +31,8 @@ from inference.ir.place import Place
 from inference.wire import Tap
 
 _BYTES = re.compile(rb'"data"\s*:\s*"[A-Za-z0-9+/_=\\-]{200,}"')
+_SHOWN = b'ata"'
+"""How `inlineData` and `fileData` end, in either spelling."""
 _MEDIUM = b'"data":"data:x/y;base64,A"'
 """How the estimate of a prompt's tokens knows a picture, which it must not count by its bytes."""
 
@@ -115,6 +118,7 @@ class Gemini:
         tools = listed(asked.tools)
         if tools:
             check_tools(body)
+        shown = shows_by(_SHOWN, contents)
         return Request(
             model=self._model,
             stream=self._stream,
@@ -123,10 +127,11 @@ class Gemini:
             prompt=without_bytes(prompt),
             max_output=least(config.maxOutputTokens, config.max_output_tokens),
             answers=config.candidateCount or config.candidate_count or 1,
-            pictures=contents.count(b'"image/'),
-            audio=b'"audio/' in contents,
+            pictures=contents.count(b'"image/') if shown else 0,
+            audio=shown and b'"audio/' in contents,
             tools=tools,
             tags=tags_of(asked.aspendos),
+            shows=shown,
         )
 
     def needs(self, body: bytes) -> Sequence[Need]:

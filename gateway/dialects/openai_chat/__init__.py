@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.hints import Hints, least, listed, tags_of
+from gateway.dialects.media_words import shows
 from gateway.dialects.needs import once
 from gateway.dialects.openai_chat.answer import answer
 from gateway.dialects.openai_chat.needs import needs
@@ -95,6 +96,7 @@ class Chat:
             check_tools(asked.tools, messages)
         if isinstance(asked.functions, Raw) and listed(asked.functions):
             check_functions(asked.functions)
+        shown = shows(messages)
         return Request(
             model=asked.model,
             stream=bool(asked.stream),
@@ -103,10 +105,11 @@ class Chat:
             prompt=messages if asked.tools is UNSET else messages + bytes(asked.tools),
             max_output=least(asked.max_completion_tokens, asked.max_tokens),
             answers=asked.n or 1,
-            pictures=_pictures(messages),
-            audio=b'"input_audio"' in messages,
+            pictures=_pictures(messages) if shown else 0,
+            audio=shown and b'"input_audio"' in messages,
             tools=tools,
             tags=tags_of(asked.aspendos),
+            shows=shown,
         )
 
     def needs(self, body: bytes) -> Sequence[Need]:

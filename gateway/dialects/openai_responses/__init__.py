@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Request, Thread
 from gateway.dialects.hints import Hints, least, listed, tags_of
+from gateway.dialects.media_words import shows
 from gateway.dialects.needs import once
 from gateway.dialects.openai_errors import error_body
 from gateway.dialects.openai_responses.conversation import Responses as Conversation
@@ -63,6 +64,7 @@ class Responses:
         tools = listed(asked.tools)
         if tools and isinstance(asked.tools, Raw):
             check_tools(asked.tools, given, continued=asked.previous_response_id is not None)
+        shown = shows(given)
         more = (given, asked.instructions, asked.tools)
         return Request(
             model=asked.model,
@@ -71,10 +73,11 @@ class Responses:
             hints=asked.aspendos is not UNSET,
             prompt=b"".join(bytes(each) for each in more if each is not UNSET),
             max_output=least(asked.max_output_tokens),
-            pictures=given.count(b'"input_image"'),
-            audio=b'"input_audio"' in given,
+            pictures=given.count(b'"input_image"') if shown else 0,
+            audio=shown and b'"input_audio"' in given,
             tools=tools,
             tags=tags_of(asked.aspendos),
+            shows=shown,
             thread=Thread(previous=asked.previous_response_id, keep=asked.store is not False),
         )
 
