@@ -1,52 +1,25 @@
-"""News of changes to tenants and their keys: the log every writer adds to, and the bells that make readers look.
+"""News of changes to tenants and their keys: the log every writer adds to. Bells make readers look at it.
 
 A bell only says "look again"; what changed is always read from the log, in the order of commits, so a lost
 ring costs time and never correctness. Readers also look every few seconds unasked.
 """
 
-import asyncio
-import sqlite3
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Literal
 
-import structlog
 from msgspec import Struct
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.database.engine import Database, away_as_unavailable
+from gateway.database.bells import CHANNEL, Bell, PostgresBell, SqliteBell
+from gateway.database.engine import Database
 from gateway.database.tables import ChangeCounterRow, ChangeRow
-from gateway.tasks import spawn
-from inference.ir.errors import Unavailable
 
-CHANNEL = "aspendos_changes"
 _KEPT = 10_000
-_SQLITE_POLL_SECONDS = 0.25
-_JUST_NOW_NS = 50_000_000
-PROBE_SECONDS = 5.0
-_FIRST_RETRY_SECONDS = 0.25
-_LAST_RETRY_SECONDS = 5.0
 
-_log = structlog.stdlib.get_logger("changes")
-
-Ring = Callable[[], None]
 Kind = Literal["org", "team", "user", "key", "budget", "provider", "session"]
 """`provider` is a tenant's own provider key; `session` a login that ended."""
-
-
-class Bell(Protocol):
-    """A way to hear, within a moment, that some process changed something."""
-
-    async def listen(self, ring: Ring) -> None:
-        """Call `ring` on every change and whenever a change may have been missed; until cancelled."""
-        ...
-
-    async def strike(self) -> None:
-        """Tell the others, after a commit. Never fails: readers look unasked too."""
-        ...
 
 
 class News(Struct, frozen=True, kw_only=True):
@@ -120,151 +93,8 @@ class Changes:
         )
 
 
-class PostgresBell:
-    """LISTEN/NOTIFY on a connection of its own. The notification is part of the writer's transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def listen(self, ring: Ring) -> None:
-        await listen_for_ever(self._listen_once, ring, "postgres")
-
-    async def strike(self) -> None:
-        return
-
-    async def _listen_once(self, ring: Ring) -> None:
-        engine = self._database.lone_engine()
-        closed = asyncio.Event()
-        try:
-            with away_as_unavailable():
-                async with _connected(engine) as connection:
-                    driver = cast("Any", (await connection.get_raw_connection()).driver_connection)
-
-                    def gone(_: object) -> None:
-                        closed.set()
-
-                    def notified(*_: object) -> None:
-                        ring()
-
-                    driver.add_termination_listener(gone)
-                    await driver.add_listener(CHANNEL, notified)
-                    ring()
-                    while not await _set_within(closed, PROBE_SECONDS):
-                        await driver.execute("SELECT 1")
-        finally:
-            await engine.dispose()
-
-
-class SqliteBell:
-    """SQLite tells nobody, but every commit writes to its files, which are looked at four times a second.
-
-    Under load the usage records' commits do so all the time, so then the counter says whether there is news.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def listen(self, ring: Ring) -> None:
-        await listen_for_ever(self._listen_once, ring, "sqlite")
-
-    async def strike(self) -> None:
-        return
-
-    async def _listen_once(self, ring: Ring) -> None:
-        engine, path = self._database.lone_engine(), self._database.path
-        assert path is not None
-        seen: tuple[int, ...] | None = None
-        counted: int | None = None
-        try:
-            with away_as_unavailable():
-                async with _connected(engine) as connection:
-                    driver = cast("Any", (await connection.get_raw_connection()).driver_connection)
-                    while True:
-                        written = _written(path)
-                        if written is None or written != seen:
-                            seen, before = written, counted
-                            counted = await _counter(driver)
-                            if counted is None or counted != before:
-                                ring()
-                        await asyncio.sleep(_SQLITE_POLL_SECONDS)
-        finally:
-            await engine.dispose()
-
-
-def _written(path: Path) -> tuple[int, ...] | None:
-    """When and how far the database's files were written last; None where that was only just: more may have been
-    written since, within the same tick of the file system's clock."""
-    found: list[int] = []
-    for file in (path, path.with_name(f"{path.name}-wal")):
-        with suppress(FileNotFoundError):
-            about = file.stat()
-            found += (about.st_mtime_ns, about.st_size)
-    return tuple(found) if found and time.time_ns() - max(found[::2]) > _JUST_NOW_NS else None
-
-
-async def _counter(driver: Any) -> int | None:
-    """The number of the last change; None where it cannot be read now, as before the tables are made."""
-    try:
-        return await _number(driver, "SELECT value FROM change_counter")
-    except sqlite3.Error:
-        return None
-
-
-async def _number(driver: Any, query: str) -> int:
-    async with driver.execute(query) as cursor:
-        return (await cursor.fetchone())[0]
-
-
-@asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    """A connection that is closed even if the listener is cancelled while it is being made."""
-
-    async def connect() -> AsyncConnection:
-        return await engine.connect()
-
-    opening = spawn(connect(), name="listener connects")
-    try:
-        connection = await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        await asyncio.wait([opening])
-        if opening.exception() is None:
-            await opening.result().close()
-        raise
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def listen_for_ever(listen_once: Callable[[Ring], Awaitable[None]], ring: Ring, via: str) -> None:
-    """Listen, and after a loss listen again: soon at first, then every few seconds."""
-    delay = _FIRST_RETRY_SECONDS
-
-    def heard() -> None:
-        nonlocal delay
-        delay = _FIRST_RETRY_SECONDS
-        ring()
-
-    while True:
-        try:
-            await listen_once(heard)
-        except Unavailable as error:
-            _log.warning("not listening for changes", via=via, reason=error.message, retry_seconds=delay)
-        await asyncio.sleep(delay)
-        delay = min(delay * 2, _LAST_RETRY_SECONDS)
-
-
 def _redis_bell(url: str) -> Bell:
     # Imported here: most installations have no Redis, and its client is slow to import.
     from gateway.database.redis_bell import RedisBell
 
     return RedisBell(url)
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -6,7 +6,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.database.changes import CHANNEL, PROBE_SECONDS, Ring, listen_for_ever
+from gateway.database.bells import CHANNEL, PROBE_SECONDS, Ring, listen_for_ever
 from inference.ir.errors import Unavailable
 
 _log = structlog.stdlib.get_logger("changes")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.database.changes import Changes, SqliteBell
+from gateway.database.bells import SqliteBell
+from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.keyring import Keyring
 from gateway.database.pepper import load_pepper

@@ -1,0 +1,50 @@
+"""The bell of SQLite; that of Redis is heard in tests/integration/test_key_changes.py."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from gateway.database import bells
+from gateway.tasks import spawn
+from tests.control_plane import Plane
+
+
+async def test_on_sqlite_only_news_is_rung_for(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    if plane.database.is_postgres:
+        pytest.skip("PostgreSQL notifies of changes alone")
+    monkeypatch.setattr(bells, "_SQLITE_POLL_SECONDS", 0.01)
+    looked, rings = 0, 0
+    written = bells._written  # pyright: ignore[reportPrivateUsage] - the bell's looks are counted
+
+    def counting(path: Path) -> tuple[int, ...] | None:
+        nonlocal looked
+        looked += 1
+        return written(path)
+
+    async def looks(more: int) -> None:
+        until = looked + more
+        async with asyncio.timeout(10):
+            while looked < until:
+                await asyncio.sleep(0.005)
+
+    def ring() -> None:
+        nonlocal rings
+        rings += 1
+
+    monkeypatch.setattr(bells, "_written", counting)
+    listening = spawn(bells.SqliteBell(plane.database).listen(ring), name="listening")
+    try:
+        await looks(20)
+        assert rings == 1, "when it begins to listen, something may have been missed"
+        async with plane.database.writing() as session:  # as usage records are, all the time
+            await session.execute(text("INSERT INTO facts (name, value) VALUES ('a', 'b')"))
+        await looks(20)
+        assert rings == 1
+        await plane.issue()
+        await looks(20)
+        assert rings > 1
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
