@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from gateway.key_bytes import SIZE, read_key
 from inference.ir.errors import InvalidField
 from policies.api_keys import Entropy
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 VARIABLE = "ASPENDOS_TOKEN_KEY"
 FILE = "token_key"
 ALGORITHM = "EdDSA"
-_SIZE = 32
 _LOOK_SECONDS = 1.0
 
 
@@ -127,7 +127,7 @@ class SigningKeys:
             self._read()
             if not (only_first and self._keys):
                 older = [key.seed for key in self._keys[:keep]]
-                _write(self._path, [self._entropy(_SIZE), *older])
+                _write(self._path, [self._entropy(SIZE), *older])
                 self._read()
             return self._keys[0]
 
@@ -164,21 +164,7 @@ def _pair(seed: bytes) -> SigningKey:
 
 
 def _seed(text: str, where: str) -> bytes:
-    text = text.strip()
-    seed = b""
-    with suppress(ValueError):  # told below, for both ways alike, without repeating it
-        if len(text) == 2 * _SIZE:
-            seed = bytes.fromhex(text)
-        else:
-            padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
-            seed = base64.b64decode(padded, validate=True)
-    if len(seed) != _SIZE:
-        raise InvalidField(
-            f"A signing key in {where} is not 32 bytes in hex (64 digits) or base64. "
-            "`openssl rand -hex 32` makes a good one.",
-            param=VARIABLE,
-        )
-    return seed
+    return read_key(text, what="signing key", where=where, param=VARIABLE)
 
 
 def _write(path: Path, seeds: Iterable[bytes]) -> None:

@@ -6,7 +6,6 @@ neither. Of both, the variable's first key wraps; every key known opens. A key i
 itself, so nothing has to be numbered by hand and a wrong key is never mistaken for the right one.
 """
 
-import base64
 import fcntl
 import hashlib
 import hmac
@@ -14,17 +13,16 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
+from gateway.key_bytes import SIZE, read_key
 from inference.ir.errors import InvalidField, ProviderKeyUnreadable
 from policies.api_keys import Entropy
 
 VARIABLE = "ASPENDOS_MASTER_KEY"
 FILE = "master_key"
-_SIZE = 32
 
 
 class MasterKey(Struct, frozen=True, kw_only=True):
@@ -122,7 +120,7 @@ class MasterKeys:
             self._read()
             if self._filed and not again:
                 return self._filed[0]
-            made = _named(self._entropy(_SIZE))
+            made = _named(self._entropy(SIZE))
             self._write([made, *self._filed])
             return made
 
@@ -200,18 +198,4 @@ def _named(key: bytes) -> MasterKey:
 
 
 def _parsed(text: str, where: str) -> MasterKey:
-    text = text.strip()
-    key = b""
-    with suppress(ValueError):  # told below, for both ways alike, without repeating it
-        if len(text) == 2 * _SIZE:
-            key = bytes.fromhex(text)
-        else:
-            padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
-            key = base64.b64decode(padded, validate=True)
-    if len(key) != _SIZE:
-        raise InvalidField(
-            f"A master key in {where} is not 32 bytes in hex (64 digits) or base64. "
-            "`openssl rand -hex 32` makes a good one.",
-            param=VARIABLE,
-        )
-    return _named(key)
+    return _named(read_key(text, what="master key", where=where, param=VARIABLE))

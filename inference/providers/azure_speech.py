@@ -16,11 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from inference.codecs.form import Field, free_boundary, write_form
+from inference.codecs.recordings import heard, refuse_translation
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.speech import SpeechRequest, SpeechResult
 from inference.ir.transcription import Heard, TranscriptionRequest, TranscriptionResult
-from inference.providers.elevenlabs import heard
 from inference.providers.openai.errors import read_error
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing
 
@@ -121,12 +121,7 @@ class AzureTranscription:
 
     def request(self, asked: TranscriptionRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField for a translation."""
-        if asked.translate:
-            raise InvalidField(
-                "This model writes down what is said in the language it is said in: use /v1/audio/transcriptions.",
-                param="model",
-                code="not_translatable",
-            )
+        refuse_translation(asked)
         definition = {"locales": [asked.language]} if asked.language is not None else {}
         fields = [
             Field(name="audio", value=asked.audio, filename=asked.filename, content_type=asked.content_type),

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
+from inference.codecs.recordings import heard, refuse_translation
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.speech import SpeechRequest, SpeechResult
 from inference.ir.transcription import Heard, TranscriptionRequest, TranscriptionResult
-from inference.providers.elevenlabs import heard
 from inference.providers.openai.errors import read_error
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing
 
@@ -126,12 +126,7 @@ class DeepgramTranscription:
 
     def request(self, asked: TranscriptionRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField for a translation."""
-        if asked.translate:
-            raise InvalidField(
-                "This model writes down what is said in the language it is said in: use /v1/audio/transcriptions.",
-                param="model",
-                code="not_translatable",
-            )
+        refuse_translation(asked)
         query = [("model", model), ("smart_format", "true"), ("utterances", "true")]
         query.append(("detect_language", "true") if asked.language is None else ("language", asked.language))
         query += [(name, text) for name, text in asked.rest if name in _OWN_FIELDS]

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from inference.codecs.form import Field, free_boundary, write_form
+from inference.codecs.recordings import heard, refuse_translation
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.speech import SpeechRequest, SpeechResult
 from inference.ir.transcription import Heard, TranscriptionRequest, TranscriptionResult
-from inference.ir.usage import NO_USAGE, Usage, UsageSource
 from inference.providers.openai.errors import read_error
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing
 
@@ -97,12 +97,7 @@ class ElevenLabsTranscription:
 
     def request(self, asked: TranscriptionRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField for a translation."""
-        if asked.translate:
-            raise InvalidField(
-                "This model writes down what is said in the language it is said in: use /v1/audio/transcriptions.",
-                param="model",
-                code="not_translatable",
-            )
+        refuse_translation(asked)
         texts = {"model_id": model, "tag_audio_events": "false", "timestamps_granularity": "word"}
         if asked.language is not None:
             texts["language_code"] = asked.language
@@ -142,13 +137,6 @@ class ElevenLabsTranscription:
             ),
             usage=heard(seconds),
         )
-
-
-def heard(seconds: float | None) -> Usage:
-    """The usage of a recording of so many seconds; NO_USAGE where that is not said."""
-    if seconds is None or not 0 <= seconds <= 1_000_000:
-        return NO_USAGE
-    return Usage(audio_ms=round(seconds * 1000), source=UsageSource.REPORTED)
 
 
 class ElevenLabs:

@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from inference.codecs.recordings import heard, refuse_translation
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.speech import SpeechRequest, SpeechResult
 from inference.ir.transcription import Heard, TranscriptionRequest, TranscriptionResult
-from inference.providers.elevenlabs import heard
 from inference.providers.gemini.errors import read_error
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing
 
@@ -119,12 +119,7 @@ class GoogleTranscription:
 
     def request(self, asked: TranscriptionRequest, *, model: str, card: Model) -> Outgoing:
         """Raises InvalidField for a translation, a language not named, and sound of another kind."""
-        if asked.translate:
-            raise InvalidField(
-                "This model writes down what is said in the language it is said in: use /v1/audio/transcriptions.",
-                param="model",
-                code="not_translatable",
-            )
+        refuse_translation(asked)
         if asked.language is None:
             raise InvalidField(
                 "Missing required field `language`: this model has to be told it, such as `de-DE`.",
