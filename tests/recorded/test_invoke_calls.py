@@ -29,8 +29,9 @@ from inference.providers.bedrock.invoke_lanes import read_count
 from inference.providers.bedrock.naming import maker, place
 from inference.wire import HeaderReading, Lane, Original
 from tests.aws_shapes import check_request
-from tests.recorded import test_anthropic_calls, test_bedrock_calls
+from tests.recorded import test_anthropic_calls
 from tests.recorded.calls import Recorded, calls, cuts
+from tests.recorded.converse_words import cleaned, neutral
 from tests.recorded.test_bedrock_calls import CARD, model_of
 
 OWN = ("anthropic_version", "anthropic_beta")
@@ -143,9 +144,9 @@ def count_agrees(call: Recorded) -> None:
         assert json.loads(base64.b64decode(out["input"]["invokeModel"]["body"])) == inner
         assert lane.path(f"us.{model}", stream=False) == place(model, "count-tokens")
     else:
-        asked = test_bedrock_calls.neutral(given["converse"], maker(model), stream=False)
+        asked = neutral(given["converse"], maker(model), stream=False)
         out = json.loads(CountedClaude().count(asked, model=model, card=CARD).body)
-        assert out == {"input": {"converse": test_bedrock_calls.cleaned(given["converse"])}}
+        assert out == {"input": {"converse": cleaned(given["converse"])}}
         check_request(json.dumps(out).encode(), model, "CountTokens")
     if call.status == 200:
         assert read_count(call.body) == json.loads(call.body)["inputTokens"]
