@@ -17,7 +17,7 @@ from gateway.call import Call
 from gateway.database.keyring import Keyring
 from gateway.dialects.dialect import Dialect, Request, needing
 from gateway.errand import ALREADY_SETTLED
-from gateway.http.limits import limited, refused_headers, unpaid
+from gateway.limits import limited, refused_headers, unpaid
 from gateway.routing.table import KeyFor, Route, RoutingTable
 from gateway.rule_book import RuleBook
 from gateway.settlement import journal_full

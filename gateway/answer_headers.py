@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.call import Call
 from gateway.edge.edge import Header
-from gateway.http.limits import anthropic_headers, headers_of
+from gateway.limits import anthropic_headers, headers_of
 from inference.client import Answer
 from inference.ir.errors import AspendosError
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gateway.balances import Balances
 from gateway.catalogue import LiveCatalogue
-from gateway.http.limits import credits_text
+from gateway.limits import credits_text
 from gateway.tier_view import TierView, tier_view
 from inference.ir.tiers import Limits
 from policies.api_keys import Principal, display

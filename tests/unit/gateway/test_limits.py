@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.http.limits import (
+from gateway.limits import (
     anthropic_headers,
     credits_text,
     duration,
