@@ -1,7 +1,8 @@
 """Causes: why a provider refuses a request, as one word each, whatever its own code for it. Pure.
 
-Known by codes and types alone, never by the words of a message: those change, and nobody promises them. A provider
-that has only words for a cause is not guessed at; its refusal is `upstream_refused`, its words are kept.
+Known by codes and types, not by the words of a message: those change, and nobody promises them. A provider that has
+only words for a cause is not guessed at; its refusal is `upstream_refused`, its words are kept. One cause is worth an
+exception, `inference/codecs/overflow.py`.
 """
 
 from enum import StrEnum
@@ -28,9 +29,10 @@ class Cause(StrEnum):
 
 
 _WORDS: dict[Cause, str] = {
-    # OpenAI, and who took over its words (https://platform.openai.com/docs/guides/error-codes)
+    # OpenAI, and who took over its words (https://platform.openai.com/docs/guides/error-codes);
+    # `exceed_context_size_error` is llama.cpp's, `1261` z.ai's
     Cause.CONTEXT: "context_length_exceeded context_window_exceeded model_context_window_exceeded "
-    "max_tokens_exceeded request_too_long",
+    "max_tokens_exceeded request_too_long exceed_context_size_error 1261",
     # `content_filter` and `responsibleaipolicyviolation` are Azure's, `content_moderation` Stability's, `1301` z.ai's
     Cause.POLICY: "content_policy_violation content_filter responsibleaipolicyviolation moderation_blocked "
     "content_moderation content_blocked invalid_prompt cyber_policy_violation image_content_policy_violation "

@@ -1,9 +1,11 @@
 """Refusals: an upstream's error status as one of ours, the provider's own message kept. Pure.
 
-Read by status and by the provider's codes, never by words: what a code means is in `inference/codecs/causes.py`.
+Read by status and by the provider's codes: what a code means is in `inference/codecs/causes.py`. Of words only those by
+which a format says that a model cannot hold what it is to read.
 """
 
 from inference.codecs.causes import Cause, cause_of
+from inference.codecs.overflow import Overflow
 from inference.ir.errors import (
     AspendosError,
     UpstreamAuth,
@@ -17,6 +19,8 @@ _MESSAGE_LIMIT = 2000
 _KEPT = (400, 404, 409, 413, 415, 422)
 _OURS = {503: 503, 529: 503, 504: 504, 408: 504}
 _OVERLOADED = "upstream_overloaded"
+_SURER = (Cause.POLICY, Cause.MODEL, Cause.UNPAID, Cause.PREVIOUS)
+"""What a code says that no sentence gainsays."""
 
 
 def refusal(
@@ -29,15 +33,18 @@ def refusal(
     retry_after: float | None = None,
     failed: bool = False,
     cause: Cause | None = None,
+    overflow: Overflow | None = None,
 ) -> AspendosError:
     """The error for a status. `message` is the provider's, empty where it said none; `retry_after` is in seconds.
 
     `code` and `kind` are its own words for what is wrong. `failed`: it is the upstream's failure, though its status
-    reads as the client's. `cause`: the format itself knows why.
+    reads as the client's. `cause`: the format itself knows why. `overflow`: how it says that there is too much to read.
     """
     message = message[:_MESSAGE_LIMIT]
     said = f": {message}" if message else "."
     cause = cause or cause_of(status, code, kind)
+    if overflow is not None and cause not in _SURER and overflow.told(status, message):
+        cause = Cause.CONTEXT
     if status in (401, 402) or (status == 403 and cause is not Cause.POLICY):
         return _auth()
     if status == 429:
@@ -63,7 +70,7 @@ def refusal(
             message or f"The upstream refused the request with status {status}.",
             code=cause,
             param=param,
-            status=status if status in _KEPT else 400,
+            status=status if status in _KEPT and cause is not Cause.CONTEXT else 400,
         )
     return UpstreamGarbled(f"The upstream answered with unexpected status {status}.")
 

@@ -5,6 +5,7 @@
 
 import msgspec
 
+from inference.codecs.causes import Cause
 from inference.ir.errors import AspendosError
 
 _TYPES = {
@@ -18,6 +19,8 @@ _TYPES = {
     529: "overloaded_error",
     504: "timeout_error",
 }
+_TOO_LONG = ("prompt is too long", "input length and")
+"""How Anthropic says that a prompt does not fit, which has no code there: its clients read the words."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,4 +42,7 @@ def error_event(error: AspendosError) -> bytes:
 def _told(error: AspendosError) -> dict[str, object]:
     status = status_of(error)
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-    return {"type": "error", "error": {"type": kind, "message": error.message}}
+    message = error.message
+    if error.code == Cause.CONTEXT and not message.startswith(_TOO_LONG):
+        message = f"{_TOO_LONG[0]}: {message}"
+    return {"type": "error", "error": {"type": kind, "message": message}}

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from inference.codecs.causes import Cause
+from inference.codecs.overflow import OF_ANTHROPIC, Overflow
 from inference.codecs.refusals import refusal
 from inference.ir.errors import AspendosError
 
@@ -26,6 +27,7 @@ _STATUSES = {
     "overloaded_error": 529,
 }
 """What an error inside a stream would have been as an answer."""
+_OVERFLOW = Overflow(*OF_ANTHROPIC)
 
 
 class _Said(Struct, frozen=True):
@@ -41,7 +43,7 @@ _body = msgspec.json.Decoder(_Body)
 
 
 def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosError:
-    """An upstream's refusal as one of ours, read by status, never by words.
+    """An upstream's refusal as one of ours, read by status, and by how it says that a prompt is too long.
 
     What begins a message and ends in a colon is the path of the field it is about: the only code Anthropic has.
     """
@@ -49,7 +51,15 @@ def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosE
     at = _PATH.match(told.message)
     param = at[1] if at is not None and status in (400, 404) else None
     cause = Cause.MODEL if status == 404 and param == "model" else None
-    return refusal(status, told.message, kind=told.type, param=param, retry_after=retry_after, cause=cause)
+    return refusal(
+        status,
+        told.message,
+        kind=told.type,
+        param=param,
+        retry_after=retry_after,
+        cause=cause,
+        overflow=_OVERFLOW,
+    )
 
 
 def read_stream_error(data: bytes) -> AspendosError:

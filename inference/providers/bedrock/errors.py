@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from inference.codecs.aws_event_stream import Message
 from inference.codecs.causes import Cause
+from inference.codecs.overflow import OF_ANTHROPIC, OF_BEDROCK, OF_MISTRAL, Overflow
 from inference.codecs.refusals import refusal
 from inference.ir.errors import AspendosError
 
@@ -27,6 +28,8 @@ _STATUSES = {
     "validationException": 400,
 }
 """What an exception inside a stream would have been as an answer."""
+_OVERFLOW = Overflow(*OF_BEDROCK, *OF_ANTHROPIC, *OF_MISTRAL)
+"""Its own sentence, and those of the models' makers, which it repeats."""
 
 
 class _Body(Struct):
@@ -40,7 +43,7 @@ _body = msgspec.json.Decoder(_Body)
 
 
 def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosError:
-    """An upstream's refusal as one of ours, read by status, never by words."""
+    """An upstream's refusal as one of ours, read by status, and by how models say that an input is too long."""
     message = _told(body)
     return refusal(
         status,
@@ -48,6 +51,7 @@ def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosE
         retry_after=retry_after,
         failed=status == _MODEL_FAILED,
         cause=Cause.MODEL if status == 404 and message else None,  # nothing else is asked for by name
+        overflow=_OVERFLOW,
     )
 
 

@@ -7,6 +7,7 @@ spoken: whatever it served, the second serves. (https://docs.cohere.com/referenc
 from collections.abc import Mapping
 
 from inference.codecs.causes import Cause
+from inference.codecs.overflow import OF_COHERE, Overflow
 from inference.ir.cards import Kind
 from inference.ir.errors import AspendosError, UpstreamRefused
 from inference.providers.cohere.chat import CohereChat
@@ -16,6 +17,7 @@ from inference.providers.openai.errors import read_error
 from inference.wire import ChatFormat, Exchange, Lane
 
 _BLOCKED, _CANCELLED = 498, 499
+_OVERFLOW = Overflow(*OF_COHERE)
 
 
 class Cohere:
@@ -41,7 +43,8 @@ class Cohere:
         if status == _BLOCKED:
             error = read_error(400, retry_after, body)
             return UpstreamRefused(error.message, code=Cause.POLICY)
-        return read_error(503 if status == _CANCELLED else status, retry_after, body, missing=Cause.MODEL)
+        status = 503 if status == _CANCELLED else status
+        return read_error(status, retry_after, body, missing=Cause.MODEL, overflow=_OVERFLOW)
 
 
 WIRE = Cohere()

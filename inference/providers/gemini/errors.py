@@ -11,10 +11,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from inference.codecs.causes import Cause
+from inference.codecs.overflow import OF_ANTHROPIC, OF_GOOGLE, OF_MISTRAL, Overflow
 from inference.codecs.refusals import refusal
 from inference.ir.errors import AspendosError
 
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_OVERFLOW = Overflow(*OF_GOOGLE, *OF_ANTHROPIC, *OF_MISTRAL)
+"""Its own sentences, and those of the makers whose models it serves at Vertex."""
 _CLOSED = 499
 """Cancelled, typically by the caller, says Google; nobody here did."""
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d+)?)s")
@@ -65,7 +68,7 @@ _plain = msgspec.json.Decoder(str)
 
 
 def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosError:
-    """A refusal as one of ours, read by status and by Google's codes, never by words."""
+    """A refusal as one of ours, read by status and by Google's codes, and by how it says that an input is too long."""
     fault = _told(body)
     code = fault.status if fault.status and _CODE.fullmatch(fault.status) else None
     details = fault.details or ()
@@ -87,6 +90,7 @@ def read_error(status: int, retry_after: float | None, body: bytes) -> AspendosE
         param=violated[:200] if violated else None,
         retry_after=retry_after,
         failed=status == _CLOSED,
+        overflow=_OVERFLOW,
     )
 
 

@@ -8,6 +8,7 @@ on one way or the other: every conversation is translated. Embeddings are the sa
 
 from collections.abc import Mapping
 
+from inference.codecs.overflow import OF_MISTRAL, Overflow
 from inference.ir.cards import Kind, Model
 from inference.ir.chat import ChatRequest
 from inference.ir.completion import Completion
@@ -18,6 +19,8 @@ from inference.providers.openai.embeddings import OpenAIEmbeddings
 from inference.providers.openai.errors import read_error
 from inference.providers.openai.lanes import OpenAILane
 from inference.wire import ChatFormat, Exchange, Lane, Outgoing, Parser
+
+_OVERFLOW = Overflow(*OF_MISTRAL)
 
 
 class MistralChat:
@@ -52,7 +55,7 @@ class Mistral:
 
     def error(self, status: int, retry_after: float | None, body: bytes) -> AspendosError:
         """A refusal as one of ours."""
-        return read_error(status, retry_after, body)
+        return read_error(status, retry_after, body, overflow=_OVERFLOW)
 
 
 WIRE = Mistral()

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from inference.codecs.causes import Cause, cause_of, status_of
+from inference.codecs.overflow import OF_ANTHROPIC, OF_BEDROCK, OF_GOOGLE, OF_MISTRAL, OF_OPENAI, Overflow
 from inference.codecs.refusals import refusal
 from inference.ir.errors import AspendosError
 from inference.providers.openai.usage import is_null
@@ -15,15 +16,22 @@ _NULL = Raw(b"null")
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 """A code is a word: it ends up in logs and usage records, where no text of anybody's belongs."""
 _anything = msgspec.json.Decoder()
+_OVERFLOW = Overflow(*OF_OPENAI, *OF_ANTHROPIC, *OF_GOOGLE, *OF_BEDROCK, *OF_MISTRAL)
+"""Servers of this format that sell everybody's models repeat what those say."""
 
 
 def read_error(
-    status: int, retry_after: float | None, body: bytes, *, missing: Cause | None = None
+    status: int,
+    retry_after: float | None,
+    body: bytes,
+    *,
+    missing: Cause | None = None,
+    overflow: Overflow = _OVERFLOW,
 ) -> AspendosError:
     """An upstream's refusal as one of ours, its own message kept.
 
-    Read by status and codes, never by words. Accepts OpenAI's `{"error": {...}}`, vLLM's `{"error": "..."}`,
-    Mistral's `{"object": "error", "message": ...}`, and the `{"message": ...}` and `{"detail": ...}` of others, which
+    Read by status and codes, and by the sentences of `overflow`. Accepts OpenAI's `{"error": {...}}`, vLLM's
+    `{"error": "..."}`, Mistral's `{"object": "error", "message": ...}`, and the `{"message": ...}` and `{"detail": ...}` of others, which
     may be a list of mistakes. `missing` is what it means to such a server that something is not found, where it
     does not say.
     """
@@ -39,6 +47,7 @@ def read_error(
         param=told.param,
         retry_after=retry_after,
         cause=cause,
+        overflow=overflow,
     )
 
 
