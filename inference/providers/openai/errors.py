@@ -31,9 +31,9 @@ def read_error(
     """An upstream's refusal as one of ours, its own message kept.
 
     Read by status and codes, and by the sentences of `overflow`. Accepts OpenAI's `{"error": {...}}`, vLLM's
-    `{"error": "..."}`, Mistral's `{"object": "error", "message": ...}`, and the `{"message": ...}` and `{"detail": ...}` of others, which
-    may be a list of mistakes. `missing` is what it means to such a server that something is not found, where it
-    does not say.
+    `{"error": "..."}`, Mistral's `{"object": "error", "message": ...}`, and the `{"message": ...}` and
+    `{"detail": ...}` of others, which may be a list of mistakes. `missing` is what it means to such a server that
+    something is not found, where it does not say.
     """
     told = _told(body)
     cause = Cause.POLICY if status == 403 and told.flagged else None
