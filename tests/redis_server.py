@@ -3,9 +3,11 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -65,3 +67,15 @@ class RedisServer:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
+
+
+@contextmanager
+def redis_server(*options: str) -> Generator[RedisServer]:
+    """A server while it is entered, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="aspendos-redis-", dir="/tmp") as folder:
+        server = RedisServer(Path(folder), *options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

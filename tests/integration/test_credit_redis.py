@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from policies.stores.link import Timing
 from policies.stores.redis import RedisStore
 from policies.stores.step import Ticket
 from tests.credit_world import ACCOUNT, World
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, redis_server
 
 QUICK = Timing(lease=1.0, beat=0.05, grace=0, drained=0, mercy=0, answer=2, connect=2)
 
@@ -69,11 +68,8 @@ class Site:
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory(prefix="aspendos-redis-", dir="/tmp") as folder:
-        running = RedisServer(Path(folder))
-        running.start()
-        yield running
-        running.kill()
+    with redis_server() as redis:
+        yield redis
 
 
 @pytest.fixture

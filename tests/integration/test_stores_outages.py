@@ -7,11 +7,9 @@ against it at the end: nothing is spent that was not there but for the loans of 
 import asyncio
 import random
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +19,7 @@ from policies.stores.link import Timing
 from policies.stores.memory import MemoryStore
 from policies.stores.redis import RedisStore
 from policies.stores.step import Cold, Rules, Slot, Ticket
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, redis_server
 
 ACCOUNT = "acct_team"
 RULES = Rules(slots=(Slot("team", 40),), account=ACCOUNT)
@@ -31,11 +29,8 @@ TIMING = Timing(lease=3, beat=0.05, grace=0.5, drained=0, answer=0.2, connect=0.
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory(prefix="aspendos-redis-", dir="/tmp") as folder:
-        running = RedisServer(Path(folder))
-        running.start()
-        yield running
-        running.kill()
+    with redis_server() as redis:
+        yield redis
 
 
 class Ledger:

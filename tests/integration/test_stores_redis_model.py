@@ -3,10 +3,8 @@
 import asyncio
 import itertools
 import secrets
-import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -16,7 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from policies.stores.link import Timing
 from policies.stores.redis import RedisStore
 from policies.stores.step import Store, Ticket
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, redis_server
 from tests.store_model import StoreMachine
 
 T = TypeVar("T")
@@ -24,11 +22,8 @@ T = TypeVar("T")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory(prefix="aspendos-redis-", dir="/tmp") as folder:
-        running = RedisServer(Path(folder))
-        running.start()
-        yield running
-        running.kill()
+    with redis_server() as redis:
+        yield redis
 
 
 class RedisMachine(StoreMachine):
