@@ -4,12 +4,12 @@ What a block cannot say is named, by its place, in a list the caller brings.
 (https://docs.anthropic.com/en/api/messages)
 """
 
-import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Raw
 
+from inference.codecs.anthropic.call_ids import CALL_ID
 from inference.codecs.anthropic.reading import SEARCH_RESULT
 from inference.codecs.anthropic.seals import seal, text_seal
 from inference.codecs.arguments import written_arguments
@@ -47,7 +47,6 @@ _MAGIC = (
     ("UklGR", "image/webp"),
 )
 """How the files that Anthropic takes begin, in base64."""
-_CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _object = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -153,7 +152,7 @@ class BlockWriter:
 
     def _id(self, given: str) -> str:
         """Anthropic refuses ids with other characters than its own; a client is told the provider's."""
-        return given if self._answer else fitting(given, _CALL_ID)
+        return given if self._answer else fitting(given, CALL_ID)
 
     def _result(self, part: ToolResult, path: str) -> Block:
         block: Block = {"type": "tool_result", "tool_use_id": self._id(part.call_id)}

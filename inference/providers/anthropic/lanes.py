@@ -6,6 +6,7 @@
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.anthropic.call_ids import has_odd_ids, with_fitting_ids
 from inference.codecs.anthropic.seals import SEAL_MARK, without_seals
 from inference.codecs.anthropic.usage import Reported, usage_of
 from inference.codecs.body import Fields, decode_fields, encode_fields, raw
@@ -56,18 +57,21 @@ class MessagesLane:
         return self._path
 
     def request(self, asked: Original, model: str) -> bytes:
-        """The client's bytes, with `model` and, where it is limited, `max_tokens` patched, and without others' seals.
+        """The client's bytes, with `model` and, where it is limited, `max_tokens` patched, without others' seals, and
+        with others' ids of calls in letters that Anthropic takes.
 
         A thinking budget has to stay below `max_tokens`: it is lowered with it, and where the limit leaves no room
         for the least there is, the model is not made to think.
         """
         body, max_output = asked.body, asked.max_output
-        sealed = SEAL_MARK in body
-        if asked.model == model and not asked.hints and max_output is None and not sealed:
+        sealed, odd = SEAL_MARK in body, has_odd_ids(body)
+        if asked.model == model and not asked.hints and max_output is None and not (sealed or odd):
             return self.dressed(body)
         fields = decode_fields(body)
         if sealed and "messages" in fields:
             fields["messages"] = without_seals(fields["messages"])
+        if odd and "messages" in fields:
+            fields["messages"] = with_fitting_ids(fields["messages"])
         fields.pop("aspendos", None)
         fields["model"] = raw(model)
         if max_output is not None:

@@ -1,6 +1,7 @@
 """Requests of Anthropic's clients passed on: patched one level deep, nothing else touched."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import UsageSource
 from inference.providers.anthropic import WIRE
 from inference.providers.anthropic.lanes import MessagesLane
+from inference.providers.bedrock.invoke_lanes import InvokeLane
+from inference.providers.vertex.claude import RawPredictLane
 from inference.wire import Original
 
 LANE = MessagesLane("/v1/messages")
@@ -70,3 +73,21 @@ def test_paths_and_key() -> None:
         "count_tokens_by_address": "/v1/messages/count_tokens",
     }
     assert WIRE.credential("k") == ("x-api-key", "k")
+
+
+def test_calls_that_began_elsewhere_go_by_ids_that_are_taken() -> None:
+    turns: list[dict[str, Any]] = [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "call.1|fc", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call.1|fc", "content": "3"}]},
+    ]
+    for lane in (WIRE.lanes["messages"], WIRE.lanes["count_tokens"], InvokeLane(), RawPredictLane()):
+        sent = json.dumps({"model": "m", "max_tokens": 9, "messages": turns}).encode()
+        left = json.loads(lane.request(Original(body=sent, model="m", stream=False), "m"))["messages"]
+        call, result = left[0]["content"][0]["id"], left[1]["content"][0]["tool_use_id"]
+        assert call == result
+        assert re.fullmatch(r"[a-zA-Z0-9_-]+", call)
+
+
+def test_ids_that_are_taken_leave_the_bytes_alone() -> None:
+    body = b'{ "model":"m","messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1"}]}]}'
+    assert LANE.request(Original(body=body, model="m", stream=False), "m") is body
