@@ -77,8 +77,9 @@ from inference.key_check import KeyCheck
 from inference.request_keys import RequestKeys
 from inference.transport import Transport
 from inference.worker_metrics import WorkerMetrics
-from policies.stores.allotted import AllottedStore, Habits
+from policies.stores.allotted import AllottedStore
 from policies.stores.clock import steady
+from policies.stores.desk import Habits
 from policies.stores.fallback import FallbackStore
 from policies.stores.link import Timing
 from policies.stores.memory import MemoryStore

@@ -18,8 +18,9 @@ from billing.ledger.accounts import Reason
 from billing.ledger.ledger import Ledger
 from gateway.database.allotments import Allotments
 from gateway.database.engine import Database
-from policies.stores.allotted import AllottedStore, Habits
+from policies.stores.allotted import AllottedStore
 from policies.stores.clock import steady
+from policies.stores.desk import Habits
 from policies.stores.step import Cold, Quota, Refused, Rules, Slot, Ticket, Unit, Window
 from tests.harness import ROOT, GatewayProcess, UpstreamThread, VirtualKey, catalogue
 
@@ -244,7 +245,8 @@ HOLDING = textwrap.dedent(
     import asyncio, secrets, sys, time
     from gateway.database.allotments import Allotments
     from gateway.database.engine import Database
-    from policies.stores.allotted import AllottedStore, Habits
+    from policies.stores.allotted import AllottedStore
+    from policies.stores.desk import Habits
     from policies.stores.clock import steady
     from policies.stores.step import Rules, Slot, Ticket
 

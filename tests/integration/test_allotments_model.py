@@ -21,7 +21,8 @@ from billing.ledger.accounts import Reason
 from billing.ledger.ledger import Ledger
 from gateway.database.allotments import Allotments
 from gateway.database.engine import Database
-from policies.stores.allotted import AllottedStore, Habits
+from policies.stores.allotted import AllottedStore
+from policies.stores.desk import Habits
 from policies.stores.step import Cold, Quota, Rules, Slot, Ticket, Unit, Window
 from policies.stores.window import MICROSECONDS
 from tests.store_model import Clock, Entry, Model

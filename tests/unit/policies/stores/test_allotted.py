@@ -9,8 +9,9 @@ from msgspec import Struct, field
 
 from gateway.tasks import spawn
 from inference.ir.errors import Unavailable
-from policies.stores.allotted import AllottedStore, Habits
+from policies.stores.allotted import AllottedStore
 from policies.stores.depot import Bid, Drawn, Kept, Kind, Lapsed, Row
+from policies.stores.desk import Habits
 from policies.stores.step import Cold, Quota, Refused, Rules, Slot, Ticket, Unit, Window
 
 WINDOW = Window("w", Unit.REQUESTS, 10, 60)
