@@ -41,6 +41,8 @@ TESTED: dict[str, str] = {
     "tests/unit/gateway/dialects/openai_chat/test_parse.py",
     "gateway/dialects/openai_chat/messages.py": "through the whole request: "
     "tests/unit/gateway/dialects/openai_chat/test_parse.py",
+    "gateway/dialects/openai_chat/settings.py": "through the whole request: "
+    "tests/unit/gateway/dialects/openai_chat/test_parse.py",
     "gateway/dialects/openai_chat/tools.py": "through the whole request: "
     "tests/unit/gateway/dialects/openai_chat/test_parse.py",
     "inference/providers/bedrock/media.py": "through the whole request: "
