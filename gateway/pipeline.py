@@ -13,7 +13,7 @@ from gateway.admission import Admission, Admitted
 from gateway.answer_headers import answer_headers, carried_headers, refusal_headers
 from gateway.call import Call
 from gateway.counting import CountTranslation, unaskable
-from gateway.dialects.dialect import Counting, Dialect, Rendered, Request, Setting, takes_forms
+from gateway.dialects.dialect import Counting, Dialect, Rendered, Request, Setting, limited, takes_forms
 from gateway.edge.edge import Edge, Header
 from gateway.errand import Errand
 from gateway.exchange import ExchangeTranslation
@@ -30,7 +30,7 @@ from gateway.routing.table import Route, RoutingTable
 from gateway.settlement import Settlement
 from gateway.tags import read_tags
 from gateway.translation import Translation
-from gateway.unseen import body_without, check_allowed, form_without
+from gateway.unseen import check_allowed, request_without
 from inference.client import Answer, Ask, ModelClient
 from inference.codecs.form import FORM
 from inference.codecs.token_estimate import estimate_input, estimate_text
@@ -239,11 +239,8 @@ class Pipeline:
                 request = dialect.decode(body)
                 call.prompt = request.prompt
         if route.model.drop:
-            without = form_without if takes_forms(dialect) else body_without
-            body, call.dropped = without(body, route.model.drop)
+            body, request, call.dropped = request_without(dialect, body, request, route)
             check_allowed(call.dropped, strict=wants_all(edge))
-            if call.dropped:
-                request = dialect.decode(body)
         if route.model.declares:
             self._admission.require_capabilities(table, principal, request, route, dialect=dialect, body=body)
         return body, request, route
@@ -356,7 +353,9 @@ class Pipeline:
         strict = wants_all(edge)
         # Conversations first: to ask whether a dialect only counts costs as much as reading a short one.
         if dialect.chat is not None:
-            return Translation(dialect.chat, body, setting, strict=strict)
+            bounded = limited(dialect) if call.dropped else None
+            chat = dialect.chat if bounded is None or bounded.limit not in call.dropped else bounded.unlimited
+            return Translation(chat, body, setting, strict=strict)
         if isinstance(dialect, Counting):
             return CountTranslation(dialect, body, setting, strict=strict)
         if dialect.exchange is None:

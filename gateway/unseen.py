@@ -9,6 +9,8 @@ import re
 import msgspec
 from msgspec import Raw
 
+from gateway.dialects.dialect import Dialect, Request, limited, takes_forms
+from gateway.routing.table import Route
 from inference.codecs.body import Fields, decode_fields, encode_fields
 from inference.codecs.form import patched, read_form
 from inference.ir.errors import InvalidField
@@ -50,6 +52,26 @@ _OTHERS = {
 _OBJECTS = frozenset(("output_format", "reasoning", "thinking"))
 """What means the same only where it is an object: a picture's `output_format` is the word for its file."""
 _object = msgspec.json.Decoder(Fields)
+
+
+def request_without(
+    dialect: Dialect, body: bytes, request: Request, route: Route
+) -> tuple[bytes, Request, tuple[str, ...]]:
+    """A request less what the route's model is never to see, as bytes and as read, and the names of that.
+
+    A limit to the answer without which the dialect's requests are none stays where a target is asked in that dialect;
+    where all is written anew it stays to be read, and is left out of what is written.
+    """
+    unseen = route.model.drop
+    bounded = limited(dialect)
+    kept = bounded.limit if bounded is not None and bounded.limit in unseen else None
+    without = form_without if takes_forms(dialect) else body_without
+    body, gone = without(body, unseen - {kept} if kept else unseen)
+    if gone:
+        request = dialect.decode(body)
+    if kept and not route.passes(request.lane or dialect.route):
+        return body, msgspec.structs.replace(request, max_output=None), tuple(sorted({*gone, kept}))
+    return body, request, gone
 
 
 def body_without(body: bytes, unseen: frozenset[str]) -> tuple[bytes, tuple[str, ...]]:

@@ -180,6 +180,22 @@ def needing(dialect: object) -> Needing | None:
     return cast("Needing", dialect) if hasattr(dialect, "needs") else None
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """A dialect whose requests cannot do without a limit to the answer.
+
+    `limit` is the field; `unlimited` reads a request as if it had none, for a model that is never to see one.
+    """
+
+    limit: str
+    unlimited: ChatDialect
+
+
+def limited(dialect: object) -> Limited | None:
+    """It as a Limited, if it is one, asked in the way that costs least."""
+    return cast("Limited", dialect) if hasattr(dialect, "unlimited") else None
+
+
 class TakesForms(Protocol):
     """A dialect whose requests are forms with files (multipart/form-data) instead of JSON.
 

@@ -46,9 +46,13 @@ class Route:
         """Whether every deployment has a lane for a route, so that nothing will have to be translated."""
         return route in self._spoken
 
+    def passes(self, route: str) -> bool:
+        """Whether any deployment has one."""
+        return any(route in lanes for lanes in self._lanes)
+
     def needed(self, needs: Iterable[Need], route: str) -> Iterator[Need]:
         """What of these has to be the model's own: not what a translation of the route brings about in another way."""
-        translated = not any(route in lanes for lanes in self._lanes)
+        translated = not self.passes(route)
         shaped = translated and self._shaped and "tools" in self.model.capabilities
         for need in needs:
             if not (translated and need.native) and not (shaped and need.capability == "json_schema"):

@@ -1,5 +1,6 @@
 """The models of config/models.yaml, from what is written to what they are: where each can be had, and its price."""
 
+import importlib
 from collections.abc import Mapping
 
 from msgspec import UNSET, UnsetType
@@ -8,10 +9,13 @@ from inference.catalog.findings import Findings
 from inference.catalog.model_entry import ModelEntry, TargetEntry
 from inference.catalog.prices import Fault, cost_fault, dearer, price_fault, price_of
 from inference.ir.cards import WHOLE, Kind, Model, Price, Provider, Target
+from inference.wire import LanesByModel
 from inference.yaml_source import Trail, quoted, render
 
 _OF_SEVERAL = ("bedrock", "vertex")
 """Wire formats by which models of several makers are had, each maker's in its own way."""
+_LIMIT, _DEMANDING = "max_tokens", "messages"
+"""A field that `drop` may name, and the route whose requests are none without it."""
 
 
 class ModelResolver:
@@ -56,6 +60,12 @@ class ModelResolver:
                 cache_scope=None if entry.cache_scope is UNSET else entry.cache_scope,
                 family=self._family(here, given, provider),
             )
+            if _LIMIT in entry.drop and _demands_limit(target):
+                self._findings.warn(
+                    (*path, "drop"),
+                    f"{render((*path, 'drop'))} leaves `{_LIMIT}` in requests for Messages: {quoted(given.provider)} "
+                    "is asked in that format, which demands it",
+                )
             if provider.off is None and given.weight > 0:
                 targets.append(target)
             else:
@@ -137,3 +147,10 @@ class ModelResolver:
                         expected="a name no other model has",
                     )
         return names
+
+
+def _demands_limit(target: Target) -> bool:
+    """Whether clients of the demanding route are passed on to a target."""
+    wire = importlib.import_module(f"inference.providers.{target.provider.wire.replace('-', '_')}").WIRE
+    lanes = wire.lanes_for(target.model, target.family) if isinstance(wire, LanesByModel) else wire.lanes
+    return _DEMANDING in lanes

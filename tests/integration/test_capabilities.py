@@ -1,6 +1,7 @@
 """What a model cannot take is refused before anybody is asked, and what it is never to see is taken out and named."""
 
 import base64
+import json
 import os
 from typing import Any, cast
 
@@ -8,7 +9,9 @@ import httpx
 import openai
 import pytest
 
+from tests.anthropic_peer import message
 from tests.harness import PRICE, GatewayProcess, UpstreamThread, VirtualKey
+from tests.scripted_peer import Peer, Talk
 
 HI = [{"role": "user", "content": "hi"}]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -264,6 +267,43 @@ def test_what_is_taken_out_is_so_by_every_door_in_its_own_words(
         sent = upstream.body()
         assert sent["temperature"] == 0.2
         assert not {"seed", "stop", "reasoning_effort", "user", "safety_identifier"} & sent.keys()
+
+
+async def test_a_limit_that_a_model_is_not_to_see_is_left_out_but_where_a_format_demands_it(
+    gateway: GatewayProcess, upstream: UpstreamThread, key: VirtualKey
+) -> None:
+    name = model(gateway, drop=["max_tokens", "temperature"])
+    body = {"messages": HI, "max_tokens": 9, "temperature": 0.5}
+    address = f"{gateway.url}/v1/messages"
+    answer = gateway.http.post(address, json={"model": name, **body}, headers=key.bearer)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-aspendos-dropped"].startswith("max_tokens, temperature")
+    assert not {"max_tokens", "max_completion_tokens", "temperature"} & upstream.body().keys()
+    strict = {**key.bearer, "x-aspendos-strict": "1"}
+    refused = gateway.http.post(address, json={"model": name, **body}, headers=strict)
+    assert (refused.status_code, "max_tokens" in refused.text) == (400, True)
+    missing = gateway.http.post(address, json={"model": name, "messages": HI}, headers=key.bearer)
+    assert (missing.status_code, "max_tokens" in missing.text) == (400, True)
+
+    seen: list[dict[str, Any]] = []
+
+    async def script(talk: Talk) -> None:
+        while True:
+            seen.append(json.loads((await talk.ask()).body))
+            said = json.dumps(message([{"type": "text", "text": "hi"}])).encode()
+            head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(said)}\r\n\r\n"
+            await talk.say(head.encode() + said)
+
+    async with Peer(script) as peer, httpx.AsyncClient(timeout=15) as client:
+        provider = f"claude-{peer.port}"
+        gateway.configure(
+            providers={provider: {"wire": "anthropic", "base_url": f"http://127.0.0.1:{peer.port}"}}
+        )
+        name = model(gateway, provider, drop=["max_tokens", "temperature"])
+        passed = await client.post(address, json={"model": name, **body}, headers=key.bearer)
+    assert passed.status_code == 200, passed.text
+    assert passed.headers["x-aspendos-dropped"] == "temperature"
+    assert seen == [{"model": "events-8", "messages": HI, "max_tokens": 9}]
 
 
 def test_a_picture_that_is_none_is_refused_where_it_has_to_be_read(

@@ -81,6 +81,14 @@ class MessagesChat:
         return MessageWriter(setting)
 
 
+class UnlimitedChat(MessagesChat):
+    """The same without the limit that each of these requests has."""
+
+    def parse(self, body: bytes) -> ChatRequest:
+        """Raises BadRequest, InvalidJSON or InvalidField."""
+        return msgspec.structs.replace(parse(body), max_output=None)
+
+
 class Messages:
     """POST /v1/messages"""
 
@@ -89,6 +97,8 @@ class Messages:
     chat: ChatDialect | None = MessagesChat()
     exchange: ExchangeDialect | None = None
     forwarded: Sequence[bytes] = FORWARDED
+    limit = "max_tokens"
+    unlimited: ChatDialect = UnlimitedChat()
 
     def decode(self, body: bytes) -> Request:
         """Raises BadRequest, InvalidJSON or InvalidField."""

@@ -38,6 +38,17 @@ def test_anchors_and_merge_keys_work() -> None:
     assert catalog.models["n"].free
 
 
+def test_a_limit_that_is_dropped_where_a_format_demands_it_is_a_warning() -> None:
+    dropping = GOOD.replace("w: {kind: chat,", "w: {kind: chat, drop: [max_tokens],")
+    (warning,) = load(dropping).warnings
+    assert warning == (
+        "c.yaml:16: models.w.drop leaves `max_tokens` in requests for Messages: `later` is asked in that format, which "
+        "demands it"
+    )
+    assert load(GOOD.replace("w: {kind: chat,", "w: {kind: chat, drop: [seed],")).warnings == ()
+    assert load(GOOD.replace("kind: chat\n", "kind: chat\n    drop: [max_tokens]\n", 1)).warnings == ()
+
+
 def test_what_later_versions_use_is_a_warning_with_its_line() -> None:
     text = GOOD.replace("    aliases: [em]\n", "    fallbacks: [e]\n").replace("weight: 3", "rpm: 10")
     catalog = load(text + "routers: {auto: {by: complexity}}\n")
