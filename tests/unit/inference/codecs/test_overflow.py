@@ -1,6 +1,7 @@
 """A prompt that its model cannot hold, in each provider's own words: one code, whoever says it."""
 
 import json
+import re
 from typing import Any, cast
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gateway.dialects.anthropic_messages.errors import error_body, error_event
 from gateway.dialects.gemini.errors import error_body as gemini_body
 from gateway.dialects.openai_errors import error_body as openai_body
+from inference.codecs.overflow import OF_ANTHROPIC, OF_BEDROCK, OF_COHERE, OF_GOOGLE, OF_MISTRAL, OF_OPENAI
 from inference.ir.errors import UpstreamFailed, UpstreamRateLimited, UpstreamRefused
 from inference.providers.anthropic import WIRE as ANTHROPIC
 from inference.providers.anthropic.errors import read_stream_error
@@ -202,6 +204,49 @@ TOLD: list[tuple[str, Wire, int, Any]] = [
         ),
     ),
     (
+        "older llama.cpp",
+        OPENAI,
+        400,
+        openai("the request exceeds the available context size, try increasing it"),
+    ),
+    (
+        "vllm of late",
+        VLLM,
+        400,
+        openai(
+            "You passed 5000 input tokens and requested 100 output tokens. However, the model's context length is "
+            "only 4096 tokens, resulting in a maximum input length of 3996 tokens.",
+            "BadRequestError",
+        ),
+    ),
+    (
+        "ollama's chat",
+        OPENAI,
+        400,
+        openai("prompt too long; exceeded max context length by 4096 tokens", "api_error"),
+    ),
+    (
+        "lm studio",
+        OPENAI,
+        400,
+        {"error": "The number of tokens to keep from the initial prompt is greater than the context length."},
+    ),
+    ("moonshot", OPENAI, 400, openai("Your request exceeded model token limit: 262144 (requested: 300000)")),
+    (
+        "titan",
+        BEDROCK,
+        400,
+        {
+            "message": "400 Bad Request: Too many input tokens. Max input tokens: 8192, request input token count: 9000 "
+        },
+    ),
+    (
+        "a router",
+        OPENAI,
+        400,
+        openai("Requested token count exceeds the model's maximum context length of 131072 tokens."),
+    ),
+    (
         "embeddings of openai",
         OPENAI,
         400,
@@ -276,6 +321,13 @@ def test_only_a_refusal_says_it() -> None:
         ).http_status
         == 429
     )
+
+
+@pytest.mark.parametrize(
+    "sentence", [*OF_OPENAI, *OF_ANTHROPIC, *OF_GOOGLE, *OF_BEDROCK, *OF_COHERE, *OF_MISTRAL]
+)
+def test_every_sentence_is_somebodys(sentence: str) -> None:
+    assert any(re.search(sentence, str(body), re.IGNORECASE) for _, _, _, body in TOLD)
 
 
 def test_inside_a_stream() -> None:
