@@ -6,9 +6,10 @@ on both ways and before anything is paid. What only one provider refuses is that
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw, Struct
 
 from inference.codecs.fields import Fields
 
@@ -17,6 +18,49 @@ NO_CALL = "tool_call_not_found"
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 _texts = msgspec.json.Decoder(list[str])
 _names = msgspec.json.Decoder(str | list[str])
+
+
+class _Anything(Struct):
+    """Any object; nothing of it is read."""
+
+
+class GoodSchema(Struct):
+    """A JSON schema of an object, as far as its first level shows."""
+
+    type: Literal["object"] | None = None
+    properties: _Anything | None = None
+    required: list[str] | None = None
+
+
+GoodName = Annotated[str, Meta(pattern=rf"^{_NAME.pattern}\Z")]
+
+
+class Named(Protocol):
+    """A dialect's own shape of a good tool, by GoodName and GoodSchema."""
+
+    @property
+    def good_name(self) -> str: ...
+
+
+_Tool = TypeVar("_Tool", bound=Named)
+
+
+class GoodTools(Generic[_Tool]):
+    """Tells tools that are as they should be, most of all, in one reading. Others are looked at one by one: they may
+    be of a kind of the provider's own, and if one is wrong it has to be said how."""
+
+    __slots__ = ("_tools",)
+
+    def __init__(self, kind: type[_Tool]) -> None:
+        self._tools = msgspec.json.Decoder(list[kind])
+
+    def are(self, tools: Raw) -> bool:
+        """Whether they need no other look."""
+        try:
+            found = self._tools.decode(tools)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return len({tool.good_name for tool in found}) == len(found)
 
 
 class ToolShapes:

@@ -29,12 +29,12 @@ _FUNCTIONS = (None, "custom")
 
 def parse(body: bytes) -> ChatRequest:
     """The whole request. Raises BadRequest, InvalidJSON or InvalidField."""
+    check_text(body)
     return parse_plain(body) or parse_any(body)
 
 
 def parse_any(body: bytes) -> ChatRequest:
     """The same field by field, whatever there is in it."""
-    check_text(body)
     fields = DottedFields(decode_fields(body))
     fields.raw("aspendos")
     max_output = fields.integer("max_tokens")

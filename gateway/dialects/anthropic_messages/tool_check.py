@@ -1,12 +1,13 @@
 """The tools of a message and their results, as far as they must be right whoever serves it. Pure."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
 from gateway.dialects.needs import read
-from gateway.dialects.tool_shapes import ToolShapes, answered
+from gateway.dialects.tool_shapes import GoodName, GoodSchema, GoodTools, ToolShapes, answered
 from inference.codecs.anthropic.fields import DottedFields
 
 
@@ -20,20 +21,37 @@ class _Message(Struct):
     content: Raw = Raw()
 
 
+class _Tool(Struct):
+    name: GoodName
+    input_schema: GoodSchema
+    type: Literal["custom"] | None = None
+
+    @property
+    def good_name(self) -> str:
+        return self.name
+
+
+GOOD = GoodTools(_Tool)
 _messages = msgspec.json.Decoder(list[_Message])
 _blocks = msgspec.json.Decoder(list[_Block])
 
 
 def check_tools(tools: Raw, messages: bytes) -> None:
     """Raises InvalidField, its paths as Anthropic writes them."""
+    if not GOOD.are(tools):
+        check_each(tools)
+    if b'"tool_result"' in messages:
+        answered(_turns(messages), DottedFields)
+
+
+def check_each(tools: Raw) -> None:
+    """One by one. Raises InvalidField that says what is wrong with which."""
     shapes = ToolShapes()
     for tool in DottedFields.each(tools, "tools"):
         if tool.text("type") in (None, "custom"):
             shapes.function(tool, "input_schema", needs_schema=True)
         elif "name" in tool:
             shapes.name(tool)
-    if b'"tool_result"' in messages:
-        answered(_turns(messages), DottedFields)
 
 
 def _turns(messages: bytes) -> Iterator[tuple[list[str], Iterator[tuple[str, str]]]]:

@@ -21,12 +21,12 @@ _encode = msgspec.json.Encoder().encode
 
 def parse(body: bytes) -> ChatRequest:
     """Raises BadRequest, InvalidJSON, or InvalidField with the field's path."""
+    check_text(body)
     return parse_plain(body) or parse_any(body)
 
 
 def parse_any(body: bytes) -> ChatRequest:
     """The same field by field, whatever there is in it."""
-    check_text(body)
     fields = Fields(decode_fields(body))
     fields.raw("aspendos")
     model = fields.needed("model")

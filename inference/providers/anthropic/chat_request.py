@@ -122,6 +122,7 @@ def _is_result(block: Block | Raw) -> bool:
 def _results_first(message: Message, *, own: bool) -> Sequence[Part]:
     if (
         own
+        or len(message.parts) == 1
         or message.role is Role.ASSISTANT
         or not any(isinstance(part, ToolResult) for part in message.parts)
     ):
@@ -132,7 +133,8 @@ def _results_first(message: Message, *, own: bool) -> Sequence[Part]:
 def _name_rest(message: Message, path: str, writer: BlockWriter, *, own: bool) -> None:
     if own:
         return
-    writer.dropped += foreign(message.rest, path)
+    if message.rest:
+        writer.dropped += foreign(message.rest, path)
     if message.name is not None:
         writer.dropped.append(f"{path}.name")
 

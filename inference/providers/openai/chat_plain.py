@@ -1,7 +1,7 @@
-"""Plain: the answer that most calls get, one choice of text with nothing beside it, read in one go. Pure.
+"""Plain: the answer that most calls get, one choice of text, or of calls of functions, read in one go. Pure.
 
-Whatever else an answer holds (calls, thoughts, several choices, a field we have no word for) makes it no plain one;
-then `chat_completion` reads it field by field. Both read a plain answer alike; this way costs a third.
+Whatever else an answer holds (thoughts, several choices, a field we have no word for) makes it no plain one; then
+`chat_completion` reads it field by field. Both read a plain answer alike; this way costs a third.
 (https://platform.openai.com/docs/api-reference/chat/object)
 """
 
@@ -10,24 +10,36 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from inference.ir.completion import Choice, Completion, Finish
-from inference.ir.content import NO_REST, Family, Text
+from inference.ir.completion import Choice, Completion
+from inference.ir.content import NO_REST, Family, Part, Text, ToolCall
 from inference.ir.usage import NO_USAGE
+from inference.providers.openai.chat_answer import call_id, finish_of
 from inference.providers.openai.usage import Reported, is_null, usage_of
 
 _NULL = Raw(b"null")
 _Nothing = Annotated[list[Raw], Meta(max_length=0)] | None
-_FINISH = {"stop": Finish.STOP, "length": Finish.LENGTH}
+
+
+class _Function(Struct, forbid_unknown_fields=True):
+    name: str
+    arguments: str
+
+
+class _Call(Struct, forbid_unknown_fields=True):
+    id: str
+    function: _Function
+    type: str | None = None
+    index: int | None = None
 
 
 class _Message(Struct, forbid_unknown_fields=True):
     """Fields of other types than null or an empty list are those that a plain answer may fill."""
 
-    content: Annotated[str, Meta(min_length=1)]
+    content: str | None = None
     role: str | None = None
     refusal: None = None
     annotations: _Nothing = None
-    tool_calls: _Nothing = None
+    tool_calls: list[_Call] | None = None
     function_call: None = None
     audio: None = None
     reasoning: None = None
@@ -38,7 +50,7 @@ class _Choice(Struct, forbid_unknown_fields=True):
     """The fields after `logprobs` are vLLM's."""
 
     message: _Message
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
     index: int = 0
     logprobs: None = None
     stop_reason: None = None
@@ -75,7 +87,9 @@ def read_plain(body: bytes, family: Family) -> Completion | None:
     except (msgspec.DecodeError, RecursionError):
         return None  # whoever reads it field by field finds out what it is
     found = said.choices[0]
+    parts = _parts(found.message, said.id)
     word, mark = found.finish_reason, said.system_fingerprint
+    called = bool(parts) and isinstance(parts[-1], ToolCall)
     return Completion(
         family=family,
         id=said.id,
@@ -84,12 +98,28 @@ def read_plain(body: bytes, family: Family) -> Completion | None:
         choices=(
             Choice(
                 index=found.index,
-                parts=(Text(text=found.message.content),),
-                finish=_FINISH[word],
+                parts=parts,
+                finish=finish_of(word, called=called),
                 native=word,
             ),
         ),
         usage=NO_USAGE if said.usage is None else usage_of(said.usage),
         service_tier=said.service_tier,
         rest=NO_REST if is_null(mark) else {"system_fingerprint": mark},
+    )
+
+
+def _parts(message: _Message, answer: str | None) -> tuple[Part, ...]:
+    texts = (Text(text=message.content),) if message.content else ()
+    if not message.tool_calls:
+        return texts
+    return (*texts, *[_call(call, answer, number) for number, call in enumerate(message.tool_calls)])
+
+
+def _call(call: _Call, answer: str | None, number: int) -> ToolCall:
+    found, inner = call.id, call.function
+    return ToolCall(
+        id=found if found and found != "null" else call_id(answer, number),
+        name=inner.name,
+        arguments=inner.arguments or "{}",
     )

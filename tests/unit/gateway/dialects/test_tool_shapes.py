@@ -1,16 +1,25 @@
 """Malformed tools and results without a call are refused at every door, by their paths, before anything is asked."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
 
 from gateway.dialects.anthropic_messages import Messages
+from gateway.dialects.anthropic_messages import tool_check as anthropic_messages
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.gemini import Gemini
 from gateway.dialects.openai_chat import Chat
+from gateway.dialects.openai_chat import tool_check as openai_chat
 from gateway.dialects.openai_responses import Responses
+from gateway.dialects.openai_responses import tool_check as openai_responses
+from gateway.dialects.tool_shapes import GoodTools
 from inference.ir.errors import InvalidField
+from tests.odd_json import ODD, any_of, may_be
 
 OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
 WRONG: list[tuple[str, Any, Any, str, str]] = [
@@ -157,3 +166,46 @@ def test_a_call_may_stand_in_what_is_not_here() -> None:
     dialect, body = responses(function("f", OBJECT, "parameters"))
     for more in ({"previous_response_id": "r", "input": [OUTPUT]}, {"input": [{"type": "odd"}, OUTPUT]}):
         dialect.decode(json.dumps({**body, **more}).encode())
+
+
+WORDS = may_be(st.sampled_from(["f", "g", "a b", "", "x" * 129, "f\n"]))
+SCHEMA = st.one_of(
+    st.fixed_dictionaries(
+        {"type": may_be(st.sampled_from(["object", "OBJECT", "string"]))},
+        optional={
+            "properties": st.one_of(st.just({"a": {}}), ODD),
+            "required": st.one_of(st.just(["a"]), ODD),
+            **any_of("x"),
+        },
+    ),
+    ODD,
+)
+FUNCTION = st.fixed_dictionaries({"name": WORDS}, optional={"parameters": SCHEMA, **any_of("strict", "x")})
+CHAT_TOOL = st.fixed_dictionaries(
+    {"type": may_be(st.sampled_from(["function", "custom", "x"])), "function": may_be(FUNCTION)}
+)
+OWN_TOOL = st.fixed_dictionaries(
+    {"name": WORDS}, optional={"type": may_be(st.just("custom")), "input_schema": SCHEMA, **any_of("x")}
+)
+FLAT_TOOL = st.fixed_dictionaries(
+    {"type": may_be(st.sampled_from(["function", "custom", "x"])), "name": WORDS},
+    optional={"parameters": SCHEMA, **any_of("x")},
+)
+
+
+@pytest.mark.parametrize(
+    ("good", "check_each", "tool"),
+    [
+        (openai_chat.GOOD, openai_chat.check_each, CHAT_TOOL),
+        (anthropic_messages.GOOD, anthropic_messages.check_each, OWN_TOOL),
+        (openai_responses.GOOD, openai_responses.check_each, FLAT_TOOL),
+    ],
+    ids=["chat", "messages", "responses"],
+)
+@given(data=st.data())
+def test_tools_that_need_no_other_look_pass_it(
+    data: st.DataObject, good: GoodTools[Any], check_each: Callable[[Raw], None], tool: st.SearchStrategy[Any]
+) -> None:
+    tools = Raw(json.dumps(data.draw(st.lists(tool, min_size=1, max_size=2))).encode())
+    if good.are(tools):
+        check_each(tools)

@@ -13,13 +13,47 @@ from tests.odd_json import ODD, TEXT, any_of, may_be, read_alike
 
 PART = st.fixed_dictionaries({"type": st.just("text"), "text": TEXT})
 CONTENT = st.one_of(TEXT, st.lists(PART, max_size=2), st.lists(st.one_of(PART, ODD), max_size=2), ODD)
+CALL: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["a", "b"]),
+        "function": st.fixed_dictionaries(
+            {"name": may_be(TEXT)}, optional={"arguments": may_be(TEXT), **any_of("x")}
+        ),
+    },
+    optional={"type": may_be(st.just("function")), **any_of("index", "x")},
+)
 TURN = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "assistant", "system", "developer", "tool", "x"]), "content": CONTENT},
+    {
+        "role": st.sampled_from(
+            ["user", "assistant", "assistant", "system", "developer", "tool", "tool", "x"]
+        ),
+        "content": CONTENT,
+    },
     optional={
         "name": may_be(TEXT),
-        **any_of("refusal", "tool_calls", "function_call", "audio", "annotations", "reasoning", "x"),
+        "tool_calls": may_be(st.lists(CALL, max_size=2)),
+        "tool_call_id": may_be(st.sampled_from(["a", "b", "c"])),
+        **any_of("refusal", "function_call", "audio", "annotations", "reasoning", "x"),
     },
 )
+SCHEMA = st.one_of(st.just({"type": "object"}), ODD)
+FUNCTION = st.fixed_dictionaries(
+    {"name": may_be(st.sampled_from(["f", "g"]))},
+    optional={
+        "description": may_be(TEXT),
+        "parameters": SCHEMA,
+        "strict": may_be(st.booleans()),
+        **any_of("x"),
+    },
+)
+TOOL = st.fixed_dictionaries(
+    {"type": st.sampled_from(["function", "function", "custom", "x"]), "function": may_be(FUNCTION)},
+    optional=any_of("cache_control"),
+)
+CHOSEN: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"type": st.just("function"), "function": st.fixed_dictionaries({"name": st.sampled_from(["f", "h"])})}
+)
+CHOICE = st.one_of(st.sampled_from(["auto", "none", "required", "any", "x"]), CHOSEN, ODD)
 REQUEST = st.fixed_dictionaries(
     {"model": may_be(st.just("m")), "messages": may_be(st.lists(TURN, max_size=3))},
     optional={
@@ -34,7 +68,9 @@ REQUEST = st.fixed_dictionaries(
         "metadata": st.one_of(ODD, st.dictionaries(TEXT, st.one_of(TEXT, ODD), max_size=2)),
         "stream": may_be(st.booleans()),
         "stream_options": st.one_of(ODD, st.dictionaries(st.sampled_from(["include_usage", "x"]), ODD)),
-        **any_of("tools", "tool_choice", "functions", "response_format", "reasoning_effort", "aspendos", "x"),
+        "tools": may_be(st.lists(TOOL, max_size=2)),
+        "tool_choice": CHOICE,
+        **any_of("functions", "response_format", "reasoning_effort", "aspendos", "x"),
     },
 )
 
@@ -42,6 +78,20 @@ REQUEST = st.fixed_dictionaries(
 @given(REQUEST)
 def test_it_is_read_as_field_by_field(asked: dict[str, Any]) -> None:
     read_alike(asked, parse_plain, parse_any)
+
+
+CALLED: list[dict[str, Any]] = [
+    {"role": "user", "content": "Hi"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "c", "content": "1"},
+]
+TOOLS = [
+    {"type": "function", "function": {"name": "f", "description": "F", "parameters": {"type": "object"}}}
+]
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,21 @@ from hypothesis import strategies as st
 
 from inference.providers.anthropic.chat_completion import read_any
 from inference.providers.anthropic.chat_plain import read_plain
-from tests.odd_json import TEXT, any_of, may_be, read_alike
+from inference.providers.anthropic.tools import ANSWER_TOOL
+from tests.odd_json import ODD, TEXT, any_of, may_be, read_alike
 
 BLOCK = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "text", "thinking", "x"]), "text": may_be(TEXT)},
     optional=any_of("citations", "signature", "x"),
+)
+USE = st.fixed_dictionaries(
+    {
+        "type": st.just("tool_use"),
+        "id": may_be(TEXT),
+        "name": st.sampled_from(["f", ANSWER_TOOL]),
+        "input": st.one_of(st.just({"a": 1}), ODD),
+    },
+    optional=any_of("caller", "signature"),
 )
 USAGE = st.dictionaries(
     st.sampled_from(
@@ -22,7 +32,7 @@ USAGE = st.dictionaries(
 )
 ANSWER = st.fixed_dictionaries(
     {
-        "content": may_be(st.lists(may_be(BLOCK), max_size=2)),
+        "content": may_be(st.lists(st.one_of(may_be(BLOCK), USE), max_size=3)),
         "stop_reason": may_be(st.sampled_from(["end_turn", "max_tokens", "refusal", "tool_use"])),
     },
     optional={

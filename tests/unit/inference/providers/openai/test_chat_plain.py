@@ -13,12 +13,19 @@ from inference.providers.openai.chat_completion import CompletionReader
 from inference.providers.openai.chat_plain import read_plain
 from tests.odd_json import ODD, TEXT, any_of, may_be, read_alike
 
+CALL = st.fixed_dictionaries(
+    {
+        "id": may_be(st.sampled_from(["a", "", "null"])),
+        "function": may_be(st.fixed_dictionaries({"name": may_be(TEXT), "arguments": may_be(TEXT)})),
+    },
+    optional={"type": may_be(st.just("function")), **any_of("index", "custom", "extra_content", "x")},
+)
 MESSAGE = st.fixed_dictionaries(
     {"role": may_be(st.just("assistant")), "content": may_be(TEXT)},
-    optional=any_of(
+    optional={"tool_calls": may_be(st.lists(CALL, max_size=2))}
+    | any_of(
         "refusal",
         "annotations",
-        "tool_calls",
         "function_call",
         "audio",
         "reasoning",
