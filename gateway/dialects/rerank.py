@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.hints import Hints, tags_of
+from gateway.dialects.media_words import shows
 from gateway.dialects.openai_exchange import OpenAIExchange
 from inference.codecs.body import check_text, decoded, other_fields
 from inference.ir.cards import Kind
@@ -70,6 +71,7 @@ class Rerank(OpenAIExchange):
             hints=asked.aspendos is not UNSET,
             prompt=query + documents,
             tags=tags_of(asked.aspendos),
+            shows=shows(body),
         )
 
     def parse(self, body: bytes) -> RerankRequest:

@@ -26,6 +26,8 @@ _SPOKEN = (
     "generateContentRequest",
     "generate_content_request",
 )
+_RANKED = ("query", "documents")
+"""What is ranked may be parts of a conversation (vLLM's way); else it is anybody's own object, and free."""
 _FREE = frozenset(
     {
         "args",
@@ -61,6 +63,22 @@ def shown(body: bytes) -> Iterator[Shown]:
         raw = fields.get(name)
         if raw is not None and bytes(memoryview(raw)[:1]) in (b"[", b"{"):
             yield from _within(_read(raw), name)
+    for name in _RANKED:
+        raw = fields.get(name)
+        if raw is not None and bytes(memoryview(raw)[:1]) in (b"[", b"{"):
+            yield from _ranked(_read(raw), name)
+
+
+def _ranked(value: object, name: str) -> Iterator[Shown]:
+    several = isinstance(value, list)
+    for number, each in enumerate(cast(list[object], value) if several else [value]):
+        at = f"{name}[{number}]" if several else name
+        if isinstance(each, dict):
+            part = cast(dict[str, Any], each)
+            if isinstance(part.get("content"), list):
+                yield from _within(part["content"], f"{at}.content")
+            elif isinstance(part.get("type"), str):
+                yield from _of(part, at)
 
 
 def _read(raw: msgspec.Raw) -> object:

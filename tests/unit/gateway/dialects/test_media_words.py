@@ -15,6 +15,7 @@ from gateway.dialects.moderations import Moderations
 from gateway.dialects.openai_chat import Chat
 from gateway.dialects.openai_responses import Responses
 from gateway.dialects.openai_responses.count import InputTokens
+from gateway.dialects.rerank import Rerank
 from gateway.http.count_tokens import CountTokens
 
 A = "http://a.example/x"
@@ -63,6 +64,7 @@ PARTS: list[tuple[Dialect, list[dict[str, Any]], str]] = [
     ),
     (GeminiCount("m"), [{"fileData": {"fileUri": A}}], "contents"),
     (Embeddings(), [{"type": "image_url", "image_url": {"url": A}}], "input"),
+    (Rerank(), [{"type": "image_url", "image_url": {"url": A}}], "documents"),
     (Moderations(), [{"type": "image_url", "image_url": {"url": A}}], "input"),
 ]
 EVERY = [pytest.param(dialect, part, name) for dialect, parts, name in PARTS for part in parts]
@@ -70,7 +72,8 @@ EVERY = [pytest.param(dialect, part, name) for dialect, parts, name in PARTS for
 
 def body(name: str, part: object) -> bytes:
     inner = "parts" if name == "contents" else "content"
-    return json.dumps({"model": "m", "max_tokens": 1, name: [{"role": "user", inner: [part]}]}).encode()
+    asked = {"model": "m", "max_tokens": 1, "query": "q", name: [{"role": "user", inner: [part]}]}
+    return json.dumps(asked).encode()
 
 
 def escaped(said: bytes) -> bytes:

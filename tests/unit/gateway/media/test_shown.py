@@ -85,6 +85,19 @@ def test_addresses_of_the_other_dialects() -> None:
     assert {each.url for body in (responses, messages, gemini) for each in said(body)} == {A}
 
 
+def test_what_is_ranked() -> None:
+    part = {"type": "image_url", "image_url": {"url": A}}
+    asked = {
+        "query": {"content": [part]},
+        "documents": ["a", part, {"content": [part]}, {"image_url": A, "text": "b"}],
+    }
+    assert said(asked) == [
+        Shown("query.content[0]", url=A),
+        Shown("documents[1]", url=A),
+        Shown("documents[2].content[0]", url=A),
+    ]
+
+
 def test_pictures() -> None:
     data = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     assert said(chat(data)) == [Shown("messages[0].content[1]", picture="AAAA")]

@@ -236,9 +236,7 @@ TOLD: list[tuple[str, Wire, int, Any]] = [
         "titan",
         BEDROCK,
         400,
-        {
-            "message": "400 Bad Request: Too many input tokens. Max input tokens: 8192, request input token count: 9000 "
-        },
+        {"message": "Too many input tokens. Max input tokens: 8192, request input token count: 9000 "},
     ),
     (
         "a router",
