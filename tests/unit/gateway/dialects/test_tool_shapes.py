@@ -169,7 +169,7 @@ def test_a_call_may_stand_in_what_is_not_here() -> None:
 
 
 WORDS = may_be(st.sampled_from(["f", "g", "a b", "", "x" * 129, "f\n"]))
-SCHEMA = st.one_of(
+SCHEMA: st.SearchStrategy[Any] = st.one_of(
     st.fixed_dictionaries(
         {"type": may_be(st.sampled_from(["object", "OBJECT", "string"]))},
         optional={
@@ -180,14 +180,16 @@ SCHEMA = st.one_of(
     ),
     ODD,
 )
-FUNCTION = st.fixed_dictionaries({"name": WORDS}, optional={"parameters": SCHEMA, **any_of("strict", "x")})
-CHAT_TOOL = st.fixed_dictionaries(
+FUNCTION: st.SearchStrategy[Any] = st.fixed_dictionaries(
+    {"name": WORDS}, optional={"parameters": SCHEMA, **any_of("strict", "x")}
+)
+CHAT_TOOL: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {"type": may_be(st.sampled_from(["function", "custom", "x"])), "function": may_be(FUNCTION)}
 )
-OWN_TOOL = st.fixed_dictionaries(
+OWN_TOOL: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {"name": WORDS}, optional={"type": may_be(st.just("custom")), "input_schema": SCHEMA, **any_of("x")}
 )
-FLAT_TOOL = st.fixed_dictionaries(
+FLAT_TOOL: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {"type": may_be(st.sampled_from(["function", "custom", "x"])), "name": WORDS},
     optional={"parameters": SCHEMA, **any_of("x")},
 )
