@@ -1,6 +1,7 @@
 """The hot routes in OpenAPI: described from the very types their decoders use, merged into Litestar's schema."""
 
 import copy
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -140,7 +141,8 @@ def completed(
     bodies = [body for _, _, body, _ in _SURFACES.values()]
     _, described = msgspec.json.schema_components(bodies, ref_template=_REF)
     for name, schema in described.items():
-        schemas[name] = {**schema, "additionalProperties": True}
+        said = inspect.cleandoc(schema.get("description", ""))
+        schemas[name] = {**schema, **({"description": said} if said else {}), "additionalProperties": True}
     schemas["Error"] = _ERROR
     schemas["GoogleError"] = _GOOGLE_ERROR
     schemas["AnthropicError"] = _ANTHROPIC_ERROR
@@ -198,7 +200,7 @@ def _operation(operation: str, summary: str, body: type[msgspec.Struct], streams
     return {
         "operationId": operation,
         "summary": summary,
-        "description": (body.__doc__ or "").strip(),
+        "description": inspect.cleandoc(body.__doc__ or ""),
         "tags": ["OpenAI"],
         "parameters": [_TAGS],
         "requestBody": {
@@ -277,7 +279,7 @@ _UPLOAD: dict[str, Any] = {
 _NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 _ERROR: dict[str, Any] = {
     "type": "object",
-    "description": (AspendosError.__doc__ or "").strip(),
+    "description": inspect.cleandoc(AspendosError.__doc__ or ""),
     "required": ["error"],
     "properties": {
         "error": {

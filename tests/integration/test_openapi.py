@@ -91,6 +91,22 @@ def references(node: object) -> list[str]:
     return []
 
 
+def test_no_description_is_indented_like_the_source_it_comes_from(document: dict[str, Any]) -> None:
+    def descriptions(value: object) -> list[str]:
+        if isinstance(value, list):
+            return [text for item in cast("list[object]", value) for text in descriptions(item)]
+        if not isinstance(value, dict):
+            return []
+        inside = cast("dict[str, object]", value)
+        own = inside.get("description")
+        rest = [text for item in inside.values() for text in descriptions(item)]
+        return [own, *rest] if isinstance(own, str) else rest
+
+    said = descriptions(document)
+    assert len(said) > 100
+    assert [text for text in said if "\n    " in text] == []
+
+
 def test_every_reference_and_every_operation_is_whole(document: dict[str, Any]) -> None:
     for reference in references(document):
         node: Any = document
