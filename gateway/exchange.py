@@ -33,20 +33,20 @@ class ExchangeTranslation:
         self,
         dialect: ExchangeDialect,
         kind: Kind,
-        body: bytes,
+        asked: Any,
         setting: Setting,
         *,
         prompt: bytes,
         strict: bool,
         characters: int = 0,
     ) -> None:
-        """Reads the whole request. Raises InvalidField. `strict`: nothing may be left out on the way.
+        """`asked` is what the dialect's `parse` made of the request. `strict`: nothing may be left out on the way.
 
         Where the target does not count, `characters` are what it took, or, where there are none, `prompt` is counted.
         """
         self._dialect = dialect
         self._kind = kind
-        self._asked: Any = dialect.parse(body)
+        self._asked = asked
         self._setting = setting
         self._prompt = prompt
         self._characters = characters

@@ -23,15 +23,18 @@ class Gauges:
         client: ModelClient,
         drift: Mapping[str, Reconciled],
         shared: bool,
+        spooled: Callable[[], int] = lambda: 0,
         counters_away: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`counters_away`: the shared counters cannot be reached, and this process counts alone."""
+        """`counters_away`: the shared counters cannot be reached, and this process counts alone. `spooled`: bytes of
+        uploads on the disk."""
         self._metrics = metrics
         self._journal = journal
         self._catalogue = catalogue
         self._client = client
         self._drift = drift
         self._counters_away = counters_away
+        self._spooled = spooled
         mode = "livesum" if shared else "all"
         registry = metrics.registry
         self._backlog = Gauge(
@@ -60,6 +63,12 @@ class Gauges:
             multiprocess_mode=mode,
         )
 
+        self._uploads = Gauge(
+            "aspendos_upload_bytes",
+            "Bytes of uploads under way that lie on the disk.",
+            registry=registry,
+            multiprocess_mode=mode,
+        )
         self._away = Gauge(
             "aspendos_counters_degraded",
             "1 while the shared counters are away: limits are a share each, credit the last balance known.",
@@ -79,6 +88,7 @@ class Gauges:
         state = self._journal.state
         self._backlog.set(state.backlog)
         self._lost.set(state.lost)
+        self._uploads.set(self._spooled())
         self._away.set(self._counters_away())
         self._models.set(self._catalogue.routable())
         for provider in self._catalogue.catalog.providers.values():

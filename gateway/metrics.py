@@ -203,6 +203,11 @@ class Metrics:
             ("code",),
             registry=registry,
         )
+        self.uploads_refused = Counter(
+            "aspendos_uploads_refused",
+            "Uploads for which the disk had no room, or ASPENDOS_UPLOADS_TOTAL did not.",
+            registry=registry,
+        )
         self.reloads = Counter(
             "aspendos_config_reloads", "Catalogue reloads.", ("result",), registry=registry
         )

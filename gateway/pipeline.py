@@ -13,17 +13,27 @@ from gateway.admission import Admission, Admitted
 from gateway.answer_headers import answer_headers, carried_headers, refusal_headers
 from gateway.call import Call
 from gateway.counting import CountTranslation, unaskable
-from gateway.dialects.dialect import Counting, Dialect, Rendered, Request, Setting, limited, takes_forms
+from gateway.dialects.dialect import (
+    Counting,
+    Dialect,
+    Rendered,
+    Request,
+    Setting,
+    form_reader,
+    limited,
+    takes_forms,
+)
 from gateway.edge.edge import Edge, Header
 from gateway.errand import Errand
 from gateway.exchange import ExchangeTranslation
+from gateway.form_desk import FormDesk
 from gateway.http.errors import respond_error
 from gateway.http.pipe import Pipe
 from gateway.http.stream import Relay
 from gateway.media.inliner import Fetches
 from gateway.media.inspection import Inspection
 from gateway.metrics import Metrics
-from gateway.request_head import authorization, check_head, form_type, forwarded, wants_all
+from gateway.request_head import authorization, check_head, forwarded, wants_all
 from gateway.responses.turn import Threads
 from gateway.routing.execute import execute
 from gateway.routing.table import Route, RoutingTable
@@ -32,7 +42,7 @@ from gateway.tags import read_tags
 from gateway.translation import Translation
 from gateway.unseen import check_allowed, request_without
 from inference.client import Answer, Ask, ModelClient
-from inference.codecs.form import FORM
+from inference.codecs.form import FORM, Form
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.deployment import Deployment
 from inference.ir.cards import PromptCache
@@ -80,6 +90,7 @@ class Pipeline:
         max_response: int,
         fetcher: Fetches,
         inspection: Inspection,
+        forms: FormDesk,
         threads: Threads | None = None,
     ) -> None:
         self._admission = admission
@@ -94,6 +105,7 @@ class Pipeline:
         self._max_response = max_response
         self._fetcher = fetcher
         self._inspection = inspection
+        self.forms = forms
         self._threads = threads
 
     async def serve(self, edge: Edge, dialect: Dialect, errand: Errand | None = None) -> None:
@@ -125,23 +137,28 @@ class Pipeline:
             in_flight[name] -= 1
 
     async def _run(self, edge: Edge, dialect: Dialect, call: Call) -> None:
-        form = takes_forms(dialect)
-        check_head(edge, FORM if form else JSON)
+        forms = takes_forms(dialect)
+        check_head(edge, FORM if forms else JSON)
+        if forms:
+            self.forms.expect(edge)
         principal = call.principal = await self._principal(edge, call)
         call.waiting()
-        body = await edge.body()
+        form, content_type = await self.forms.receive(edge) if forms else (None, JSON)
+        body = await edge.body() if form is None else b""
         call.working()
-        content_type = form_type(edge, body) if form else JSON
         table = self._catalogue.table
-        body, request, route = await self._understood(edge, dialect, body, table, call)
+        if form is None:
+            body, request, route = await self._understood(edge, dialect, body, table, call)
+        else:
+            form, request, route = await self.forms.understand(edge, dialect, form, table, call)
         lane = request.lane or dialect.route
         translation = None
         if not route.speaks(lane):
-            translation = self._translation(edge, dialect, body, request, call)
+            translation = self._translation(edge, dialect, form or body, request, call)
         admitted = await self._admission.admit(call, table, principal, request, route)
         self._settlement.hold(call)
         if translation is None and not admitted.route.speaks(lane):
-            translation = self._translation(edge, dialect, body, request, call)
+            translation = self._translation(edge, dialect, form or body, request, call)
         if translation is not None:
             translation.admitted(admitted.route.model, admitted.max_output)
         ask = Ask(
@@ -158,6 +175,7 @@ class Pipeline:
             cached=admitted.route.model.prompt_cache is PromptCache.AUTO,
             salt=partial(self._salt, principal),
             content_type=content_type,
+            form=form,
         )
         edge.watch(call)
         call.waiting()
@@ -340,7 +358,7 @@ class Pipeline:
             raise
 
     def _translation(
-        self, edge: Edge, dialect: Dialect, body: bytes, request: Request, call: Call
+        self, edge: Edge, dialect: Dialect, body: bytes | Form, request: Request, call: Call
     ) -> Translation | ExchangeTranslation:
         """The whole request read, for a target that speaks another format. Raises InvalidField."""
         options = request.options
@@ -351,6 +369,12 @@ class Pipeline:
             include_usage=options is not None and bool(options.include_usage),
         )
         strict = wants_all(edge)
+        if isinstance(body, Form):
+            reader = form_reader(dialect)
+            asked = reader.parse_form(body)
+            return ExchangeTranslation(
+                reader, dialect.kind, asked, setting, prompt=request.prompt, strict=strict
+            )
         # Conversations first: to ask whether a dialect only counts costs as much as reading a short one.
         if dialect.chat is not None:
             bounded = limited(dialect) if call.dropped else None
@@ -368,7 +392,7 @@ class Pipeline:
         return ExchangeTranslation(
             dialect.exchange,
             dialect.kind,
-            body,
+            dialect.exchange.parse(body),
             setting,
             prompt=request.prompt,
             strict=strict,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway.edge.edge import Edge
 from inference.codecs.form import boundary_in, boundary_of
+from inference.ir.bulk import Data
 from inference.ir.errors import BadRequest, MethodNotAllowed, UnsupportedMedia
 from inference.wire import JSON
 
@@ -40,7 +41,7 @@ def forwarded(edge: Edge, names: Sequence[bytes]) -> bytes:
     return b"".join(lines)
 
 
-def form_type(edge: Edge, body: bytes) -> str:
+def form_type(edge: Edge, body: Data) -> str:
     """The content type of a form, once it is sure that the body begins with the boundary it names.
 
     Whoever reads the form later goes by the body alone. Raises BadRequest.

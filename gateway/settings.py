@@ -40,6 +40,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     refresh_lifetime: float = 7 * 86400.0
     oidc_file: Path | None = None
     max_body: int = 32 * _MIB
+    upload_memory: int = _MIB
+    upload_dir: Path | None = None
+    uploads_total: int = 4 * 1024 * _MIB
     max_headers: int = 100
     max_header_bytes: int = 64 * 1024
     header_timeout: float = 10.0
@@ -80,6 +83,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def database(self) -> str:
         """The database's URL: the one given, else a SQLite file in the data directory."""
         return self.database_url or f"sqlite:///{self.data_dir / 'aspendos.db'}"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where large uploads lie while they are served."""
+        return self.upload_dir or self.data_dir / "tmp"
 
     def __repr__(self) -> str:
         """Without secrets: settings end up in logs."""
@@ -228,7 +236,11 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     "ASPENDOS_CONFIG": ("config_path", Path, "the catalogue file (config/models.yaml)"),
     "ASPENDOS_HOST": ("host", str, "address to listen on (127.0.0.1)"),
     "ASPENDOS_PORT": ("port", _port, "port to listen on (8080)"),
-    "ASPENDOS_DATA_DIR": ("data_dir", Path, "where journal, database and models are kept (.aspendos)"),
+    "ASPENDOS_DATA_DIR": (
+        "data_dir",
+        Path,
+        "where journal, database, models and uploads under way are kept (.aspendos)",
+    ),
     "ASPENDOS_DATABASE_URL": (
         "database_url",
         _url("sqlite", "postgres", "postgresql", "sqlite+aiosqlite", "postgresql+asyncpg"),
@@ -275,6 +287,17 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     ),
     "ASPENDOS_OIDC_FILE": ("oidc_file", Path, "YAML file of the OpenID Connect issuers to trust (none)"),
     "ASPENDOS_MAX_BODY": ("max_body", _size, "largest request body (32m)"),
+    "ASPENDOS_UPLOAD_MEMORY": (
+        "upload_memory",
+        _size,
+        "bytes of an upload (a form with files) that are held in memory; a larger one goes to the disk (1m)",
+    ),
+    "ASPENDOS_UPLOAD_DIR": ("upload_dir", Path, "where it lies there meanwhile (tmp in the data directory)"),
+    "ASPENDOS_UPLOADS_TOTAL": (
+        "uploads_total",
+        _size,
+        "bytes that the uploads of a process may take there together (4g)",
+    ),
     "ASPENDOS_MAX_RESPONSE": ("max_response", _size, "largest response that is not streamed (128m)"),
     "ASPENDOS_MAX_HEADERS": ("max_headers", _count, "most request headers (100)"),
     "ASPENDOS_MAX_HEADER_BYTES": ("max_header_bytes", _size, "largest request head (64k)"),

@@ -9,10 +9,10 @@ import re
 import msgspec
 from msgspec import Raw
 
-from gateway.dialects.dialect import Dialect, Request, limited, takes_forms
+from gateway.dialects.dialect import Dialect, Request, limited
 from gateway.routing.table import Route
 from inference.codecs.body import Fields, decode_fields, encode_fields
-from inference.codecs.form import patched, read_form
+from inference.codecs.form import Form
 from inference.ir.errors import InvalidField
 
 _GEMINI = {
@@ -65,8 +65,7 @@ def request_without(
     unseen = route.model.drop
     bounded = limited(dialect)
     kept = bounded.limit if bounded is not None and bounded.limit in unseen else None
-    without = form_without if takes_forms(dialect) else body_without
-    body, gone = without(body, unseen - {kept} if kept else unseen)
+    body, gone = body_without(body, unseen - {kept} if kept else unseen)
     if gone:
         request = dialect.decode(body)
     if kept and not route.passes(request.lane or dialect.route):
@@ -114,11 +113,10 @@ _ELSEWHERE = {name: _paths(name) for name in _GEMINI.keys() | _OTHERS.keys()}
 """By the catalogue's word: where else the same is said."""
 
 
-def form_without(body: bytes, unseen: frozenset[str]) -> tuple[bytes, tuple[str, ...]]:
+def form_without(form: Form, unseen: frozenset[str]) -> tuple[Form, tuple[str, ...]]:
     """The same for a form."""
-    form = read_form(body)
     gone = tuple(sorted(unseen & {part.name.removesuffix("[]") for part in form.parts}))
-    return (patched(form, {}, without=unseen), gone) if gone else (body, ())
+    return form.without(unseen), gone
 
 
 def check_allowed(gone: tuple[str, ...], *, strict: bool) -> None:

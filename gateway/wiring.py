@@ -49,6 +49,8 @@ from gateway.database.teams import TeamService
 from gateway.database.users import UserService
 from gateway.database.vault import Vault
 from gateway.drift_watch import DriftWatch
+from gateway.edge.spool import Spools
+from gateway.form_desk import FormDesk
 from gateway.gauges import Gauges
 from gateway.http.admin.config import Announce
 from gateway.logs import level_number
@@ -157,6 +159,16 @@ def store_for(
     if database.is_postgres or settings.workers > 1 or (settings.processes or 1) > 1:
         return allotted_store(settings, database, drain)
     return MemoryStore(steady(time.time, time.monotonic))
+
+
+def spools_for(settings: Settings, metrics: Metrics) -> Spools:
+    """The room for large uploads."""
+    return Spools(
+        settings.spool_dir,
+        over=settings.upload_memory,
+        total=settings.uploads_total,
+        refused=metrics.uploads_refused,
+    )
 
 
 class Gateway:
@@ -301,6 +313,7 @@ class Gateway:
             max_response=settings.max_response,
             fetcher=Fetcher(),
             inspection=Inspection(resolve_host),
+            forms=FormDesk(spools_for(settings, self.metrics), self.admission),
             threads=Threads(self.shelf, largest=settings.max_body),
         )
         self.batches = BatchDesk(
@@ -330,6 +343,7 @@ class Gateway:
             drift=self.drift_watch.latest,
             counters_away=lambda: shared is not None and shared.link.away is not None,
             shared=shared_dir is not None,
+            spooled=lambda: self.pipeline.forms.spools.used,
         )
 
     def _tiers(self) -> Container[str]:
@@ -393,6 +407,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.door.tokens.stop()
         await self._transport.close()
+        self.pipeline.forms.spools.close()
         for desk in self.payments.values():
             await desk.close()
         self.journal.close()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from inference.codecs.body import with_salt
+from inference.codecs.form import Form
 from inference.codecs.quota_headers import exhausted, read_quota, read_retry_after
 from inference.credentials import (
     KEY_REFUSALS,
@@ -13,6 +14,7 @@ from inference.credentials import (
     unspoken,
 )
 from inference.deployment import Deployment, origin_of
+from inference.ir.bulk import Flowing
 from inference.ir.cards import Provider
 from inference.ir.errors import (
     AspendosError,
@@ -28,6 +30,7 @@ from inference.transport import Reply, Sink, Transport
 from inference.wire import (
     JSON,
     Caching,
+    FormTaking,
     HeaderReading,
     Lane,
     Original,
@@ -45,7 +48,8 @@ class Ask(Original, frozen=True, kw_only=True):
 
     `translate` writes the request down for a deployment that has no lane for the route. `headers` are lines for
     the deployments that have one, from the client's own. `cached`: mark up to where the prompt is cached. `salt` gives
-    the tenant's, where caches are kept apart. `content_type` is that of the client's bytes.
+    the tenant's, where caches are kept apart. `content_type` is that of the client's bytes. `form` is the request where
+    it is one; `body` is empty then.
     """
 
     route: str
@@ -56,6 +60,7 @@ class Ask(Original, frozen=True, kw_only=True):
     cached: bool = False
     salt: Callable[[], str] | None = None
     content_type: str = JSON
+    form: Form | None = None
 
 
 class Answer:
@@ -210,15 +215,18 @@ class ModelClient:
         return key_refused(provider.name, deployment.wire, refused, error.retry_after or retry_after, body)
 
 
-def _passed(lane: Lane, deployment: Deployment, ask: Ask) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+def _passed(lane: Lane, deployment: Deployment, ask: Ask) -> tuple[bytes, bytes | Flowing, tuple[bytes, ...]]:
     """The head and body of a request that goes through a lane, and what the content type of a stream begins with."""
     told = ask.headers
     if told and isinstance(lane, HeaderReading):
         given, told = lane.told(ask.body, told)
         ask = msgspec.structs.replace(ask, body=given)
-    body = _patched(lane, deployment, ask)
-    if ask.cached and isinstance(lane, Caching):
-        body = lane.cached(body)
+    if ask.form is not None and isinstance(lane, FormTaking):
+        body = lane.filled(ask.form, ask, deployment.model)
+    else:
+        body = _patched(lane, deployment, ask)
+        if ask.cached and isinstance(lane, Caching):
+            body = lane.cached(body)
     head = deployment.head(ask.route, stream=ask.stream, content_type=ask.content_type)
     types = deployment.stream_types.get(ask.route, _EVENT_STREAM) if ask.stream else _EVENT_STREAM
     return head + deployment.beside(told), body, types
@@ -226,9 +234,11 @@ def _passed(lane: Lane, deployment: Deployment, ask: Ask) -> tuple[bytes, bytes,
 
 def _translated(
     outgoing: Outgoing, deployment: Deployment, ask: Ask
-) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+) -> tuple[bytes, bytes | Flowing, tuple[bytes, ...]]:
     """The same of one that was written down for the deployment."""
     head, body = deployment.head_to(outgoing), outgoing.body
+    if outgoing.bulk is not None:
+        return head, outgoing.bulk, outgoing.stream_types
     if ask.headers and isinstance(deployment.chat, HeaderReading):
         body, told = deployment.chat.told(body, ask.headers)
         head += told

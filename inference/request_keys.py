@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from inference.codecs.sigv4 import signed
 from inference.google_tokens import GoogleTokens
+from inference.ir.bulk import Flowing
 from inference.ir.cards import Provider
 from inference.transport import Transport
 
@@ -28,13 +29,14 @@ class RequestKeys:
         """Whether requests to it need this at all."""
         return provider.aws is not None or provider.service_account is not None
 
-    async def lines(self, provider: Provider, head: bytes, body: bytes) -> bytes:
-        """The header lines to add. `head`: the request line and those so far.
+    async def lines(self, provider: Provider, head: bytes, body: bytes | Flowing) -> bytes:
+        """The header lines to add. `head`: the request line and those so far. What is signed has to be held.
 
         Raises UpstreamAuth where there is no proof to be had, or another UpstreamError where nobody could be asked.
         """
         if provider.aws is not None:
-            return self._signed(provider, head, body)
+            whole = body if isinstance(body, bytes) else b"".join([piece async for piece in body.flow()])
+            return self._signed(provider, head, whole)
         assert provider.service_account is not None
         return await self._tokens.header(provider.service_account)
 

@@ -11,6 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from inference.codecs.form import Form
+from inference.ir.bulk import Flowing
 from inference.ir.cards import Kind, Model
 from inference.ir.chat import ChatRequest, Structured
 from inference.ir.completion import Completion
@@ -61,6 +63,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     `dropped` names the client's fields that could not be carried; what stands in a message by its place among the
     neutral ones (`messages[0].content[1].citations`), for whoever knows the client's words to respell.
     `structured` says by what an answer of a given form is asked for; None: none is.
+    `bulk` is the body where it is too large to be held; `body` is empty then.
     `stream_types` are what the content type of a stream may begin with. `piped`: the answer's body is itself what the
     client asked for. `steps`: the answer to this is only where the real one will be found.
     """
@@ -75,6 +78,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
     piped: bool = False
     steps: "Steps | None" = None
+    bulk: Flowing | None = None
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -148,6 +152,15 @@ class Lane(Protocol):
         ...
 
     def stream(self, options: StreamOptions | None) -> Tap: ...
+
+
+@runtime_checkable
+class FormTaking(Protocol):
+    """A lane whose requests are forms with files."""
+
+    def filled(self, form: Form, asked: Original, model: str) -> bytes | Flowing:
+        """The form to send: the client's own, under the provider's name for the model. `asked` has no body."""
+        ...
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.edge.edge import Header, Watcher
+from gateway.edge.spool import Spools
 
 
 class FakeEdge:
@@ -27,6 +28,12 @@ class FakeEdge:
         return next((value for key, value in self.headers if key == name), None)
 
     async def body(self) -> bytes:
+        return self._body
+
+    def spool(self, spools: Spools) -> None:
+        """It is held as it is."""
+
+    async def upload(self) -> bytes:
         return self._body
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.edge.edge import Header, Watcher
+from gateway.edge.spool import Spools
 from gateway.errand import ALREADY_SETTLED
 
 _FIRST, _LONGEST = 0.25, 60.0
@@ -28,6 +29,13 @@ class LineEdge:
         """None: a line has no headers."""
 
     async def body(self) -> bytes:
+        """The line's."""
+        return self._body
+
+    def spool(self, spools: Spools) -> None:
+        """A line is no form."""
+
+    async def upload(self) -> bytes:
         """The line's."""
         return self._body
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from msgspec import Struct
 
+from inference.codecs.form import Form
 from inference.ir.cards import Kind
 from inference.ir.chat import ChatRequest, Message
 from inference.ir.completion import Completion
@@ -196,18 +197,23 @@ def limited(dialect: object) -> Limited | None:
     return cast("Limited", dialect) if hasattr(dialect, "unlimited") else None
 
 
-class TakesForms(Protocol):
-    """A dialect whose requests are forms with files (multipart/form-data) instead of JSON.
+class FormReader(ExchangeDialect, Protocol):
+    """A dialect whose requests are forms with files (multipart/form-data) instead of JSON: `decode` and `parse` do the
+    same for one that lies in memory."""
 
-    Their bytes begin with the boundary that the content type names, so `decode` and `parse` need nothing else.
-    """
+    takes_forms: bool
 
-    @property
-    def takes_forms(self) -> bool: ...
+    def decode_form(self, form: Form) -> Request:
+        """Raises InvalidField."""
+        ...
+
+    def parse_form(self, form: Form) -> Any:
+        """Raises InvalidField with the field's name."""
+        ...
 
 
 def takes_forms(dialect: object) -> bool:
-    """Whether it is a TakesForms, asked in the way that costs least."""
+    """Whether it is a FormReader, asked in the way that costs least."""
     return getattr(dialect, "takes_forms", False)
 
 
@@ -235,3 +241,9 @@ class Dialect(Protocol):
 
     def error_body(self, error: AspendosError, request_id: str | None) -> bytes: ...
     def voice(self, tap: Tap, request: Request) -> Voice: ...
+
+
+def form_reader(dialect: Dialect) -> FormReader:
+    """A dialect that takes forms, as what reads them."""
+    assert takes_forms(dialect)
+    return cast("FormReader", dialect)

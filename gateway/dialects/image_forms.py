@@ -11,9 +11,9 @@ from msgspec import Raw, Struct
 from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.form_fields import choice, files, flag, hints_of, integer, needed, needed_files
 from gateway.dialects.images import list_of, not_streamed, size_of
-from gateway.dialects.openai_exchange import OpenAIExchange
+from gateway.dialects.openai_exchange import FormExchange
 from gateway.media.picture import image_type
-from inference.codecs.form import Form, FormPart, read_form
+from inference.codecs.form import Form, FormPart
 from inference.ir.cards import Kind
 from inference.ir.image import ImageRequest, ImageResult, ImageTask, Upload
 from inference.ir.usage import Usage, UsageSource
@@ -54,18 +54,16 @@ class ImageVariationBody(Struct, frozen=True, kw_only=True):
 _KNOWN = frozenset({*ImageEditBody.__struct_fields__, "aspendos"})
 
 
-class ImageEdits(OpenAIExchange):
+class ImageEdits(FormExchange):
     """POST /v1/images/edits"""
 
     route = "image_edits"
     kind = Kind.IMAGE
-    takes_forms = True
     _task = ImageTask.EDIT
     _most = MOST_IMAGES
 
-    def decode(self, body: bytes) -> Request:
-        """Raises BadRequest or InvalidField; what is sent along is looked at, so that only pictures are sent on."""
-        form = read_form(body)
+    def decode_form(self, form: Form) -> Request:
+        """Raises InvalidField; what is sent along is looked at, so that only pictures are sent on."""
         model = needed(form, "model")
         pictures = _pictures(form, "image", needed_files(form, "image", most=self._most))
         prompt = self._prompt(form)
@@ -86,9 +84,8 @@ class ImageEdits(OpenAIExchange):
             counted=Usage(images=images, source=UsageSource.COUNTED),
         )
 
-    def parse(self, body: bytes) -> ImageRequest:
+    def parse_form(self, form: Form) -> ImageRequest:
         """Raises InvalidField with the field's name."""
-        form = read_form(body)
         if self._streams(form):
             raise not_streamed()
         masks = _pictures(form, "mask", files(form, "mask", most=1))

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.dialects.dialect import ChatDialect, ExchangeDialect, Rendered, Request, Setting
 from gateway.dialects.openai_errors import OpenAIVoice, error_body
+from inference.codecs.form import Form, read_form
 from inference.ir.errors import AspendosError
 from inference.wire import Tap
 
@@ -36,3 +37,25 @@ class OpenAIExchange(ABC):
     def voice(self, tap: Tap, request: Request) -> OpenAIVoice:
         """How the gateway speaks inside a stream."""
         return OpenAIVoice(tap, request)
+
+
+class FormExchange(OpenAIExchange):
+    """The same of one that is asked by a form with files."""
+
+    takes_forms: bool = True
+
+    def decode(self, body: bytes) -> Request:
+        """Raises BadRequest or InvalidField."""
+        return self.decode_form(read_form(body))
+
+    def parse(self, body: bytes) -> Any:
+        """Raises BadRequest or InvalidField."""
+        return self.parse_form(read_form(body))
+
+    @abstractmethod
+    def decode_form(self, form: Form) -> Request:
+        """Raises InvalidField."""
+
+    @abstractmethod
+    def parse_form(self, form: Form) -> Any:
+        """Raises InvalidField with the field's name."""

@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from gateway.dialects.dialect import Rendered, Request, Setting
 from gateway.dialects.form_fields import choice, flag, hints_of, needed, needed_files, number
-from gateway.dialects.openai_exchange import OpenAIExchange
+from gateway.dialects.openai_exchange import FormExchange
 from gateway.dialects.transcript import written
 from inference.codecs.audio_length import guessed_ms, length_ms
-from inference.codecs.form import read_form
+from inference.codecs.form import Form
 from inference.ir.cards import Kind
 from inference.ir.errors import InvalidField
 from inference.ir.transcription import TranscriptionRequest, TranscriptionResult
@@ -50,18 +50,16 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)
 _KNOWN = frozenset({*TranscriptionBody.__struct_fields__, "aspendos"})
 
 
-class Transcriptions(OpenAIExchange):
+class Transcriptions(FormExchange):
     """POST /v1/audio/transcriptions"""
 
     route = "transcriptions"
     kind = Kind.TRANSCRIPTION
-    takes_forms = True
     _translates = False
     _formats: tuple[str, ...] = FORMATS
 
-    def decode(self, body: bytes) -> Request:
-        """Raises BadRequest or InvalidField."""
-        form = read_form(body)
+    def decode_form(self, form: Form) -> Request:
+        """Raises InvalidField."""
         model = needed(form, "model")
         file = needed_files(form, "file", most=1)[0]
         choice(form, "response_format", self._formats)
@@ -82,9 +80,8 @@ class Transcriptions(OpenAIExchange):
             ),
         )
 
-    def parse(self, body: bytes) -> TranscriptionRequest:
+    def parse_form(self, form: Form) -> TranscriptionRequest:
         """Raises InvalidField with the field's name."""
-        form = read_form(body)
         file = needed_files(form, "file", most=1)[0]
         wanted = choice(form, "response_format", self._formats) or "json"
         if wanted == "diarized_json":

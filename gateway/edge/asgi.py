@@ -15,7 +15,10 @@ from gateway.edge import guards
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Handler, Header, Watcher
 from gateway.edge.head import BODILESS, check_headers
+from gateway.edge.intake import Intake
+from gateway.edge.spool import Spools
 from gateway.tasks import spawn
+from inference.ir.bulk import Data
 from inference.ir.errors import AspendosError, ClientGone, Internal
 
 _log = structlog.stdlib.get_logger("edge")
@@ -104,6 +107,7 @@ class AsgiEdge:
         self._receive = receive
         self._send = send
         self._body: bytes | None = None
+        self._intake: Intake | None = None
         self._whole = scope.get("http_version", "1.1").startswith("1") and not _declares_body(self.headers)
         self._gone = False
         self._cut = False
@@ -137,16 +141,41 @@ class AsgiEdge:
 
     async def _read(self) -> bytes:
         pieces = bytearray()
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self._client_gone()
-                raise ClientGone("The client closed the connection before the request was whole.")
-            pieces += message.get("body", b"")
-            if len(pieces) > self._config.max_body:
-                raise guards.body_too_large(self._config.max_body)
-            if not message.get("more_body", False):
-                return bytes(pieces)
+        more = True
+        while more:
+            piece, more = self._piece(await self._receive(), len(pieces))
+            pieces += piece
+        return bytes(pieces)
+
+    def spool(self, spools: Spools) -> None:
+        self._intake = Intake(spools)
+
+    async def upload(self) -> Data:
+        intake = self._intake
+        assert intake is not None
+        try:
+            async with asyncio.timeout(self._config.body_timeout):
+                more = True
+                while more:
+                    piece, more = self._piece(await self._receive(), intake.size)
+                    intake.take(piece)
+                    if intake.crowded:
+                        await intake.store()
+        except TimeoutError:
+            raise guards.too_slow("body") from None
+        self._whole = True
+        self._look_out()
+        return await intake.whole()
+
+    def _piece(self, message: Message, size: int) -> tuple[bytes, bool]:
+        """The next of the body, and whether more follows. `size`: what came before."""
+        if message["type"] == "http.disconnect":
+            self._client_gone()
+            raise ClientGone("The client closed the connection before the request was whole.")
+        piece = message.get("body", b"")
+        if size + len(piece) > self._config.max_body:
+            raise guards.body_too_large(self._config.max_body)
+        return piece, message.get("more_body", False)
 
     # The response
 
@@ -287,6 +316,8 @@ class AsgiEdge:
 
     async def close(self) -> None:
         """Let what was written out, and end the helpers. A cut response ends where it was cut."""
+        if self._intake is not None:
+            self._intake.close()
         if self._lookout is not None:
             self._lookout.cancel()
         if self._pump is not None:

@@ -82,6 +82,13 @@ class Connection(GuardedReader):
     def write_paused(self) -> bool:
         return self.flow.write_paused
 
+    def stop_reading(self) -> None:
+        self.flow.pause_reading()
+
+    def go_on_reading(self) -> None:
+        if not self._queue:
+            self.flow.resume_reading()
+
     def exchange_done(self, exchange: Exchange) -> None:
         if not exchange.keep_alive:
             self._end(unread=not exchange.complete)

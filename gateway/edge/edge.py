@@ -7,6 +7,9 @@ blocks: a slow client is told through `Watcher.paused`, and whoever feeds the re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from gateway.edge.spool import Spools
+from inference.ir.bulk import Data
+
 Header = tuple[bytes, bytes]
 
 
@@ -50,6 +53,16 @@ class Edge(Protocol):
         Raises BodyTooLarge, BodyTimeout, BadRequest (framing) or ClientGone. A handler begins before the
         body has come, so that it can refuse first; then the connection ends with its answer.
         """
+        ...
+
+    def spool(self, spools: Spools) -> None:
+        """Say, before anything is awaited, that the body may be too large to be held: it is asked for as `upload`
+        then. Until it is asked for, no more of it is read than may be held."""
+        ...
+
+    async def upload(self) -> Data:
+        """The whole body, on the disk where it is large; it is gone when the handler ends. Raises what `body` raises,
+        and Unavailable where there is no room for it."""
         ...
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:

@@ -14,6 +14,9 @@ from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Handler, Header, Watcher
 from gateway.edge.guards import request_id
 from gateway.edge.head import BODILESS, response_head
+from gateway.edge.intake import Intake
+from gateway.edge.spool import Spools
+from inference.ir.bulk import Data
 from inference.ir.errors import AspendosError, ClientGone, Internal
 
 _log = structlog.stdlib.get_logger("edge")
@@ -42,6 +45,12 @@ class Line(Protocol):
     @property
     def write_paused(self) -> bool: ...
 
+    def stop_reading(self) -> None:
+        """Leave what the client sends with the kernel, and so with the client."""
+        ...
+
+    def go_on_reading(self) -> None: ...
+
     def exchange_done(self, exchange: "Exchange") -> None:
         """The response is complete; the next request may have the connection."""
         ...
@@ -65,9 +74,11 @@ class Exchange:
         "_handler",
         "_held",
         "_held_size",
+        "_intake",
         "_line",
         "_loop",
         "_over",
+        "_stopped",
         "_streaming",
         "_transport",
         "_waiter",
@@ -124,6 +135,8 @@ class Exchange:
         self._transport = line.transport
         self._handler = handler
         self._body: bytes | bytearray = b""
+        self._intake: Intake | None = None
+        self._stopped = False
         self._first: dict[bytes, bytes] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._watcher: Watcher | None = None
@@ -149,7 +162,25 @@ class Exchange:
             self._body = bytes(self._body)
         return self._body
 
+    def spool(self, spools: Spools) -> None:
+        self._intake = Intake(spools)
+        if self.size:
+            self._take(bytes(self._body))
+            self._body = b""
+
+    async def upload(self) -> Data:
+        intake = self._intake
+        assert intake is not None
+        while not self.complete:
+            if intake.crowded:
+                self._go_on()  # for what waits is taken at once, and there is room while it is written
+                await intake.store()
+            else:
+                await self._rest()
+        return await intake.whole()
+
     async def _rest(self) -> None:
+        """Wait for the end of the request; of one that is spooled, for the next that is worth a write."""
         if self.fault is not None:
             raise self.fault
         if self.expects_continue and not self.size and not self.started:
@@ -160,6 +191,25 @@ class Exchange:
             await self._waiter
         finally:
             self._waiter = None
+
+    def _take(self, piece: bytes) -> None:
+        intake = self._intake
+        assert intake is not None
+        intake.take(piece)
+        if intake.crowded:
+            if not self._stopped:
+                self._stopped = True
+                self._line.stop_reading()
+            self._wake()
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            self._stopped = False
+            self._line.go_on_reading()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     # The response
 
@@ -273,7 +323,9 @@ class Exchange:
 
     def feed(self, piece: bytes) -> None:
         """One piece of the body. Many small pieces share one buffer, so memory follows bytes, not pieces."""
-        if not self.size:
+        if self._intake is not None:
+            self._take(piece)
+        elif not self.size:
             self._body = piece
         elif type(self._body) is bytearray:
             self._body += piece
@@ -285,8 +337,9 @@ class Exchange:
     def received(self) -> None:
         """The request is whole."""
         self.complete = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._stopped:
+            self._go_on()
+        self._wake()
 
     def fail(self, fault: AspendosError) -> None:
         """The body will never be whole; the handler learns it where it awaits the body."""
@@ -334,6 +387,8 @@ class Exchange:
             _log.exception("handler failed", method=self.method, path=self.path)
             self._give_up(Internal("The gateway failed to handle the request."))
         finally:
+            if self._intake is not None:
+                self._intake.close()
             self._line.exchange_ended(self)
 
     def _give_up(self, error: AspendosError) -> None:

@@ -14,7 +14,9 @@ from gateway.dialects.gemini import Gemini
 from gateway.dialects.gemini.count import GeminiCount
 from gateway.dialects.gemini.embeddings import GeminiEmbeddings
 from gateway.edge.edge import Edge, Handler, Header, Watcher
+from gateway.edge.spool import Spools
 from inference.codecs.sse_reader import SseReader
+from inference.ir.bulk import Data
 
 Serve = Callable[[Edge, Dialect], Awaitable[None]]
 
@@ -86,6 +88,14 @@ class GeminiEdge:
     async def body(self) -> bytes:
         """The whole request body."""
         return await self._edge.body()
+
+    def spool(self, spools: Spools) -> None:
+        """Say that the body may be large."""
+        self._edge.spool(spools)
+
+    async def upload(self) -> Data:
+        """The whole request body, on the disk where it is large."""
+        return await self._edge.upload()
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """A whole response."""

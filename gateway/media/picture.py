@@ -2,9 +2,11 @@
 
 import io
 import warnings
+from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from inference.ir.bulk import Bulk, Data
 from inference.ir.errors import InvalidField
 
 _IMAGES = {
@@ -50,12 +52,12 @@ def is_other_picture(data: bytes) -> bool:
     return any(data[offset : offset + len(magic)] == magic for magic, offset in _OTHERS)
 
 
-def image_type(data: bytes, *, param: str) -> str:
+def image_type(data: Data, *, param: str) -> str:
     """The media type of a picture, by its own head. Raises InvalidField for what is none, or has too many pixels."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we count the pixels ourselves
-            with Image.open(io.BytesIO(data), formats=list(_IMAGES)) as picture:
+            with Image.open(_opened(data), formats=list(_IMAGES)) as picture:
                 found, (width, height) = _IMAGES[picture.format or ""], picture.size
     except Image.DecompressionBombError:
         raise _too_large(param, "far too many pixels") from None
@@ -68,6 +70,39 @@ def image_type(data: bytes, *, param: str) -> str:
     if width * height > MOST_PIXELS:
         raise _too_large(param, f"{width} x {height} pixels")
     return found
+
+
+def _opened(data: Data) -> BinaryIO:
+    return io.BytesIO(data) if isinstance(data, bytes) else io.BufferedReader(_Windowed(data))
+
+
+class _Windowed(io.RawIOBase):
+    """Bulk as a file to be read."""
+
+    def __init__(self, data: Bulk) -> None:
+        self._data = data
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        into = memoryview(buffer)  # of whatever can be written to: Python 3.11 has no word for that
+        piece = self._data[self._at : self._at + len(into)]
+        into[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
 
 
 def _too_large(param: str, size: str) -> InvalidField:

@@ -7,6 +7,9 @@ MP3: ISO 11172-3, 2.4.2.3 and its Xing header; MP4: ISO 14496-12, 8.2.2)
 """
 
 import struct
+from typing import Any
+
+from inference.ir.bulk import Data
 
 GUESSED_BYTES_PER_SECOND = 4_000
 """32 kbit/s, as speech is often encoded: for what says nothing of its length."""
@@ -18,10 +21,12 @@ _SAMPLING = (44_100, 48_000, 32_000)
 _DENSEST_LOSSY = 64_000
 _DENSEST_LOSSLESS = 1_200_000
 """Bytes a second: 512 kbit/s, more than any of these encoders is asked for, and 192 kHz of 24 bits in two channels."""
+_MOST_CHUNKS = 1000
+"""Chunks of a WAV that are looked through for its sound: it usually is the second."""
 _LONGEST_MS = 30 * 24 * 3_600_000
 
 
-def length_ms(audio: bytes) -> int | None:
+def length_ms(audio: Data) -> int | None:
     """Milliseconds; None for what is none of these, or says nonsense."""
     try:
         if audio[:4] == b"RIFF" and audio[8:12] == b"WAVE":
@@ -46,16 +51,18 @@ def guessed_ms(size: int) -> int:
     return size * 1000 // GUESSED_BYTES_PER_SECOND
 
 
-def _wav(audio: bytes) -> int | None:
+def _wav(audio: Data) -> int | None:
     """The size of `data` by the bytes a second: of plain samples those that are played, else those that `fmt ` names.
 
     One still being written says 0 or 2^32-1.
     """
     at, rate = 12, 0
-    while at + 8 <= len(audio):
-        name, size = audio[at : at + 4], struct.unpack_from("<I", audio, at + 4)[0]
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(audio):
+            break
+        name, size = audio[at : at + 4], _read("<I", audio, at + 4)[0]
         if name == b"fmt ":
-            kind, channels, hertz, rate, _, bits = struct.unpack_from("<HHIIHH", audio, at + 8)
+            kind, channels, hertz, rate, _, bits = _read("<HHIIHH", audio, at + 8)
             if kind in _PLAIN:
                 rate = hertz * channels * bits // 8
         elif name == b"data":
@@ -64,50 +71,57 @@ def _wav(audio: bytes) -> int | None:
     return None
 
 
-def _flac(audio: bytes) -> int | None:
+def _flac(audio: Data) -> int | None:
     """STREAMINFO: 20 bits of sampling rate, 8 of format, 36 of how many samples."""
     packed = int.from_bytes(audio[18:26], "big")
     rate, samples = packed >> 44, packed & 0xF_FFFF_FFFF
     return samples * 1000 // rate if samples else None
 
 
-def _ogg(audio: bytes) -> int | None:
+def _ogg(audio: Data) -> int | None:
     """The granule position of the last page: samples, for Opus always at 48 kHz."""
     rate = None
     if b"OpusHead" in audio[:128]:
         rate = 48_000
     elif (at := audio.find(b"\x01vorbis", 0, 128)) >= 0:
-        rate = struct.unpack_from("<I", audio, at + 12)[0]
+        rate = _read("<I", audio, at + 12)[0]
     last = audio.rfind(b"OggS")
-    return None if rate is None else struct.unpack_from("<q", audio, last + 6)[0] * 1000 // rate
+    return None if rate is None else _read("<q", audio, last + 6)[0] * 1000 // rate
 
 
-def _mp4(audio: bytes) -> int | None:
+def _mp4(audio: Data) -> int | None:
     """`moov` holds `mvhd`: a scale, and the length in it."""
     at = audio.find(b"mvhd")
     if at < 0:
         return None
-    if audio[at + 4] == 1:
-        scale, length = struct.unpack_from(">IQ", audio, at + 24)
+    if _read("B", audio, at + 4)[0] == 1:
+        scale, length = _read(">IQ", audio, at + 24)
     else:
-        scale, length = struct.unpack_from(">II", audio, at + 16)
+        scale, length = _read(">II", audio, at + 16)
     return length * 1000 // scale
 
 
-def _mp3(audio: bytes) -> int | None:
+def _mp3(audio: Data) -> int | None:
     """Layer III: by the number of frames its first one names (Xing, Info), else by that one's bit rate."""
     at = 0
     if audio[:3] == b"ID3":
-        at = 10 + ((audio[6] & 127) << 21 | (audio[7] & 127) << 14 | (audio[8] & 127) << 7 | audio[9] & 127)
-    if audio[at] != 0xFF or audio[at + 1] & 0xE6 != 0xE2:
+        first, second, third, fourth = _read("4B", audio, 6)
+        at = 10 + ((first & 127) << 21 | (second & 127) << 14 | (third & 127) << 7 | fourth & 127)
+    sync, kind, rates = _read("3B", audio, at)
+    if sync != 0xFF or kind & 0xE6 != 0xE2:
         return None
-    version, rate, sampling = audio[at + 1] >> 3 & 3, audio[at + 2] >> 4, audio[at + 2] >> 2 & 3
+    version, rate, sampling = int(kind) >> 3 & 3, int(rates) >> 4, int(rates) >> 2 & 3
     if version == 1 or rate in (0, 15) or sampling == 3:
         return None
     hertz = _SAMPLING[sampling] >> {3: 0, 2: 1, 0: 2}[version]
     for mark in (b"Xing", b"Info"):
         place = audio.find(mark, at, at + 64)
-        if place >= 0 and audio[place + 7] & 1:
-            frames = struct.unpack_from(">I", audio, place + 8)[0]
-            return frames * (1152 if version == 3 else 576) * 1000 // hertz
+        if place >= 0 and _read("B", audio, place + 7)[0] & 1:
+            frames = _read(">I", audio, place + 8)[0]
+            return int(frames) * (1152 if version == 3 else 576) * 1000 // hertz
     return (len(audio) - at) * 8 // (_RATES_1 if version == 3 else _RATES_2)[rate]
+
+
+def _read(format: str, audio: Data, at: int) -> tuple[Any, ...]:
+    """Raises struct.error where it ends before."""
+    return struct.unpack(format, audio[at : at + struct.calcsize(format)])

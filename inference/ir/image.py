@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from inference.ir.bulk import Data
 from inference.ir.content import NO_REST, Rest
 from inference.ir.usage import NO_USAGE, Usage
 
@@ -19,7 +20,7 @@ class ImageTask(StrEnum):
 class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A picture as it was sent along."""
 
-    data: bytes
+    data: Data
     filename: str
     content_type: str
 

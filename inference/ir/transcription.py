@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from inference.ir.bulk import Data
 from inference.ir.usage import NO_USAGE, Usage
 
 
@@ -13,7 +14,7 @@ class TranscriptionRequest(Struct, frozen=True, kw_only=True, omit_defaults=True
     """
 
     model: str
-    audio: bytes
+    audio: Data
     filename: str
     content_type: str
     format: str = "json"

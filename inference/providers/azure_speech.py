@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from inference.codecs.form import Field, free_boundary, write_form
 from inference.codecs.recordings import heard, refuse_translation
+from inference.codecs.row import held
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.speech import SpeechRequest, SpeechResult
@@ -127,7 +128,8 @@ class AzureTranscription:
             Field(name="audio", value=asked.audio, filename=asked.filename, content_type=asked.content_type),
             Field(name="definition", value=_encode(definition)),
         ]
-        body, content_type = write_form(fields, free_boundary(fields))
+        form, content_type = write_form(fields, free_boundary(fields))
+        body, bulk = held(form)
         lost = [name for name, _ in asked.rest]
         if asked.prompt is not None:
             lost.append("prompt")
@@ -136,6 +138,7 @@ class AzureTranscription:
         return Outgoing(
             path=f"/speechtotext/transcriptions:transcribe?api-version={API_VERSION}",
             body=body,
+            bulk=bulk,
             content_type=content_type,
             dropped=tuple(lost),
         )

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from inference.codecs.recordings import heard, refuse_translation
+from inference.codecs.row import held
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.speech import SpeechRequest, SpeechResult
@@ -135,9 +136,11 @@ class DeepgramTranscription:
             lost.append("prompt")
         if asked.temperature is not None:
             lost.append("temperature")
+        body, bulk = held(asked.audio)
         return Outgoing(
             path=f"/v1/listen?{urlencode(query)}",
-            body=asked.audio,
+            body=body,
+            bulk=bulk,
             content_type=asked.content_type,
             dropped=tuple(lost),
         )

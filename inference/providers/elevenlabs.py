@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from inference.codecs.form import Field, free_boundary, write_form
 from inference.codecs.recordings import heard, refuse_translation
+from inference.codecs.row import held
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.speech import SpeechRequest, SpeechResult
@@ -113,11 +114,18 @@ class ElevenLabsTranscription:
                 content_type=asked.content_type,
             )
         )
-        body, content_type = write_form(fields, free_boundary(fields))
+        form, content_type = write_form(fields, free_boundary(fields))
+        body, bulk = held(form)
         lost = [name for name, _ in asked.rest if name not in _OWN_FIELDS]
         if asked.prompt is not None:
             lost.append("prompt")
-        return Outgoing(path="/v1/speech-to-text", body=body, content_type=content_type, dropped=tuple(lost))
+        return Outgoing(
+            path="/v1/speech-to-text",
+            body=body,
+            bulk=bulk,
+            content_type=content_type,
+            dropped=tuple(lost),
+        )
 
     def answer(self, body: bytes, content_type: str) -> TranscriptionResult:
         """Raises UpstreamGarbled."""

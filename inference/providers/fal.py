@@ -6,7 +6,6 @@ as it is: each model has fields of its own. Written after https://docs.fal.ai/mo
 client; the base URL is https://queue.fal.run.
 """
 
-import base64
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,9 +13,9 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from inference.codecs.data_url import written_url
+from inference.codecs.inlined import Inlined
+from inference.codecs.row import held
 from inference.ir.cards import Kind, Model
-from inference.ir.content import Source
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.image import ImageRequest, ImageResult, ImageTask, Picture
 from inference.ir.usage import Usage, UsageSource
@@ -88,9 +87,9 @@ class FalImages:
             raise _not_had("mask", "This model takes no mask.")
         if len(asked.images) > 1:
             raise _not_had("image", "This model takes one picture.")
+        inlined = Inlined()
         for image in asked.images:
-            data = base64.b64encode(image.data).decode()
-            written["image_url"] = written_url(Source(data=data, media_type=image.content_type))
+            written["image_url"] = inlined.value(image.data, f"data:{image.content_type};base64,")
         if asked.size is not None:
             written["image_size"] = {"width": asked.size[0], "height": asked.size[1]}
         if asked.n > 1:
@@ -101,9 +100,11 @@ class FalImages:
             written["sync_mode"] = True  # pictures come inside the answer
         said = {"quality": asked.quality, "background": asked.background, "user": asked.user}
         path = "/" + model.strip("/")
+        body, bulk = held(inlined.written(written))
         return Outgoing(
             path=path,
-            body=_encode(written),
+            body=body,
+            bulk=bulk,
             dropped=tuple(name for name, value in said.items() if value is not None),
             steps=QueueSteps(_app(path)),
         )

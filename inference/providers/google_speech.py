@@ -18,7 +18,10 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from inference.codecs.inlined import Inlined
 from inference.codecs.recordings import heard, refuse_translation
+from inference.codecs.row import held
+from inference.ir.bulk import Data
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled
 from inference.ir.speech import SpeechRequest, SpeechResult
@@ -138,10 +141,13 @@ class GoogleTranscription:
             lost.append("prompt")
         if asked.temperature is not None:
             lost.append("temperature")
-        content = base64.b64encode(asked.audio).decode()
+        inlined = Inlined()
+        content = inlined.value(asked.audio)
+        body, bulk = held(inlined.written({"config": config, "audio": {"content": content}}))
         return Outgoing(
             path="/v1/speech:recognize",
-            body=_encode({"config": config, "audio": {"content": content}}),
+            body=body,
+            bulk=bulk,
             dropped=tuple(lost),
         )
 
@@ -166,11 +172,12 @@ class GoogleTranscription:
         )
 
 
-def _encoding(audio: bytes) -> dict[str, Any]:
+def _encoding(audio: Data) -> dict[str, Any]:
     """What Google has to be told of a recording that does not tell it itself. Raises InvalidField."""
-    if audio.startswith((b"RIFF", b"fLaC")):
+    kind = audio[:4]
+    if kind in (b"RIFF", b"fLaC"):
         return {}
-    if audio.startswith(b"OggS") and b"OpusHead" in audio[:128]:
+    if kind == b"OggS" and b"OpusHead" in audio[:128]:
         return {"encoding": "OGG_OPUS", "sampleRateHertz": 48_000}
     raise InvalidField(
         "The recording in `file` is of a kind that this model does not take: send WAV, FLAC or Ogg Opus.",

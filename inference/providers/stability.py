@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from inference.codecs.form import Field, free_boundary, write_form
+from inference.codecs.row import held
 from inference.ir.cards import Kind, Model
 from inference.ir.errors import AspendosError, InvalidField, UpstreamGarbled, UpstreamRefused
 from inference.ir.image import ImageRequest, ImageResult, ImageTask, Picture
@@ -66,7 +67,8 @@ class StabilityImages:
         for name in _OWN_WORDS & asked.rest.keys():
             texts[name] = str(_anything.decode(asked.rest[name]))
         fields = [Field(name=name, value=text.encode()) for name, text in texts.items()]
-        body, content_type = write_form(fields, free_boundary(fields))
+        form, content_type = write_form(fields, free_boundary(fields))
+        body, bulk = held(form)
         said = {
             "size": asked.size,
             "quality": asked.quality,
@@ -78,6 +80,7 @@ class StabilityImages:
         return Outgoing(
             path=f"{_ROOT}/{model if model in _SERVICES else 'sd3'}",
             body=body,
+            bulk=bulk,
             content_type=content_type,
             headers=(("accept", "application/json"),),
             dropped=tuple(lost),

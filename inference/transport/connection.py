@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 import httptools
 
+from inference.ir.bulk import Flowing
 from inference.ir.cards import Timeouts
 from inference.ir.errors import AspendosError, Internal
 from inference.transport import faults
@@ -33,7 +34,7 @@ _PROGRESS = 0.001
 class NothingSentError(Exception):
     """The kernel refused the request's very first byte: it may be sent again elsewhere without harm.
 
-    Said only of requests that leave in one write, never of a large body or an iterator.
+    Said only of requests that leave in one write, or whose head does; never of a large body or an iterator.
     """
 
 
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
         self._fail(error)
 
     def request(
-        self, head: bytes, body: bytes | AsyncIterator[bytes], timeouts: Timeouts, started: float
+        self, head: bytes, body: bytes | Flowing | AsyncIterator[bytes], timeouts: Timeouts, started: float
     ) -> tuple[Reply, "asyncio.Future[Reply]"]:
         """Write a request. The future is done when the response's head has arrived, or carries an error:
         UpstreamTimeout, UpstreamUnreachable, UpstreamGarbled, NothingSentError or what `body` raised.
@@ -329,14 +330,16 @@ class Connection(asyncio.Protocol):
         # The transport tries the socket at once, and closes where the kernel refuses: then no byte was taken.
         self._unsent = self._transport.is_closing()
 
-    async def _send_pieces(self, head: bytes, body: AsyncIterator[bytes]) -> None:
+    async def _send_pieces(self, head: bytes, body: Flowing | AsyncIterator[bytes]) -> None:
+        pieces = body.flow() if isinstance(body, Flowing) else body
         try:
-            self._transport.write(b"%stransfer-encoding: chunked\r\n\r\n" % head)
-            async for piece in body:
-                if piece:
-                    self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                    await self._drained()
-            self._transport.write(b"0\r\n\r\n")
+            if isinstance(body, Flowing):
+                self._transport.write(b"%scontent-length: %d\r\n\r\n" % (head, len(body)))
+                self._unsent = self._transport.is_closing()
+                await self._send_sized(pieces, len(body))
+            else:
+                self._transport.write(b"%stransfer-encoding: chunked\r\n\r\n" % head)
+                await self._send_chunked(pieces)
             await self._drained()
             self._sent_at = self._last = self._loop.time()
             self._pump = None
@@ -349,8 +352,28 @@ class Connection(asyncio.Protocol):
             self._pump = None
             self._fail(error)
         finally:
-            if isinstance(body, AsyncGenerator):
-                await body.aclose()
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+
+    async def _send_chunked(self, pieces: AsyncIterator[bytes]) -> None:
+        async for piece in pieces:
+            if piece:
+                self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                await self._drained()
+        self._transport.write(b"0\r\n\r\n")
+
+    async def _send_sized(self, pieces: AsyncIterator[bytes], size: int) -> None:
+        """What would not be as long as was said is never finished: the peer would take what follows for its end."""
+        if self._unsent:  # connection_lost says so, and it is sent elsewhere
+            return
+        async for piece in pieces:
+            size -= len(piece)
+            if size < 0:
+                break
+            self._transport.write(piece)
+            await self._drained()
+        if size:
+            raise Internal("the request's body has not the length it was said to have")
 
     async def _drained(self) -> None:
         if self._blocked_size is not None:

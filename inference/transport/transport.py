@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 
+from inference.ir.bulk import Flowing
 from inference.ir.cards import Timeouts
 from inference.ir.errors import UpstreamUnreachable
 from inference.transport import faults
@@ -27,7 +28,7 @@ class Transport:
     * After that never. A FIN still on its way when we write cannot be told from a server that took the
       request and died; the caller gets UpstreamUnreachable with code `upstream_hung_up` and decides. Failures
       before anything was sent have other codes: `upstream_unreachable`, `upstream_timeout_connect`.
-    * A body that is an iterator is never sent twice: it can be read once.
+    * A body that is an iterator is never sent twice: it can be read once. One that flows is read from its start.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class Transport:
         self._closed = False
 
     async def send(
-        self, origin: Origin, head: bytes, body: bytes | AsyncIterator[bytes], timeouts: Timeouts
+        self, origin: Origin, head: bytes, body: bytes | Flowing | AsyncIterator[bytes], timeouts: Timeouts
     ) -> Reply:
         """Send a request and wait for the response's head.
 

@@ -16,6 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from inference.codecs.gemini.usage import UsageMetadata, read_usage
+from inference.codecs.inlined import Inlined
+from inference.codecs.row import held
 from inference.ir.cards import Model
 from inference.ir.errors import InvalidField, UpstreamGarbled, UpstreamRefused
 from inference.ir.image import ImageRequest, ImageResult, ImageTask, Picture
@@ -73,8 +75,9 @@ class GeminiImages:
             raise _not_had("mask", "This model takes no mask: say in words what is to be changed.")
         if asked.n > 1:
             raise _not_had("n", "This model makes one picture a request: ask as often as you want pictures.")
+        inlined = Inlined()
         parts: list[dict[str, Any]] = [
-            {"inlineData": {"mimeType": each.content_type, "data": base64.b64encode(each.data).decode()}}
+            {"inlineData": {"mimeType": each.content_type, "data": inlined.value(each.data)}}
             for each in asked.images
         ]
         settings: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
@@ -87,14 +90,15 @@ class GeminiImages:
             "background": asked.background,
             "user": asked.user,
         }
+        written = {
+            "contents": [{"role": "user", "parts": [{"text": asked.prompt}, *parts]}],
+            "generationConfig": settings,
+        }
+        body, bulk = held(inlined.written(written))
         return Outgoing(
             path=self._lane.path(model, stream=False),
-            body=_encode(
-                {
-                    "contents": [{"role": "user", "parts": [{"text": asked.prompt}, *parts]}],
-                    "generationConfig": settings,
-                }
-            ),
+            body=body,
+            bulk=bulk,
             dropped=(*(name for name, value in said.items() if value is not None), *asked.rest),
         )
 

@@ -3,7 +3,8 @@
 (https://platform.openai.com/docs/api-reference/audio, https://platform.openai.com/docs/api-reference/images)
 """
 
-from inference.codecs.form import patched, read_form
+from inference.codecs.form import Form, patched
+from inference.ir.bulk import Flowing
 from inference.ir.usage import UsageSource
 from inference.providers.openai.chat_answer import reported
 from inference.providers.openai.media_tap import MediaTap
@@ -37,11 +38,11 @@ class MediaLane(RenamingLane):
 class FormLane(MediaLane):
     """A request as a form with files: every byte but the model's name goes on as it came, boundary included."""
 
-    def request(self, asked: Original, model: str) -> bytes:
-        """Raises BadRequest where it is no form."""
-        if asked.model == model and not asked.hints:
-            return asked.body
-        return patched(read_form(asked.body), {"model": model}, without=_OURS)
+    def filled(self, form: Form, asked: Original, model: str) -> bytes | Flowing:
+        """The form as it came where nothing in it is to be another."""
+        if asked.model == model and not asked.hints and form.whole:
+            return form.body
+        return patched(form, {"model": model}, without=_OURS)
 
 
 def media_lanes(root: str = "") -> dict[str, MediaLane]:

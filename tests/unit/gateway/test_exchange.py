@@ -27,7 +27,8 @@ def deployment(wire: str) -> Deployment:
 def translation(*, strict: bool = False, **fields: object) -> ExchangeTranslation:
     body = json.dumps({"model": "m", "input": "hello", **fields}).encode()
     setting = Setting(id="req-1", model="m", created=0)
-    made = ExchangeTranslation(Embeddings(), Kind.EMBEDDING, body, setting, prompt=PROMPT, strict=strict)
+    asked = Embeddings().parse(body)
+    made = ExchangeTranslation(Embeddings(), Kind.EMBEDDING, asked, setting, prompt=PROMPT, strict=strict)
     made.admitted(CARD, None)
     return made
 
@@ -69,7 +70,13 @@ def test_what_is_sold_by_the_character_is_counted_so_where_the_target_does_not_c
     body = b'{"model": "m", "input": "abc", "target_language": "de"}'
     setting = Setting(id="req-1", model="m", created=0)
     made = ExchangeTranslation(
-        Translate(), Kind.TRANSLATION, body, setting, prompt=b'"abc"', strict=False, characters=3
+        Translate(),
+        Kind.TRANSLATION,
+        Translate().parse(body),
+        setting,
+        prompt=b'"abc"',
+        strict=False,
+        characters=3,
     )
     made.admitted(CARD, None)
     uncounted = b'{"translations": [{"text": "x"}]}'

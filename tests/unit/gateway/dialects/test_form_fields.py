@@ -14,14 +14,13 @@ from gateway.dialects.form_fields import (
     needed_files,
     number,
 )
-from inference.codecs.form import Field, Form, read_form, write_form
+from inference.codecs.form import Field, Form, read_form
 from inference.ir.errors import InvalidField
+from tests.bulk import form_of
 
 
 def form(**texts: str) -> Form:
-    return read_form(
-        write_form([Field(name=name, value=text.encode()) for name, text in texts.items()], "b")[0]
-    )
+    return read_form(form_of([Field(name=name, value=text.encode()) for name, text in texts.items()], "b"))
 
 
 EMPTY = form(other="a")
@@ -72,7 +71,7 @@ def test_hints_that_are_no_json() -> None:
 
 def test_files() -> None:
     sent = read_form(
-        write_form(
+        form_of(
             [
                 Field(name="a[]", value=b"1", filename="x"),
                 Field(name="a[]", value=b"2", filename="y"),
@@ -80,7 +79,7 @@ def test_files() -> None:
                 Field(name="empty", value=b"", filename="y"),
             ],
             "b",
-        )[0]
+        )
     )
     assert [sent.value(part) for part in files(sent, "a", most=2)] == [b"1", b"2"]
     for name, most in (("a", 1), ("text", 1), ("empty", 1), ("absent", 1)):

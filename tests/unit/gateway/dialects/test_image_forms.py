@@ -3,9 +3,10 @@
 import pytest
 
 from gateway.dialects.image_forms import ImageEdits, ImageVariations
-from inference.codecs.form import Field, write_form
+from inference.codecs.form import Field
 from inference.ir.errors import InvalidField
 from inference.ir.image import ImageTask
+from tests.bulk import form_of
 from tests.media_peers import picture_file
 
 PICTURE = Field(name="image", value=picture_file(), filename="a.bin", content_type="text/plain")
@@ -13,7 +14,7 @@ PICTURE = Field(name="image", value=picture_file(), filename="a.bin", content_ty
 
 def form(*more: Field, **texts: str) -> bytes:
     fields = [Field(name=name, value=text.encode()) for name, text in texts.items()]
-    return write_form([*fields, *more], "b")[0]
+    return form_of([*fields, *more], "b")
 
 
 def test_an_edit() -> None:

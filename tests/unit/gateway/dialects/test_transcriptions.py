@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 
 from gateway.dialects.transcriptions import AudioTranslations, Transcriptions
-from inference.codecs.form import Field, write_form
+from inference.codecs.form import Field
 from inference.ir.errors import InvalidField
+from tests.bulk import form_of
 from tests.media_peers import sound_file
 
 
 def form(kind: str | None = "audio/wav", audio: bytes | None = None, **texts: str) -> bytes:
     fields = [Field(name=name, value=text.encode()) for name, text in {"model": "m", **texts}.items()]
     sound = sound_file(1500) if audio is None else audio
-    return write_form([*fields, Field(name="file", value=sound, filename="a.wav", content_type=kind)], "b")[0]
+    return form_of([*fields, Field(name="file", value=sound, filename="a.wav", content_type=kind)], "b")
 
 
 def test_what_is_held_and_counted() -> None:

@@ -29,6 +29,10 @@ class Line:
         self.write_paused = False
         self.ends: list[str] = []
 
+    def stop_reading(self) -> None: ...
+
+    def go_on_reading(self) -> None: ...
+
     def exchange_done(self, exchange: Exchange) -> None:
         self.ends.append("done")
 

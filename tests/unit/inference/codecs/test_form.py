@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from inference.codecs.form import (
     MOST_PARTS,
+    MOST_TEXT,
     Field,
+    Form,
     boundary_in,
     boundary_of,
     free_boundary,
@@ -17,6 +19,7 @@ from inference.codecs.form import (
     write_form,
 )
 from inference.ir.errors import BadRequest, InvalidField
+from tests.bulk import FakeBulk, all_of, form_of
 
 BODY = (
     b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\ngpt\r\n'
@@ -40,6 +43,7 @@ FIELDS = st.lists(
 @settings(deadline=None)
 def test_what_is_written_is_read(fields: list[Field]) -> None:
     body, content_type = write_form(fields, free_boundary(fields))
+    assert isinstance(body, bytes)
     form = read_form(body)
     read = [Field(name=part.name, value=form.value(part), filename=part.filename) for part in form.parts]
     assert read == fields
@@ -50,7 +54,7 @@ def test_what_is_written_is_read(fields: list[Field]) -> None:
 @given(FIELDS, st.data())
 @settings(deadline=None)
 def test_one_field_is_another_and_the_rest_untouched(fields: list[Field], data: st.DataObject) -> None:
-    body, _ = write_form([Field(name="model", value=b"old"), *fields], "=_bound'ary")
+    body = form_of([Field(name="model", value=b"old"), *fields], "=_bound'ary")
     form = read_form(body)
     if [field.name for field in fields if field.name in ("model", "model[]")]:
         return
@@ -63,7 +67,7 @@ def test_one_field_is_another_and_the_rest_untouched(fields: list[Field], data: 
 
 def test_fields_are_added_and_taken_out() -> None:
     form = read_form(BODY)
-    told = read_form(patched(form, {"language": "de"}, without=frozenset({"file"})))
+    told = read_form(held_of(form, {"language": "de"}, without=frozenset({"file"})))
     assert [(part.name, told.read(part)) for part in told.parts] == [("model", "gpt"), ("language", "de")]
 
 
@@ -75,7 +79,7 @@ def test_what_follows_the_end_is_kept_and_read_by_nobody() -> None:
 
 def test_a_form_larger_than_what_is_read_at_once() -> None:
     sound = b"\r\n--" * 700_000
-    body, _ = write_form([Field(name="file", value=sound, filename="a"), Field(name="n", value=b"1")], "b")
+    body = form_of([Field(name="file", value=sound, filename="a"), Field(name="n", value=b"1")], "b")
     form = read_form(body)
     assert form.value(form.parts[0]) == sound
     assert form.text("n") == "1"
@@ -102,25 +106,25 @@ def test_what_is_no_form(body: bytes) -> None:
 
 
 def test_limits_name_the_field() -> None:
-    large, _ = write_form([Field(name="prompt", value=b"a" * 1_100_000)], "b")
+    large = form_of([Field(name="prompt", value=b"a" * 1_100_000)], "b")
     with pytest.raises(InvalidField) as refused:
         read_form(large)
     assert (refused.value.param, refused.value.code) == ("prompt", "field_too_large")
-    many, _ = write_form([Field(name="a", value=b"")] * (MOST_PARTS + 1), "b")
+    many = form_of([Field(name="a", value=b"")] * (MOST_PARTS + 1), "b")
     with pytest.raises(InvalidField) as refused:
         read_form(many)
     assert refused.value.code == "too_many_fields"
 
 
 def test_a_field_that_comes_twice_or_is_a_file_is_no_text() -> None:
-    twice = read_form(write_form([Field(name="n", value=b"1"), Field(name="n", value=b"2")], "b")[0])
+    twice = read_form(form_of([Field(name="n", value=b"1"), Field(name="n", value=b"2")], "b"))
     assert twice.texts("n") == ("1", "2")
     with pytest.raises(InvalidField, match="2 times"):
         twice.text("n")
     with pytest.raises(InvalidField, match="is a file"):
         read_form(BODY).text("file")
     with pytest.raises(InvalidField, match="UTF-8"):
-        read_form(write_form([Field(name="n", value=b"\xff")], "b")[0]).text("n")
+        read_form(form_of([Field(name="n", value=b"\xff")], "b")).text("n")
 
 
 @pytest.mark.parametrize(
@@ -139,3 +143,44 @@ def test_boundaries(kind: str, boundary: bytes | None) -> None:
     header["content-type"] = kind
     if boundary is not None:
         assert header.get_boundary() == boundary.decode()
+
+
+@given(FIELDS, st.sets(NAMES, max_size=2), st.booleans())
+@settings(deadline=None)
+async def test_bulk_is_patched_as_what_is_held(fields: list[Field], without: set[str], renamed: bool) -> None:
+    body = form_of([*fields, Field(name="model", value=b"old")], "=_bound'ary")
+    gone = frozenset({*without, fields[0].name})
+    texts = {"model": "new", "more": "yes"} if renamed else {}
+    of_bulk = read_form(FakeBulk(body))
+    assert of_bulk.parts == read_form(body).parts
+    expected = held_of(read_form(body), texts, without=gone)
+    assert await all_of(patched(of_bulk, texts, without=gone)) == expected
+    assert await all_of(patched(of_bulk.without(gone), texts)) == expected
+
+
+async def test_a_large_file_is_neither_read_nor_copied_to_be_sent_on() -> None:
+    sound = bytes(range(256)) * 8192
+    fields = [Field(name="model", value=b"old"), Field(name="file", value=FakeBulk(sound), filename="a")]
+    written, _ = write_form(fields, "b")
+    body = FakeBulk(await all_of(written))
+    form = read_form(body)
+    assert form.value(form.parts[1])[:4] == sound[:4]
+    body.most = 0
+    sent = patched(form, {"model": "new"})
+    assert 0 < body.most < 1000
+    told = read_form(await all_of(sent))
+    assert (told.text("model"), told.value(told.parts[1])) == ("new", sound)
+
+
+def test_texts_may_not_fill_the_memory_together() -> None:
+    text = b"x" * MOST_TEXT
+    fields = [Field(name=f"f{number}", value=text) for number in range(5)]
+    with pytest.raises(InvalidField) as refused:
+        read_form(form_of(fields, "b"))
+    assert (refused.value.param, refused.value.code) == ("f4", "field_too_large")
+
+
+def held_of(form: Form, texts: dict[str, str], *, without: frozenset[str] = frozenset()) -> bytes:
+    sent = patched(form, texts, without=without)
+    assert isinstance(sent, bytes)
+    return sent

@@ -12,6 +12,7 @@ import pytest
 
 from inference.ir.errors import UpstreamUnreachable
 from inference.transport import Origin, Transport
+from tests.bulk import FakeBulk
 from tests.scripted_peer import OK, PATIENT, Peer, Talk, head
 
 IDLE = 0.6
@@ -143,6 +144,26 @@ async def test_a_request_the_kernel_refused_whole_is_sent_on_a_new_connection(tr
         refuse_writes(clients[0])
         assert await exchange(transport, peer.origin(), b"second") == b"ok"
         assert asked == [(1, b"first"), (2, b"second")]
+
+
+async def test_bulk_is_read_from_its_start_on_the_new_connection(transport: Transport) -> None:
+    asked: list[tuple[int, bytes]] = []
+    clients: list[tuple[str, int]] = []
+
+    async def script(talk: Talk) -> None:
+        clients.append(talk.writer.get_extra_info("peername"))
+        while True:
+            asked.append((talk.number, (await talk.ask()).body))
+            await talk.say(OK)
+            await talk.reader.readexactly(0)
+
+    body = FakeBulk(bytes(range(256)) * 1000)
+    async with Peer(script) as peer:
+        await exchange(transport, peer.origin(), b"first")
+        refuse_writes(clients[0])
+        reply = await transport.send(peer.origin(), head(), body, PATIENT)
+        assert await reply.read(100) == b"ok"
+        assert asked == [(1, b"first"), (2, body[:])]
 
 
 async def test_a_body_that_can_be_read_once_is_not_sent_again(transport: Transport) -> None:

@@ -8,9 +8,11 @@ import pytest
 from inference.ir.errors import (
     AspendosError,
     BodyTooLarge,
+    Internal,
 )
 from inference.transport import Transport
 from inference.transport.connection import Connection
+from tests.bulk import FakeBulk
 from tests.scripted_peer import (
     OK,
     PATIENT,
@@ -103,6 +105,57 @@ async def test_an_iterator_waits_for_a_peer_that_reads_slowly(transport: Transpo
         (reply,) = await sending
         assert reply.status == 200
     assert made == 400
+
+
+async def test_bulk_is_sent_with_its_length_and_the_connection_is_kept(transport: Transport) -> None:
+    asked: list[Asked] = []
+
+    async def script(talk: Talk) -> None:
+        while True:
+            asked.append(await talk.ask())
+            await talk.say(OK)
+
+    body = FakeBulk(b"0123456789" * 30_000)
+    async with Peer(script) as peer:
+        for _ in range(2):
+            reply = await transport.send(peer.origin(), head(), body, PATIENT)
+            assert await reply.read(100) == b"ok"
+        assert peer.accepted == 1
+    assert asked[0].raw == asked[1].raw == head() + b"content-length: 300000\r\n\r\n" + body[:]
+
+
+class Untrue(FakeBulk):
+    """Bulk of another length than it says."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        super().__init__(data)
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+
+@pytest.mark.parametrize("size", [4, 6])
+async def test_bulk_of_another_length_than_was_said_is_never_finished(
+    transport: Transport, size: int
+) -> None:
+    """Too long, and the rest would pass for the next request; too short, and the next would pass for the rest."""
+    got = bytearray()
+    ended = asyncio.Event()
+
+    async def script(talk: Talk) -> None:
+        try:
+            while piece := await talk.reader.read(100):
+                got.extend(piece)
+        except ConnectionError:
+            pass
+        ended.set()
+
+    async with Peer(script) as peer:
+        with pytest.raises(Internal, match="length"):
+            await transport.send(peer.origin(), head(), Untrue(b"12345", size), PATIENT)
+        await asyncio.wait_for(ended.wait(), 10)
+    assert len(got.partition(b"\r\n\r\n")[2]) < size
 
 
 @pytest.mark.parametrize("wrong", [b"POST / HTTP/1.1\r\nhost: peer", head() + b"\r\n", b""])
