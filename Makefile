@@ -1,6 +1,9 @@
 # aspendos. Each target sets up what it needs in .venv first; a second run finds it there.
 
 PYTHON ?= python3
+# The machine's Python makes .venv, not .venv's own. One that is named is meant: a .venv of another version makes way for
+# it. One that is not takes the .venv that is there.
+SET_UP := PATH="$(PATH)" $(PYTHON) tools/setup.py $(if $(filter command environment,$(origin PYTHON)),--this-python)
 RUN := .venv/bin
 NODE_TESTS := tests/contract/node
 # A test run starts hundreds of processes of the same modules: they are compiled once, even where the environment,
@@ -23,33 +26,33 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 serve: ## start the gateway on 127.0.0.1:8080 and the embedded model worker; Ctrl-C ends both
-	@$(PYTHON) tools/setup.py serve
+	@$(SET_UP) serve
 	@exec $(RUN)/aspendos serve --embedded
 
-test: ## every test: unit, golden, contract, integration, chaos and real vLLM (K=expression: only those; JOBS=1: one after another)
-	@$(PYTHON) tools/setup.py test
+test: ## every test: unit, golden, contract, integration, chaos and real vLLM (K=expression: only those; JOBS=1: one after another; PYTHON=python3.13: with that)
+	@$(SET_UP) test
 	@if [ -f $(NODE_TESTS)/package-lock.json ]; then $(PYTHON) tools/npm.py $(NODE_TESTS); fi
 	@$(PYTEST) --numprocesses=$(JOBS) --dist=loadscope --no-loadscope-reorder $(if $(K),-k "$(K)") tests
 
 check: ## style, types, imports, generated files, tests mirror sources
-	@$(PYTHON) tools/setup.py test
+	@$(SET_UP) test
 	@$(RUN)/python tools/check.py
 
 format: ## put the sources into the form `check` asks for
-	@$(PYTHON) tools/setup.py test
+	@$(SET_UP) test
 	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format --quiet .
 
 bench: ## what the gateway costs (PEERS=1: beside other gateways; BENCH=--quick: a short run)
-	@$(PYTHON) tools/setup.py bench
+	@$(SET_UP) bench
 	@$(RUN)/python -m loadtests.overhead $(if $(PEERS),--peers) $(BENCH)
 
 load: ## a closed-loop load on a running gateway (URL=..., KEY=..., MODEL=..., N=concurrency, S=seconds)
-	@$(PYTHON) tools/setup.py serve
+	@$(SET_UP) serve
 	@$(RUN)/python -m loadtests.load --url $(or $(URL),http://127.0.0.1:8080/v1) $(if $(KEY),--key $(KEY)) \
 		$(if $(MODEL),--model $(MODEL)) --concurrency $(or $(N),8) --seconds $(or $(S),10)
 
 lock: ## renew requirements/*.txt (UPGRADE=1: newest versions)
-	@$(PYTHON) tools/setup.py serve
+	@$(SET_UP) serve
 	@$(RUN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## remove everything made here but your data (.aspendos): environments, caches, results

@@ -3,6 +3,7 @@
     python3 tools/setup.py serve     # what `make serve` needs
     python3 tools/setup.py test      # and what `make check` and `make test` need
     python3 tools/setup.py bench     # and what `make bench` needs
+    python3.13 tools/setup.py --this-python test    # made anew where .venv is of another version than this Python
 
 Everything comes from the hash-pinned locks in requirements/. A finished set-up leaves a stamp, so the next
 run returns at once; one that was interrupted leaves a mark, and the next run starts afresh, without fetching
@@ -20,6 +21,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this file is what an older Pytho
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -139,10 +141,28 @@ def usable() -> bool:
     return subprocess.run([str(PYTHON), "-c", test], check=False, capture_output=True).returncode == 0
 
 
+def fits() -> bool:
+    """Whether .venv is of the version of the Python that runs this."""
+    try:
+        written = (VENV / "pyvenv.cfg").read_text()
+    except FileNotFoundError:
+        return False
+    made = re.search(r"^version(?:_info)? *= *(\d+)\.(\d+)", written, re.MULTILINE)
+    return made is not None and (int(made[1]), int(made[2])) == sys.version_info[:2]
+
+
+def interpreter() -> str:
+    """The Python to make .venv of: this one, unless it is .venv's own, which goes away before a new one is made."""
+    if Path(sys.prefix).resolve() != VENV.resolve():
+        return sys.executable
+    return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}")
+
+
 def create(progress: Progress) -> None:
     """Make .venv with this Python, by whichever means this machine has."""
+    python = interpreter()
     shutil.rmtree(VENV, ignore_errors=True)
-    if not progress.run("creating .venv", [sys.executable, "-m", "venv", str(VENV)], optional=True):
+    if not progress.run("creating .venv", [python, "-m", "venv", str(VENV)], optional=True):
         shutil.rmtree(VENV, ignore_errors=True)
         uv = shutil.which("uv")
         if uv is None:
@@ -150,7 +170,7 @@ def create(progress: Progress) -> None:
                 "set-up: this Python cannot create environments: its venv or ensurepip module is missing.\n"
                 "On Debian or Ubuntu: apt-get install python3-venv. Elsewhere install uv, or a whole Python."
             )
-        progress.run("creating .venv with uv", [uv, "venv", "--seed", "--python", sys.executable, str(VENV)])
+        progress.run("creating .venv with uv", [uv, "venv", "--seed", "--python", python, str(VENV)])
 
 
 def install(profile: str, progress: Progress) -> None:
@@ -229,18 +249,20 @@ def link_node(purelib: Path) -> None:
 
 def main() -> None:
     """Bring .venv to the profile named on the command line."""
-    profile = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    named = [word for word in sys.argv[1:] if word != "--this-python"]
+    profile = named[0] if named else "serve"
+    this_python = "--this-python" in sys.argv[1:]
     if profile not in PROFILES:
         sys.exit(f"set-up: no profile {profile!r}; one of {', '.join(PROFILES)}")
-    if stamped(profile):
+    if stamped(profile) and (fits() or not this_python):
         return
     turn = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(turn, fcntl.LOCK_EX)  # two terminals, one .venv; let go of when this process ends
-    if stamped(profile):
+    if stamped(profile) and (fits() or not this_python):
         return
     progress = Progress()
     began = time.monotonic()
-    if not usable():
+    if not usable() or (this_python and not fits()):
         create(progress)
     STAMPS.mkdir(exist_ok=True)
     UNFINISHED.touch()

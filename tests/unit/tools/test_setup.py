@@ -1,9 +1,12 @@
-"""What the set-up says of a step that failed and is done in another way."""
+"""What the set-up says of a step that failed and is done in another way; which Python it takes."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tools import setup
 from tools.setup import Progress, reason
 
 AWAY = """error: Request failed after 3 retries in 11.3s
@@ -32,3 +35,50 @@ def test_a_step_that_failed_says_why_and_what_follows(
     progress = Progress()
     assert not progress.run("packages", [sys.executable, "-c", script], optional=True, otherwise=otherwise)
     assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment made by this Python, and of no use yet."""
+    made = tmp_path / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made)], check=True)
+    monkeypatch.setattr(setup, "VENV", made)
+    return made
+
+
+def test_an_environment_of_another_version_does_not_fit(environment: Path) -> None:
+    assert setup.fits()
+    written = environment / "pyvenv.cfg"
+    written.write_text("home = /usr/bin\nversion_info = 3.9.1\n")
+    assert not setup.fits()
+    written.write_text("version_info = {}.{}.1\n".format(*sys.version_info[:2]))
+    assert setup.fits()
+    written.unlink()
+    assert not setup.fits()
+
+
+def test_an_environment_is_not_made_anew_with_its_own_python(environment: Path) -> None:
+    script = "; ".join(
+        (
+            "import pathlib, sys",
+            "sys.path.insert(0, sys.argv[1])",
+            "from tools import setup",
+            "setup.VENV = pathlib.Path(sys.argv[2])",
+            "print(setup.interpreter())",
+        )
+    )
+    command = [str(environment / "bin" / "python"), "-c", script, str(setup.ROOT), str(environment)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    assert Path(said).exists()
+    assert environment not in Path(said).parents
+
+
+@pytest.mark.parametrize(("named", "passed_on"), [((), False), (("PYTHON=python3.13",), True)])
+def test_only_a_python_that_is_named_makes_an_environment_anew(
+    named: tuple[str, ...], passed_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for told in ("PYTHON", "MAKEFLAGS", "MAKEOVERRIDES"):  # by the `make test` that runs this
+        monkeypatch.delenv(told, raising=False)
+    command = ["make", "--dry-run", "serve", *named]
+    done = subprocess.run(command, cwd=setup.ROOT, check=True, capture_output=True, text=True)
+    assert ("tools/setup.py --this-python serve" in done.stdout) == passed_on
