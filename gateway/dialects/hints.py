@@ -5,6 +5,10 @@ from msgspec import Raw, Struct, UnsetType
 from gateway.tags import check_tags, split_tags
 
 
+_LONG = 64
+"""Bytes above which nobody writes an empty array."""
+
+
 class Hints(Struct, frozen=True):
     """What a request says to the gateway itself, under `aspendos`; it is not forwarded.
 
@@ -30,4 +34,7 @@ def tags_of(hints: Hints | UnsetType | None) -> dict[str, str] | None:
 
 def listed(field: Raw | UnsetType) -> bool:
     """Whether a raw field is there and holds something: neither null nor an empty array."""
-    return not isinstance(field, UnsetType) and bytes(field)[1:-1].strip() not in (b"", b"ul")
+    if isinstance(field, UnsetType):
+        return False
+    seen = memoryview(field)
+    return len(seen) > _LONG or bytes(seen)[1:-1].strip() not in (b"", b"ul")

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.dialects.needs import read
+from gateway.dialects.needs import read, starts
 from gateway.dialects.tool_shapes import GoodName, GoodSchema, GoodTools, ToolShapes, answered
 from inference.codecs.anthropic.fields import DottedFields
 
@@ -56,7 +56,9 @@ def check_each(tools: Raw) -> None:
 
 def _turns(messages: bytes) -> Iterator[tuple[list[str], Iterator[tuple[str, str]]]]:
     for at, message in enumerate(read(_messages, messages) or ()):
-        blocks = read(_blocks, message.content) or []
+        blocks = read(_blocks, message.content) if starts(message.content, b"[") else None
+        if not blocks:
+            continue
         calls = [block.id for block in blocks if block.type == "tool_use" and block.id is not None]
         yield (
             calls,
