@@ -4,7 +4,6 @@ from msgspec import Raw, Struct, UnsetType
 
 from gateway.tags import check_tags, split_tags
 
-
 _LONG = 64
 """Bytes above which nobody writes an empty array."""
 
