@@ -13,19 +13,9 @@ from gateway.admission import Admission, Admitted
 from gateway.answer_headers import answer_headers, carried_headers, refusal_headers
 from gateway.call import Call
 from gateway.counting import CountTranslation, unaskable
-from gateway.dialects.dialect import (
-    Counting,
-    Dialect,
-    Rendered,
-    Request,
-    Setting,
-    form_reader,
-    limited,
-    takes_forms,
-)
+from gateway.dialects.dialect import Counting, Dialect, Request, takes_forms
 from gateway.edge.edge import Edge, Header
 from gateway.errand import Errand
-from gateway.exchange import ExchangeTranslation
 from gateway.form_desk import FormDesk
 from gateway.http.errors import respond_error
 from gateway.http.pipe import Pipe
@@ -40,9 +30,10 @@ from gateway.routing.table import Route, RoutingTable
 from gateway.settlement import Settlement
 from gateway.tags import read_tags
 from gateway.translation import Translation
+from gateway.translations import AnyTranslation, of_stream, translation_of, whole_answer
 from gateway.unseen import check_allowed, request_without
 from inference.client import Answer, Ask, ModelClient
-from inference.codecs.form import FORM, Form
+from inference.codecs.form import FORM
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.deployment import Deployment
 from inference.ir.cards import PromptCache
@@ -50,12 +41,11 @@ from inference.ir.errors import (
     AspendosError,
     ClientGone,
     Internal,
-    InvalidField,
     Unavailable,
     UpstreamError,
 )
 from inference.ir.usage import Usage, UsageSource, filled
-from inference.wire import JSON, Completed
+from inference.wire import JSON
 from policies.api_keys import Principal
 
 _log = structlog.stdlib.get_logger("pipeline")
@@ -154,11 +144,11 @@ class Pipeline:
         lane = request.lane or dialect.route
         translation = None
         if not route.speaks(lane):
-            translation = self._translation(edge, dialect, form or body, request, call)
+            translation = translation_of(edge, dialect, form or body, request, call)
         admitted = await self._admission.admit(call, table, principal, request, route)
         self._settlement.hold(call)
         if translation is None and not admitted.route.speaks(lane):
-            translation = self._translation(edge, dialect, form or body, request, call)
+            translation = translation_of(edge, dialect, form or body, request, call)
         if translation is not None:
             translation.admitted(admitted.route.model, admitted.max_output)
         ask = Ask(
@@ -222,7 +212,7 @@ class Pipeline:
         answer: Answer,
         dialect: Dialect,
         request: Request,
-        translation: Translation | ExchangeTranslation | None,
+        translation: AnyTranslation | None,
         *,
         endless: bool,
     ) -> None:
@@ -271,9 +261,7 @@ class Pipeline:
         headers = [*answer_headers(call, 0), (b"content-type", _JSON), (b"x-aspendos-estimated", b"true")]
         call.edge.respond(200, headers, body)
 
-    async def _deliver(
-        self, call: Call, answer: Answer, translation: Translation | ExchangeTranslation | None
-    ) -> None:
+    async def _deliver(self, call: Call, answer: Answer, translation: AnyTranslation | None) -> None:
         """A whole response: metered, then sent on, unchanged where the client speaks the target's format."""
         dropped: Sequence[str] = ()
         kind = answer.reply.header(b"content-type")
@@ -282,7 +270,7 @@ class Pipeline:
             if answer.lane is not None:
                 completed = answer.lane.completion(body)
             else:
-                rendered, completed = _whole(translation, answer.deployment, body, kind)
+                rendered, completed = whole_answer(translation, answer.deployment, body, kind)
                 body, dropped, kind = rendered.body, rendered.dropped, rendered.content_type.encode()
         except AspendosError as error:
             call.attempt_failed(answer.deployment, error)
@@ -314,7 +302,7 @@ class Pipeline:
         answer: Answer,
         dialect: Dialect,
         request: Request,
-        translation: Translation | ExchangeTranslation | None,
+        translation: AnyTranslation | None,
         *,
         endless: bool,
     ) -> None:
@@ -323,7 +311,7 @@ class Pipeline:
             tap = answer.lane.stream(request.options)
             voice = dialect.voice(tap, request)
         else:
-            tap = voice = _translated(translation).tap(answer.deployment)
+            tap = voice = of_stream(translation).tap(answer.deployment)
         if call.turn is not None:
             tap = voice = call.turn.stream(tap, voice)
         relay = Relay(
@@ -357,48 +345,6 @@ class Pipeline:
             pipe.stop()
             raise
 
-    def _translation(
-        self, edge: Edge, dialect: Dialect, body: bytes | Form, request: Request, call: Call
-    ) -> Translation | ExchangeTranslation:
-        """The whole request read, for a target that speaks another format. Raises InvalidField."""
-        options = request.options
-        setting = Setting(
-            id=call.id,
-            model=request.model,
-            created=call.arrived_ns // 1_000_000_000,
-            include_usage=options is not None and bool(options.include_usage),
-        )
-        strict = wants_all(edge)
-        if isinstance(body, Form):
-            reader = form_reader(dialect)
-            asked = reader.parse_form(body)
-            return ExchangeTranslation(
-                reader, dialect.kind, asked, setting, prompt=request.prompt, strict=strict
-            )
-        # Conversations first: to ask whether a dialect only counts costs as much as reading a short one.
-        if dialect.chat is not None:
-            bounded = limited(dialect) if call.dropped else None
-            chat = dialect.chat if bounded is None or bounded.limit not in call.dropped else bounded.unlimited
-            return Translation(chat, body, setting, strict=strict)
-        if isinstance(dialect, Counting):
-            return CountTranslation(dialect, body, setting, strict=strict)
-        if dialect.exchange is None:
-            raise InvalidField(
-                f"The model `{request.model}` cannot be used here: nothing that serves it speaks this dialect, and "
-                "there is no translation for it.",
-                param="model",
-                code="route_not_served",
-            )
-        return ExchangeTranslation(
-            dialect.exchange,
-            dialect.kind,
-            dialect.exchange.parse(body),
-            setting,
-            prompt=request.prompt,
-            strict=strict,
-            characters=request.characters,
-        )
-
     def _refuse(self, call: Call, dialect: Dialect, error: AspendosError) -> None:
         """Settle a call that failed, and tell the client if it is there to be told."""
         self._settlement.settle(call, status=error.http_status, error=error)
@@ -409,21 +355,3 @@ class Pipeline:
         elif not edge.started:
             headers = refusal_headers(call, error)
             respond_error(edge, error, dialect.error_body(error, call.id), call.id, headers)
-
-
-def _translated(translation: Translation | ExchangeTranslation | None) -> Translation:
-    """The translation of a stream that came through no lane; only conversations are streamed so."""
-    assert isinstance(translation, Translation)
-    return translation
-
-
-def _whole(
-    translation: Translation | ExchangeTranslation | None,
-    deployment: Deployment,
-    body: bytes,
-    content_type: bytes | None,
-) -> tuple[Rendered, Completed]:
-    """An answer that came through no lane, in the client's dialect, and what metering needs of it."""
-    if isinstance(translation, ExchangeTranslation):
-        return translation.whole(deployment, body, (content_type or b"").decode("latin-1"))
-    return _translated(translation).whole(deployment, body)
