@@ -322,7 +322,10 @@ class Connection(asyncio.Protocol):
         elif size <= _ONE_WRITE:
             self._transport.write(b"%scontent-length: %d\r\n\r\n%s" % (head, size, body))
         else:
-            self._transport.writelines((b"%scontent-length: %d\r\n\r\n" % (head, size), body))
+            # Not writelines: up to 3.12.8 and 3.13.1 asyncio's own never says that the peer does not keep up
+            # (https://github.com/python/cpython/issues/127655), and before 3.12 it copies the body.
+            self._transport.write(b"%scontent-length: %d\r\n\r\n" % (head, size))
+            self._transport.write(body)
             self._sent_at = None if self._blocked_size is not None else self._last
             return
         if self._blocked_size is None:
