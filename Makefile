@@ -6,9 +6,10 @@ PYTHON ?= python3
 SET_UP := PATH="$(PATH)" $(PYTHON) tools/setup.py $(if $(filter command environment,$(origin PYTHON)),--this-python)
 RUN := .venv/bin
 NODE_TESTS := tests/contract/node
-# A test run starts hundreds of processes of the same modules: they are compiled once, even where the environment,
-# as in many containers, says that nothing compiled be kept.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(RUN)/python -m pytest
+# Modules are compiled once and not by each process, even where the environment, as in many containers, says that
+# nothing compiled be kept: it is half of a start, and a test run starts hundreds of processes.
+KEEP := env -u PYTHONDONTWRITEBYTECODE
+PYTEST := $(KEEP) $(RUN)/python -m pytest
 UPGRADE ?=
 JOBS ?= auto
 PEERS ?=
@@ -27,7 +28,7 @@ help: ## this list
 
 serve: ## start the gateway on 127.0.0.1:8080 and the embedded model worker; Ctrl-C ends both
 	@$(SET_UP) serve
-	@exec $(RUN)/aspendos serve --embedded
+	@exec $(KEEP) $(RUN)/aspendos serve --embedded
 
 test: ## every test: unit, golden, contract, integration, chaos and real vLLM (K=expression: only those; JOBS=1: one after another; PYTHON=python3.13: with that)
 	@$(SET_UP) test
@@ -44,7 +45,7 @@ format: ## put the sources into the form `check` asks for
 
 bench: ## what the gateway costs (PEERS=1: beside other gateways; BENCH=--quick: a short run)
 	@$(SET_UP) bench
-	@$(RUN)/python -m loadtests.overhead $(if $(PEERS),--peers) $(BENCH)
+	@$(KEEP) $(RUN)/python -m loadtests.overhead $(if $(PEERS),--peers) $(BENCH)
 
 load: ## a closed-loop load on a running gateway (URL=..., KEY=..., MODEL=..., N=concurrency, S=seconds)
 	@$(SET_UP) serve
