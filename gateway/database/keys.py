@@ -40,7 +40,7 @@ class KeyCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     themselves, others for nobody in particular unless they say for whom. `models` are globs, and an empty list
     allows all the team may use; `features` (`chat`, `embeddings`, …) narrow it likewise. `limits` come on top of
     all others. `tags` go into usage records and budgets. `expires` is a duration such as `30d` or a moment in
-    ISO 8601, null for never.
+    ISO 8601, null for never; `expires_at`, as a key is shown with, is another word for it.
     """
 
     team: str
@@ -51,10 +51,14 @@ class KeyCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: Limits | None = None
     tags: dict[str, str] = field(default_factory=dict[str, str])
     expires: str | None = None
+    expires_at: str | None = None
 
 
 class KeyPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What shall change; what is left out stays. `expires: null` means never; `tags` are replaced whole."""
+    """What shall change; what is left out stays. `expires: null` means never; `tags` are replaced whole.
+
+    `expires_at`, as a key is shown with, is another word for `expires`.
+    """
 
     name: str | UnsetType = UNSET
     models: tuple[str, ...] | UnsetType = UNSET
@@ -62,6 +66,7 @@ class KeyPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: Limits | UnsetType | None = UNSET
     tags: dict[str, str] | UnsetType = UNSET
     expires: str | UnsetType | None = UNSET
+    expires_at: str | UnsetType | None = UNSET
     disabled: bool | UnsetType = UNSET
 
 
@@ -163,7 +168,7 @@ class KeyService:
                 features=validity.features(wanted.features),
                 limits=validity.limits(wanted.limits),
                 tags=validity.tags(wanted.tags),
-                expires_at=None if wanted.expires is None else validity.expiry(wanted.expires, now),
+                expires_at=validity.either_expiry(wanted.expires, wanted.expires_at, now),
                 disabled=False,
                 created_at=now,
                 created_by=created_by or caller.name,
@@ -369,8 +374,8 @@ def _apply(row: KeyRow, patch: KeyPatch, now: datetime) -> None:
         row.limits = validity.limits(patch.limits)
     if patch.tags is not UNSET:
         row.tags = validity.tags(patch.tags)
-    if patch.expires is not UNSET:
-        row.expires_at = None if patch.expires is None else validity.expiry(patch.expires, now)
+    if patch.expires is not UNSET or patch.expires_at is not UNSET:
+        row.expires_at = validity.either_expiry(patch.expires, patch.expires_at, now)
     if patch.disabled is not UNSET:
         row.disabled = patch.disabled
 

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import UnsetType
 
 from inference.ir.errors import InvalidField
 from inference.ir.tiers import NO_LIMITS, Feature, Limits
@@ -85,6 +86,17 @@ def expiry(value: str, now: datetime, param: str = "expires") -> datetime:
             param=param,
         )
     return moment.astimezone(UTC)
+
+
+def either_expiry(
+    expires: str | UnsetType | None, expires_at: str | UnsetType | None, now: datetime
+) -> datetime | None:
+    """The moment that one of the two fields says, null and nothing for never. Raises InvalidField."""
+    if isinstance(expires, str) and isinstance(expires_at, str):
+        raise InvalidField("expires and expires_at mean the same: give one of them.", param="expires_at")
+    if isinstance(expires, str):
+        return expiry(expires, now)
+    return expiry(expires_at, now, "expires_at") if isinstance(expires_at, str) else None
 
 
 def overlap(length: float, param: str = "overlap_seconds") -> timedelta:

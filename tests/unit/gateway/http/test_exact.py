@@ -90,7 +90,10 @@ async def test_other_mistakes_are_told_as_ever(plane: Plane, body: bytes) -> Non
     assert status == 400
     if body == b'{"amount": 5}':
         assert answer["error"]["param"] == "amount"
-        assert answer["error"]["message"] == "There is no field `amount` here."
+        assert answer["error"]["message"] == (
+            "There is no field `amount` here. Did you mean `amount_nano`? "
+            "Known are `amount_nano`, `name`, `on`, `parts`."
+        )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ async def test_other_mistakes_are_told_as_ever(plane: Plane, body: bytes) -> Non
             b'{"parts": [{"amount": 1}]}',
             "invalid_value",
             "parts[0].amount",
-            "There is no field `parts[0].amount`",
+            "There is no field `parts[0].amount` here. Did you mean `amount_minor`? Known are `amount_minor`.",
         ),
         (b'{"parts": 1}', "invalid_value", "parts", "Invalid value for `parts`: expected an array"),
         (b'{"on": true,}', "invalid_json", None, "line 1, column 13"),

@@ -46,6 +46,25 @@ async def test_a_keys_life(client: Client, plane: Plane) -> None:
         assert token not in text and token[17:] not in text
 
 
+async def test_an_expiry_is_taken_back_as_it_is_shown(client: Client) -> None:
+    made = await client.post(
+        "/admin/v1/keys", json={"team": "acme", "name": "ci", "expires_at": "2090-01-31T00:00:00Z"}
+    )
+    details = made.json()["details"]
+    assert details["expires_at"] == "2090-01-31T00:00:00Z"
+    path = f"/admin/v1/keys/{details['id']}"
+    later = await client.patch(path, json={"expires_at": "2091-01-31T00:00:00Z"})
+    assert later.json()["expires_at"] == "2091-01-31T00:00:00Z"
+    assert (await client.patch(path, json={"name": "still"})).json()["expires_at"] == "2091-01-31T00:00:00Z"
+    both = await client.patch(path, json={"expires": "1d", "expires_at": "2d"})
+    assert (both.status_code, both.json()["error"]["param"]) == (400, "expires_at")
+    for body in ({"expires": ""}, {"expires_at": ""}):
+        assert (await client.patch(path, json=body)).status_code == 400, "no text is no word for never"
+    assert (await client.patch(path, json={"expires_at": None})).json()["expires_at"] is None
+    told = (await client.post(f"{path}/rotate", json={"overlap": "1d"})).json()["error"]["message"]
+    assert "Did you mean `overlap_seconds`?" in told
+
+
 @pytest.mark.parametrize(
     ("body", "status", "word"),
     [
