@@ -377,6 +377,8 @@ async def test_a_fleets_requests_go_to_the_worker_with_the_fewest_in_flight(
         (whole(b"<html>welcome</html>"), "upstream_garbled"),
         (whole(b'["a list"]'), "upstream_garbled"),
         (whole(b'{"choices": [{"mess'), "upstream_garbled"),
+        (whole(b"{}"), "upstream_garbled"),
+        (whole({"id": "x", "usage": {"prompt_tokens": 3, "completion_tokens": 2}}), "upstream_garbled"),
         (completion()[:-9], "upstream_garbled"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "upstream_garbled"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: nonsense\r\n\r\n", "upstream_garbled"),
@@ -387,7 +389,20 @@ async def test_a_fleets_requests_go_to_the_worker_with_the_fewest_in_flight(
         ),
         (whole(b"", "204 No Content"), "upstream_garbled"),
     ],
-    ids=["empty", "html", "list", "cut-json", "cut", "ssh", "bad-length", "nothing", "redirect", "204"],
+    ids=[
+        "empty",
+        "html",
+        "list",
+        "cut-json",
+        "{}",
+        "no-choices",
+        "cut",
+        "ssh",
+        "bad-length",
+        "nothing",
+        "redirect",
+        "204",
+    ],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_200_that_is_no_answer_is_the_upstreams_fault(

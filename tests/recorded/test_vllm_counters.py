@@ -10,12 +10,19 @@ import pytest
 
 from billing.reconciliation.compare import Counted, Tally, Thresholds, compare
 from billing.reconciliation.counters import Processed, between, read_counters
-from inference.providers.vllm import WIRE
+from inference.providers.openai.usage import read_usage
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "vllm" / "captures"
 EXACT = Thresholds(share_bp=0, tokens=0)
 
 pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason=f"no captures at {CAPTURES}")
+
+
+class _Answer(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_answer = msgspec.json.Decoder(_Answer)
 
 
 def between_captures(before: str, after: str) -> tuple[Processed, list[Counted]]:
@@ -35,7 +42,7 @@ def between_captures(before: str, after: str) -> tuple[Processed, list[Counted]]
     answers: list[Counted] = []
     for name, _, status, kind, _, _ in calls[begin : names.index(after)]:
         if status == 200 and kind == "json":
-            usage = WIRE.lanes["chat"].completion((CAPTURES / f"{name}.json").read_bytes()).usage
+            usage = read_usage(_answer.decode((CAPTURES / f"{name}.json").read_bytes()).usage)
             tally = Tally(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
             answers.append(Counted(model=next(iter(last.prompt)), tally=tally))
     return between(first, last), answers

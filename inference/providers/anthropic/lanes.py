@@ -19,6 +19,8 @@ from inference.providers.anthropic.thinking import LEAST_BUDGET
 from inference.unbilled import Unbilled
 from inference.wire import Completed, Original, StreamOptions
 
+_NULL = Raw(b"null")
+
 
 class _Block(Struct):
     text: str | None = None
@@ -29,6 +31,7 @@ class _Message(Struct):
     type: str | None = None
     usage: Reported | None = None
     stop_reason: str | None = None
+    content: Raw = _NULL
 
 
 class _Said(Struct):
@@ -92,7 +95,7 @@ class MessagesLane:
     def completion(self, body: bytes) -> Completed:
         """Usage and finish reason of a whole response.
 
-        Raises UpstreamGarbled when it is no JSON object, an AspendosError for a failure reported with status 200.
+        Raises UpstreamGarbled when it is no message, an AspendosError for a failure reported with status 200.
         """
         try:
             message = _message.decode(body)
@@ -100,6 +103,8 @@ class MessagesLane:
             raise UpstreamGarbled("The upstream's answer is not valid JSON of a message.") from None
         if message.type == "error":
             raise read_stream_error(body)
+        if message.content == _NULL:
+            raise UpstreamGarbled("The upstream's answer has no content.")
         usage = usage_of(message.usage)
         counted = usage.source is not UsageSource.NONE
         return Completed(

@@ -203,7 +203,8 @@ class GeminiLane:
     def completion(self, body: bytes) -> Completed:
         """Usage and finish reason.
 
-        Raises UpstreamGarbled, an AspendosError for a failure reported with status 200.
+        Raises UpstreamGarbled, also where it holds neither an answer nor why there is none, an AspendosError for a
+        failure reported with status 200.
         """
         try:
             said = _answer.decode(body)
@@ -219,6 +220,8 @@ class GeminiLane:
             finish = str(read_finish(reason, calls=b'"functionCall"' in body))
         elif blocked(said.prompt_feedback) is not None:
             finish = "content_filter"
+        elif not said.candidates:
+            raise UpstreamGarbled("The upstream's answer holds no candidates, and no reason why not.")
         usage = read_usage(said.usage_metadata)
         text = 0
         if usage.source is UsageSource.NONE:

@@ -5,7 +5,7 @@ Spoken by OpenAI and by every server that calls itself compatible.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
@@ -31,6 +31,12 @@ class _Choice(Struct):
 class _Typed(Struct):
     usage: Reported | None = None
     choices: list[_Choice] | None = None
+    data: Raw = _NULL
+    results: Raw = _NULL
+
+
+_HOLDS = {"/embeddings": "data", "/moderations": "results"}
+"""What the answer of a route is in, by the end of its path; of every other in `choices`."""
 
 
 class _Groq(Struct):
@@ -89,6 +95,7 @@ class OpenAILane:
     def __init__(self, path: str, *, continuous_usage: bool = False) -> None:
         self._path = path
         self._continuous = continuous_usage
+        self._holds = _HOLDS.get(path[path.rfind("/") :])
 
     def path(self, model: str, *, stream: bool) -> str:
         """Below the base URL; the same for every model."""
@@ -126,23 +133,40 @@ class OpenAILane:
     def completion(self, body: bytes) -> Completed:
         """Usage and finish reason of a whole response.
 
-        Raises UpstreamGarbled when it is no JSON object, an AspendosError for a failure reported with status 200.
+        Raises UpstreamGarbled when it is no JSON object or holds no answer, an AspendosError for a failure reported
+        with status 200.
         """
         try:
-            usage, choices = _measure(body)
+            usage, said = _measure(body)
         except (msgspec.DecodeError, RecursionError):
             raise UpstreamGarbled("The upstream's answer is not valid JSON.") from None
-        reason = None
+        choices, reason = said.choices or (), None
         for choice in choices:
             if choice.finish_reason:
                 reason = choice.finish_reason
                 break
         counted = usage.source is not UsageSource.NONE
-        if reason == "error" or not (counted or choices):
-            error = reported(body)
-            if error is not None:
-                raise error
+        if reason == "error" or not choices:
+            self._check(said, body, counted=counted)
         return Completed(usage=usage, finish_reason=reason, text=0 if counted else _text_size(body))
+
+    def _check(self, said: _Typed, body: bytes, *, counted: bool) -> None:
+        """Raises what an answer that is not told in choices says instead, UpstreamGarbled where it says nothing.
+
+        An empty list of choices is an answer: some filter a prompt so. It is metered like any other.
+        """
+        holds = self._holds
+        if holds is None:
+            given = said.choices is not None
+        else:
+            given = not is_null(said.data if holds == "data" else said.results)
+            if given and counted:
+                return
+        error = reported(body)
+        if error is not None:
+            raise error
+        if not given:
+            raise UpstreamGarbled(f"The upstream's answer has no `{holds or 'choices'}`.")
 
     def stream(self, options: StreamOptions | None) -> OpenAITap:
         """The tap for one stream, hiding from the client what only we asked for."""
@@ -187,19 +211,21 @@ def _text_size(body: bytes) -> int:
     return sum(len(part.encode()) for part in parts)
 
 
-def _measure(body: bytes) -> tuple[Usage, Sequence[_Choice]]:
-    """Usage and choices in one decoding, where they are of the types OpenAI gives them; else in several."""
+def _measure(body: bytes) -> tuple[Usage, _Typed]:
+    """Usage and answer in one decoding, where they are of the types OpenAI gives them; else in several."""
     try:
-        decoded = _typed.decode(body)
+        said = _typed.decode(body)
     except msgspec.ValidationError:
-        return read_usage(_loosely(body)), ()
-    return NO_USAGE if decoded.usage is None else usage_of(decoded.usage), decoded.choices or ()
+        return _loosely(body)
+    return NO_USAGE if said.usage is None else usage_of(said.usage), said
 
 
-def _loosely(body: bytes) -> Raw:
-    """The usage of a valid JSON body whose fields have surprising types."""
+def _loosely(body: bytes) -> tuple[Usage, _Typed]:
+    """The same of a valid JSON body whose fields have surprising types; of its choices only whether there are any."""
     decoded: Any = _anything.decode(body)
     if not isinstance(decoded, Mapping):
         raise UpstreamGarbled("The upstream's answer is not a JSON object.")
-    usage = cast(Mapping[str, object], decoded).get("usage")
-    return _NULL if usage is None else raw(usage)
+    fields = cast(Mapping[str, object], decoded)
+    choices: list[_Choice] | None = [] if isinstance(fields.get("choices"), list) else None
+    said = _Typed(choices=choices, data=raw(fields.get("data")), results=raw(fields.get("results")))
+    return read_usage(raw(fields.get("usage"))), said

@@ -162,10 +162,12 @@ class ResponsesLane:
         """Raises UpstreamGarbled when it is no response, the failure that one with status `failed` reports."""
         head = read_head(body)
         raise_failure(head)
+        if head.output is None:
+            raise UpstreamGarbled("The upstream's answer has no output.")
         usage = counted(head)
-        found = finish_of(head, called=any(_CALL.search(item) for item in head.output or ()))
+        found = finish_of(head, called=any(_CALL.search(item) for item in head.output))
         known = usage.source is not UsageSource.NONE
-        size = 0 if known else sum(len(item) for item in head.output or ())
+        size = 0 if known else sum(len(item) for item in head.output)
         return Completed(usage=usage, finish_reason=str(found) if found else None, text=size)
 
     def stream(self, options: StreamOptions | None) -> ResponsesTap:

@@ -65,6 +65,15 @@ def test_whole_answers() -> None:
         LANE.completion(b"<html>")
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"type":"message","content":null,"usage":{"input_tokens":3}}'])
+def test_an_answer_without_content_is_none(body: bytes) -> None:
+    with pytest.raises(UpstreamGarbled):
+        LANE.completion(body)
+    assert (
+        LANE.completion(b'{"type":"message","content":[],"usage":{"input_tokens":3}}').usage.input_tokens == 3
+    )
+
+
 def test_paths_and_key() -> None:
     assert {route: lane.path("m", stream=True) for route, lane in WIRE.lanes.items()} == {
         "messages": "/v1/messages",

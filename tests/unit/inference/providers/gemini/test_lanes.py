@@ -88,3 +88,14 @@ def test_whole_answers() -> None:
     assert GeminiLane().completion(json.dumps(body).encode()).text == 2
     with pytest.raises(UpstreamGarbled):
         GeminiLane().completion(b"<html>")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b'{"candidates":[]}', b'{"usageMetadata":{"promptTokenCount":3}}', b'{"promptFeedback":{}}'],
+)
+def test_an_answer_without_candidates_says_why_or_is_none(body: bytes) -> None:
+    with pytest.raises(UpstreamGarbled):
+        GeminiLane().completion(body)
+    refused = GeminiLane().completion(b'{"promptFeedback":{"blockReason":"SAFETY"}}')
+    assert refused.finish_reason == "content_filter"

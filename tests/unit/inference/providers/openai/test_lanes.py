@@ -5,7 +5,7 @@ import json
 import pytest
 from msgspec import Raw
 
-from inference.ir.errors import UpstreamGarbled
+from inference.ir.errors import UpstreamGarbled, UpstreamRateLimited
 from inference.ir.usage import Usage, UsageSource
 from inference.providers.openai.lanes import OpenAILane
 from inference.providers.openai.usage import read_usage
@@ -123,8 +123,48 @@ def test_a_response_that_is_no_json_object_is_garbled(body: bytes) -> None:
 
 
 def test_a_response_of_surprising_types_is_still_metered() -> None:
-    body = b'{"choices":"none","usage":{"prompt_tokens":3,"completion_tokens":1}}'
+    body = b'{"choices":[{"finish_reason":7}],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
     assert LANE.completion(body).usage.input_tokens == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/chat/completions", b"{}"),
+        ("/chat/completions", b'{"choices":null}'),
+        ("/chat/completions", b'{"choices":"none","usage":{"prompt_tokens":3}}'),
+        ("/chat/completions", b'{"id":"x","data":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}'),
+        ("/completions", b'{"usage":{"prompt_tokens":3,"completion_tokens":1}}'),
+        ("/v1/embeddings", b'{"object":"list","usage":{"prompt_tokens":3}}'),
+        ("/embeddings", b'{"choices":[],"usage":{"prompt_tokens":3}}'),
+        ("/moderations", b"{}"),
+    ],
+)
+def test_a_response_that_holds_no_answer_is_garbled(path: str, body: bytes) -> None:
+    with pytest.raises(UpstreamGarbled):
+        OpenAILane(path).completion(body)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "read"),
+    [
+        ("/chat/completions", b'{"choices":[],"usage":{"prompt_tokens":3}}', 3),
+        ("/chat/completions", b'{"choices":[]}', 0),
+        ("/embeddings", b'{"data":[],"usage":{"prompt_tokens":3}}', 3),
+        ("/embeddings", b'{"data":[{"embedding":[1.5]}]}', 0),
+        ("/embeddings", b'{"data":[{"embedding":[1.5]}],"usage":{"prompt_tokens":"?"}}', 0),
+        ("/moderations", b'{"results":[{"flagged":false}]}', 0),
+    ],
+)
+def test_an_answer_may_be_empty_but_not_absent(path: str, body: bytes, read: int) -> None:
+    completed = OpenAILane(path).completion(body)
+    assert (completed.usage.input_tokens, completed.finish_reason) == (read, None)
+
+
+def test_an_error_in_the_place_of_choices_is_raised_whatever_it_counts() -> None:
+    body = b'{"error":{"message":"too busy","code":429},"usage":{"prompt_tokens":3,"completion_tokens":0}}'
+    with pytest.raises(UpstreamRateLimited):
+        LANE.completion(body)
 
 
 def test_stream_usage_from_groqs_place_and_its_source() -> None:

@@ -140,3 +140,9 @@ def test_a_whole_answer() -> None:
     assert counted.text > 10
     with pytest.raises(UpstreamGarbled):
         LANE.completion(b"[]")
+
+
+@pytest.mark.parametrize("answer", [{}, {"status": "completed", "usage": USAGE}])
+def test_an_answer_without_output_is_none(answer: dict[str, object]) -> None:
+    with pytest.raises(UpstreamGarbled):
+        LANE.completion(json.dumps(answer).encode())
