@@ -28,6 +28,15 @@ class _Mark(Struct, forbid_unknown_fields=True):
     ttl: Literal["5m", "1h"] | None = None
 
 
+class _Words(Struct, forbid_unknown_fields=True):
+    """A text where nothing else may stand, so that no tag is asked for: its type has to be."""
+
+    type: Literal["text"]
+    text: str
+    cache_control: _Mark | None = None
+    citations: None = None
+
+
 class _Text(Struct, forbid_unknown_fields=True, tag="text"):
     text: str
     cache_control: _Mark | None = None
@@ -43,7 +52,7 @@ class _Use(Struct, forbid_unknown_fields=True, tag="tool_use"):
 
 class _Result(Struct, forbid_unknown_fields=True, tag="tool_result"):
     tool_use_id: str
-    content: str | list[_Text] | None = None
+    content: str | list[_Words] | None = None
     is_error: bool | None = None
     cache_control: _Mark | None = None
 
@@ -78,7 +87,7 @@ class _Request(Struct, forbid_unknown_fields=True):
     model: str
     max_tokens: int
     messages: Annotated[list[_Turn], Meta(min_length=1)]
-    system: str | list[_Text] | None = None
+    system: str | list[_Words] | None = None
     tools: list[_Tool] | None = None
     tool_choice: _Choice | None = None
     temperature: float | None = None
@@ -123,7 +132,7 @@ def parse_plain(body: bytes) -> ChatRequest | None:
         return None  # whoever reads it field by field finds out what it is
 
 
-def _texts(content: str | list[_Text] | None) -> tuple[Text, ...]:
+def _texts(content: str | list[_Words] | None) -> tuple[Text, ...]:
     if content is None:
         return ()
     if isinstance(content, str):

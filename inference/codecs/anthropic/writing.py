@@ -12,7 +12,8 @@ from msgspec import Raw
 from inference.codecs.anthropic.call_ids import CALL_ID
 from inference.codecs.anthropic.reading import SEARCH_RESULT
 from inference.codecs.anthropic.seals import seal, text_seal
-from inference.codecs.arguments import written_arguments
+from inference.codecs.arguments import object_in, written_arguments
+from inference.codecs.blank_texts import without_blanks
 from inference.codecs.call_id import fitting
 from inference.codecs.plain_text import plain_text
 from inference.ir.content import (
@@ -47,7 +48,6 @@ _MAGIC = (
     ("UklGR", "image/webp"),
 )
 """How the files that Anthropic takes begin, in base64."""
-_object = msgspec.json.Decoder(dict[str, Raw])
 
 
 class BlockWriter:
@@ -64,7 +64,7 @@ class BlockWriter:
     def blocks(self, parts: Sequence[Part], path: str) -> list[Block | Raw]:
         """The blocks of one message, in their order."""
         text = lone_text(parts)
-        if text:
+        if text and (self._answer or not text.isspace()):
             return [{"type": "text", "text": text}]
         written: list[Block | Raw] = []
         for at, part in enumerate(parts):
@@ -74,7 +74,7 @@ class BlockWriter:
             sealed = text_seal(part) if self._answer and isinstance(part, Text) and part.signature else None
             if sealed is not None:
                 written.append({"type": "thinking", "thinking": "", "signature": sealed})
-        return written
+        return written if self._answer or self._own else without_blanks(written)
 
     def block(self, part: Part, path: str) -> Block | Raw | None:
         """One block, None for a part that cannot be said at all."""
@@ -156,8 +156,9 @@ class BlockWriter:
 
     def _result(self, part: ToolResult, path: str) -> Block:
         block: Block = {"type": "tool_result", "tool_use_id": self._id(part.call_id)}
-        if part.content:
-            block["content"] = self._answered(part.content, f"{path}.content")
+        answered = self._answered(part.content, f"{path}.content") if part.content else ""
+        if answered:
+            block["content"] = answered
         if part.error:
             block["is_error"] = True
         return self._more(block, part.cache, part.rest, path)
@@ -165,7 +166,7 @@ class BlockWriter:
     def _answered(self, content: Sequence[Part], path: str) -> str | list[Block | Raw]:
         only = content[0]
         if len(content) == 1 and isinstance(only, Text) and only.cache is None and not only.rest:
-            return only.text
+            return only.text if self._answer or self._own or not only.text.isspace() else ""
         return self.blocks(content, path)
 
     def _image(self, part: Image, path: str) -> Block | None:
@@ -237,19 +238,15 @@ def citation(given: Citation) -> Raw | Block | None:
 
 
 def tool_input(arguments: str) -> Raw | Block:
-    """A call's arguments, byte for byte; where they are no JSON object, which Anthropic insists on, wrapped into one.
+    """A call's arguments as an object; where they are none, which Anthropic insists on, wrapped into one.
 
     The wrapping is the one Anthropic asks for
     (https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/fine-grained-tool-streaming).
     """
-    text = arguments.encode()
-    if not text.strip():
+    if not arguments.strip():
         return {}
-    try:
-        _object.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return {"INVALID_JSON": arguments}
-    return Raw(text)
+    found = object_in(arguments)
+    return {"INVALID_JSON": arguments} if found is None else found
 
 
 def foreign(rest: Iterable[str], path: str = "") -> list[str]:

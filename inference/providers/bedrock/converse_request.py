@@ -73,7 +73,7 @@ def write_request(asked: ChatRequest, *, model: str, made_by: Maker, card: Model
     body: dict[str, object] = {
         "messages": writer.messages,
         "system": writer.system,
-        "inferenceConfig": _inference(asked, more, writer.dropped),
+        "inferenceConfig": _inference(asked, more, made_by, writer.dropped),
         "toolConfig": tools,
         "outputConfig": form,
         _MORE: more.fields,
@@ -92,7 +92,9 @@ def write_request(asked: ChatRequest, *, model: str, made_by: Maker, card: Model
     )
 
 
-def _inference(asked: ChatRequest, more: ModelFields, dropped: list[str]) -> dict[str, object]:
+def _inference(
+    asked: ChatRequest, more: ModelFields, made_by: Maker, dropped: list[str]
+) -> dict[str, object]:
     """Length and sampling; a client of another family is fitted into Converse's bounds and told."""
     written: dict[str, object] = {}
     limit = asked.max_output or more.max_tokens
@@ -111,7 +113,10 @@ def _inference(asked: ChatRequest, more: ModelFields, dropped: list[str]) -> dic
         if value > 1:
             dropped.append(name)
         written[word] = min(value, 1.0)
-    stop = [each for each in asked.stop if each]
+    blank = made_by is not Maker.CLAUDE  # which takes no sequence of white space
+    stop = [each for each in asked.stop if each and (blank or not each.isspace())]
+    if len(stop) < len(asked.stop):
+        dropped.append("stop")
     if stop:
         written["stopSequences"] = stop
     return written

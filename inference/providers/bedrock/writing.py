@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from inference.codecs.anthropic.writing import foreign
 from inference.codecs.arguments import written_arguments
+from inference.codecs.blank_texts import without_blanks
 from inference.codecs.call_id import fitting
 from inference.ir.chat import ChatRequest, Message, Role
 from inference.ir.content import (
@@ -107,7 +108,7 @@ class ConversationWriter:
 
     def _turn(self, message: Message, path: str) -> list[Block | Raw]:
         text = lone_text(message.parts)
-        if text:
+        if text and not text.isspace():
             return [{"text": text}]
         written: list[Block | Raw] = []
         results: list[Block | Raw] = []
@@ -116,7 +117,7 @@ class ConversationWriter:
             blocks = self._part(part, here)
             first = not self._own and isinstance(part, ToolResult)
             (results if first else written).extend(blocks)
-        return results + written
+        return results + (written if self._own else without_blanks(written))
 
     def _for_system(self, blocks: list[Block | Raw], path: str) -> list[Block | Raw]:
         """A system prompt is text alone."""

@@ -12,7 +12,10 @@ from gateway.dialects.anthropic_messages.plain import parse_plain
 from tests.odd_json import ODD, TEXT, any_of, may_be, read_alike
 
 MARK = st.one_of(st.just({"type": "ephemeral"}), st.just({"type": "ephemeral", "ttl": "1h"}), ODD)
-BLOCK = st.fixed_dictionaries({"type": st.just("text"), "text": TEXT}, optional={"cache_control": MARK})
+BLOCK: st.SearchStrategy[Any] = st.one_of(
+    st.fixed_dictionaries({"type": st.just("text"), "text": TEXT}, optional={"cache_control": MARK}),
+    st.fixed_dictionaries({"text": TEXT}),
+)
 USE = st.fixed_dictionaries(
     {
         "type": st.just("tool_use"),

@@ -298,3 +298,27 @@ def test_user_and_tier() -> None:
         True,
     )
     assert dropped == ()
+
+
+BLANKS = (
+    Message(role=Role.SYSTEM, parts=(Text(text=" \n"),)),
+    HELLO,
+    Message(role=Role.ASSISTANT, parts=(Text(text="A list:"), Text(text="\n\n"), Text(text="1. one"))),
+    Message(role=Role.USER, parts=(Text(text="go on"),)),
+    Message(role=Role.ASSISTANT, parts=(Text(text="\n\n"), ToolCall(id="c", name="f", arguments="{}"))),
+    Message(role=Role.TOOL, parts=(ToolResult(call_id="c", content=(Text(text=" "),)),)),
+)
+
+
+def test_white_space_alone_is_no_block() -> None:
+    body, dropped = sent(messages=BLANKS)
+    assert "system" not in body
+    texts = [[block.get("text") for block in each["content"]] for each in body["messages"]]
+    assert texts == [["Hi"], ["A list:\n\n", "1. one"], ["go on"], [None], [None]]
+    assert body["messages"][-1]["content"] == [{"type": "tool_result", "tool_use_id": "c"}]
+    assert dropped == ()
+
+
+def test_white_space_of_anthropics_own_clients_stands() -> None:
+    body, _ = sent(family=Family.ANTHROPIC, messages=(HELLO, turn(Role.ASSISTANT, Text(text="\n"))))
+    assert body["messages"][1]["content"] == [{"type": "text", "text": "\n"}]

@@ -363,7 +363,7 @@ def test_bedrocks_own_words_go_through() -> None:
     assert body["additionalModelResponseFieldPaths"] == ["/stop_sequence"]
     assert body["inferenceConfig"] == {"temperature": 1.0, "stopSequences": ["END"]}
     assert (body["serviceTier"], body["requestMetadata"]) == ({"type": "flex"}, {"team": "a b"})
-    assert out.dropped == ("temperature", "mystery")
+    assert out.dropped == ("temperature", "stop", "mystery")
 
 
 def test_what_has_no_word_is_named() -> None:
@@ -418,3 +418,28 @@ def test_nothing_to_answer() -> None:
     with pytest.raises(InvalidField, match="no turn") as refused:
         write(Message(role=Role.SYSTEM, parts=(Text(text="s"),)))
     assert refused.value.param == "messages"
+
+
+def test_white_space_alone_is_no_block() -> None:
+    listed = Message(
+        role=Role.ASSISTANT, parts=(Text(text="A list:"), Text(text="\n\n"), Text(text="1. one"))
+    )
+    called = Message(role=Role.ASSISTANT, parts=(Text(text="\n"), *CALLED[1].parts))
+    body = told(
+        Message(role=Role.SYSTEM, parts=(Text(text=" "),)),
+        HELLO,
+        listed,
+        user(Text(text="\n")),
+        HELLO,
+        called,
+    )
+    assert "system" not in body
+    texts = [[block.get("text") for block in each["content"]] for each in body["messages"]]
+    assert texts == [["hi"], ["A list:\n\n", "1. one"], ["hi"], [None]]
+
+
+def test_sequences_to_stop_at_that_nobody_can_be_told_are_named() -> None:
+    out = write(stop=("", "\n\n", "END"))
+    assert (json.loads(out.body)["inferenceConfig"], out.dropped) == ({"stopSequences": ["END"]}, ("stop",))
+    other = write(stop=("\n\n",), model=NOVA)
+    assert (json.loads(other.body)["inferenceConfig"], other.dropped) == ({"stopSequences": ["\n\n"]}, ())
