@@ -18,6 +18,8 @@ _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _OURS = frozenset(
     {"connection", "content-length", "content-type", "host", "te", "trailer", "transfer-encoding", "upgrade"}
 )
+_SET_BY = {"ASPENDOS_LOCAL_URL": " (`aspendos serve --embedded` starts the worker and sets it)"}
+"""Variables that are seldom set by hand, and what sets them."""
 _ADDRESS = "an http(s) address without user, query or fragment, such as `https://api.openai.com/v1`"
 
 
@@ -175,7 +177,7 @@ class ProviderResolver:
             env = entry.base_url.env
             given = self._environ.get(env, "").strip() or entry.base_url.default
             if given is UNSET:
-                off.append(f"{env} is not set")
+                off.append(f"{env} is not set{_SET_BY.get(env, '')}")
                 return ()
             origin = f"{env} in the environment: " if self._environ.get(env, "").strip() else ""
             return self._address(here, str(given), origin)

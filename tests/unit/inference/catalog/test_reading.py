@@ -271,8 +271,19 @@ def env_names() -> list[str]:
     return sorted(set(re.findall(r"key: \{env: (\w+)\}", SHIPPED.read_text())) - {"VLLM_API_KEY"})
 
 
-def test_the_shipped_file_without_any_key_serves_the_local_models() -> None:
+def test_the_shipped_file_offers_nothing_that_was_neither_started_nor_paid_for() -> None:
     catalog = read_catalog(SHIPPED, {})
+    assert [model.name for model in catalog.models.values() if model.off is None] == []
+    assert catalog.providers["local"].off == (
+        "ASPENDOS_LOCAL_URL is not set (`aspendos serve --embedded` starts the worker and sets it)"
+    )
+    assert "`aspendos serve --embedded`" in (catalog.models["aspendos-tiny"].off or "")
+    assert list(catalog.tiers) == ["free", "basic", "pro", "ultra", "enterprise"]
+    assert catalog.warnings == ()
+
+
+def test_the_shipped_file_without_any_key_serves_the_local_models_where_there_is_a_worker() -> None:
+    catalog = read_catalog(SHIPPED, {"ASPENDOS_LOCAL_URL": "http://127.0.0.1:8081/v1"})
     on = {model.name: model for model in catalog.models.values() if model.off is None}
     assert set(on) == {"aspendos-tiny", "all-minilm-l6-v2"}
     assert all(model.free for model in on.values())
@@ -288,7 +299,12 @@ def test_the_shipped_file_says_of_nobody_that_it_waits() -> None:
 def test_the_shipped_file_with_every_key_is_on_as_a_whole() -> None:
     keys = {**dict.fromkeys(env_names(), "k"), "GOOGLE_APPLICATION_CREDENTIALS": "{}"}
     catalog = read_catalog(
-        SHIPPED, keys | {"VERTEX_BASE_URL": "https://aiplatform.googleapis.com/v1/projects/p"}
+        SHIPPED,
+        keys
+        | {
+            "VERTEX_BASE_URL": "https://aiplatform.googleapis.com/v1/projects/p",
+            "ASPENDOS_LOCAL_URL": "http://127.0.0.1:8081/v1",
+        },
     )
     assert [model.name for model in catalog.models.values() if model.off is not None] == []
     assert [card.name for card in catalog.providers.values() if card.off is not None] == []
