@@ -69,6 +69,11 @@ def serve(
     except (SettingsError, StartError) as error:
         print(f"aspendos serve: {error}", file=sys.stderr)
         return 1
+    if embedded:
+        print(
+            f"aspendos starts on {settings.host}:{settings.port}, the embedded worker beside it ...",
+            flush=True,
+        )
     with _worker_process(settings, embedded) as worker:
         key = _first_key(settings) if embedded else None
         threading.Thread(target=announce, args=(settings, key, worker), daemon=True, name="announce").start()
