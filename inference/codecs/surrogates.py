@@ -1,23 +1,32 @@
-r"""Surrogates: characters that an upstream escaped and cut in two between events of a stream, put together. Pure.
+r"""Surrogates: halves of characters, which an upstream escaped: put together, or told as U+FFFD. Pure.
 
 A server that writes JSON in ASCII writes an emoji as two escapes, `\ud83d\ude00` (RFC 8259, section 7), and may send
-each in an event of its own; neither is text by itself, and no decoder of ours takes it. Here the first half waits for
-the second. A half that stays alone becomes U+FFFD. Nothing else about an event is judged: what is no JSON goes on as
-it came, for its reader to refuse.
+each in an event of its own; neither is text by itself, and no decoder of ours takes it. In a stream the first half
+waits for the second. A half that stays alone, there or in a whole answer, becomes U+FFFD. Nothing else is judged: what
+is no JSON goes on as it came, for its reader to refuse.
 """
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 from msgspec import Struct
 
+from inference.ir.errors import UpstreamGarbled
+
 _Name = TypeVar("_Name")
+_Answer = TypeVar("_Answer")
 _whole = re.compile(
     rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+",
     re.DOTALL,
 ).fullmatch
 """Matches what has no half of a character in it; a backslash that is itself escaped begins no escape."""
+_escapes = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Every escape of a text; in its group what is half a character alone."""
 _PIECES = frozenset(
     (
         "arguments",
@@ -40,6 +49,27 @@ _KEPT = frozenset((*_NUMBERS, "type", "item_id", "thought"))
 _Path = tuple[str | int, ...]
 _Scope = tuple[tuple[tuple[str, int], ...], _Path]
 _Key = tuple[str, _Scope, _Path]
+
+
+def without_halves(data: bytes) -> bytes:
+    """The same JSON, of the same length, with U+FFFD for each half of a character; the very bytes where it has none."""
+    if (b"\\ud" not in data and b"\\uD" not in data) or _whole(data):
+        return data
+    return _escapes.sub(lambda found: rb"\ufffd" if found[1] else found[0], data)
+
+
+def read_whole(read: Callable[[bytes], _Answer], body: bytes) -> _Answer:
+    """What a reader makes of a whole answer; what it cannot read is read once more without halves, if it has any.
+
+    So a good answer costs nothing more, and none is lost for half a character. Raises what `read` raises.
+    """
+    try:
+        return read(body)
+    except UpstreamGarbled:
+        mended = without_halves(body)
+        if mended is body:
+            raise
+    return read(mended)
 
 
 class _Half(Struct, Generic[_Name]):

@@ -6,7 +6,6 @@ What a block cannot say is named, by its place, in a list the caller brings.
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
 from msgspec import Raw
 
 from inference.codecs.anthropic.call_ids import CALL_ID

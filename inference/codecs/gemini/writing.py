@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Raw
 
+from inference.codecs.arguments import object_in
 from inference.codecs.gemini.media import write_medium
 from inference.codecs.gemini.reading import MADE, is_object
 from inference.codecs.gemini.seals import seal
@@ -105,14 +106,15 @@ def write_arguments(part: ToolCall) -> Raw:
         return Raw(msgspec.json.encode({"input": text}))
     if not text.strip():
         return _EMPTY
-    if not is_object(text):
+    found = object_in(text)
+    if found is None:
         raise NotAnObject(text)
-    return Raw(_one_line(text))
+    return Raw(_one_line(found))
 
 
-def _one_line(text: str) -> bytes:
+def _one_line(given: Raw) -> bytes:
     """JSON in which a line's end can only be space between two values: it would end an event of a stream."""
-    return text.encode().translate(_LINE_ENDS)
+    return bytes(given).translate(_LINE_ENDS)
 
 
 def _result(part: ToolResult, drop: Drop, *, own: bool, names: Mapping[str, str]) -> Written:
