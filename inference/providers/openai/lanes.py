@@ -31,6 +31,11 @@ class _Choice(Struct):
 class _Typed(Struct):
     usage: Reported | None = None
     choices: list[_Choice] | None = None
+
+
+class _Listed(_Typed):
+    """The same of answers that are in another field."""
+
     data: Raw = _NULL
     results: Raw = _NULL
 
@@ -48,7 +53,9 @@ class _Event(Struct):
     x_groq: _Groq | None = None
 
 
+_Decoder = msgspec.json.Decoder[_Typed] | msgspec.json.Decoder[_Listed]
 _typed = msgspec.json.Decoder(_Typed)
+_listed = msgspec.json.Decoder(_Listed)
 _event = msgspec.json.Decoder(_Event)
 _options = msgspec.json.Decoder(dict[str, Raw])
 _anything = msgspec.json.Decoder()
@@ -96,6 +103,7 @@ class OpenAILane:
         self._path = path
         self._continuous = continuous_usage
         self._holds = _HOLDS.get(path[path.rfind("/") :])
+        self._decoder: _Decoder = _typed if self._holds is None else _listed
 
     def path(self, model: str, *, stream: bool) -> str:
         """Below the base URL; the same for every model."""
@@ -137,7 +145,7 @@ class OpenAILane:
         with status 200.
         """
         try:
-            usage, said = _measure(body)
+            usage, said = _measure(body, self._decoder)
         except (msgspec.DecodeError, RecursionError):
             raise UpstreamGarbled("The upstream's answer is not valid JSON.") from None
         choices, reason = said.choices or (), None
@@ -156,12 +164,12 @@ class OpenAILane:
         An empty list of choices is an answer: some filter a prompt so. It is metered like any other.
         """
         holds = self._holds
-        if holds is None:
-            given = said.choices is not None
-        else:
+        if isinstance(said, _Listed):
             given = not is_null(said.data if holds == "data" else said.results)
             if given and counted:
                 return
+        else:
+            given = said.choices is not None
         error = reported(body)
         if error is not None:
             raise error
@@ -211,21 +219,23 @@ def _text_size(body: bytes) -> int:
     return sum(len(part.encode()) for part in parts)
 
 
-def _measure(body: bytes) -> tuple[Usage, _Typed]:
+def _measure(body: bytes, decoder: _Decoder) -> tuple[Usage, _Typed]:
     """Usage and answer in one decoding, where they are of the types OpenAI gives them; else in several."""
     try:
-        said = _typed.decode(body)
+        said = decoder.decode(body)
     except msgspec.ValidationError:
-        return _loosely(body)
+        return _loosely(body, listed=decoder is _listed)
     return NO_USAGE if said.usage is None else usage_of(said.usage), said
 
 
-def _loosely(body: bytes) -> tuple[Usage, _Typed]:
+def _loosely(body: bytes, *, listed: bool) -> tuple[Usage, _Typed]:
     """The same of a valid JSON body whose fields have surprising types; of its choices only whether there are any."""
     decoded: Any = _anything.decode(body)
     if not isinstance(decoded, Mapping):
         raise UpstreamGarbled("The upstream's answer is not a JSON object.")
     fields = cast(Mapping[str, object], decoded)
-    choices: list[_Choice] | None = [] if isinstance(fields.get("choices"), list) else None
-    said = _Typed(choices=choices, data=raw(fields.get("data")), results=raw(fields.get("results")))
+    if listed:
+        said = _Listed(data=raw(fields.get("data")), results=raw(fields.get("results")))
+    else:
+        said = _Typed(choices=[] if isinstance(fields.get("choices"), list) else None)
     return read_usage(raw(fields.get("usage"))), said
