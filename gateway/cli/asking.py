@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
+from msgspec.structs import replace
 
 from billing.drain import Drain
 from billing.reports import Freshness, UsageReports
@@ -22,7 +23,9 @@ from gateway.database.organisations import OrganisationService
 from gateway.database.teams import TeamService
 from gateway.database.users import UserService
 from gateway.settings import Settings, load_settings
+from gateway.usage_names import Sources, known
 from gateway.usage_question import Asked, Holders, UsageQuestion, understand
+from inference.ir.cards import Catalog
 from policies.caller import OPERATOR
 
 Text = str | None
@@ -127,12 +130,26 @@ async def _opened(
             users=UserService(database, changes),
         )
         question = await understand(asked, OPERATOR, holders)
+        wanted = question.wanted
+        catalog = _catalogue(settings) if wanted.model or wanted.provider or wanted.tier else None
+        sources = Sources(database=database, reports=reports, catalog=catalog)
+        question = replace(question, wanted=await known(wanted, OPERATOR, sources))
         freshness = await reports.refresh()
         await work(Answering(settings, database, reports, question, freshness, form))
         if not freshness.fresh:
             print("The journal could not be drained; the latest requests may be missing.", file=sys.stderr)
     finally:
         await database.close()
+
+
+def _catalogue(settings: Settings) -> Catalog | None:
+    """The catalogue, to know names by; a report of what is recorded can do without."""
+    from inference.catalog import CatalogError, read_catalog  # only questions about models need it
+
+    try:
+        return read_catalog(settings.config_path, os.environ)
+    except CatalogError:
+        return None
 
 
 def at_most(limit: int | None, otherwise: int, most: int = MOST_ROWS) -> int:

@@ -5,12 +5,16 @@ from typing import Annotated, Any, Literal
 from litestar import Request, Response
 from litestar.di import NamedDependency, Provide
 from litestar.params import Parameter, QueryParameter
+from msgspec.structs import replace
 
-from billing.reports import Freshness
+from billing.reports import Freshness, UsageReports
+from gateway.catalogue import LiveCatalogue
+from gateway.database.engine import Database
 from gateway.database.organisations import OrganisationService
 from gateway.database.teams import TeamService
 from gateway.database.users import UserService
 from gateway.http.caller import Caller
+from gateway.usage_names import Sources, known
 from gateway.usage_question import Asked, Holders, UsageQuestion, understand
 from inference.ir.errors import InvalidField
 
@@ -34,6 +38,9 @@ async def provide_question(
     organisations: NamedDependency[OrganisationService],
     teams: NamedDependency[TeamService],
     users: NamedDependency[UserService],
+    database: NamedDependency[Database],
+    usage: NamedDependency[UsageReports],
+    catalogue: NamedDependency[LiveCatalogue],
     organisation: Annotated[Text, Parameter(description="An organisation's id or name.")] = None,
     team: Annotated[Text, Parameter(description="A team's id or name.")] = None,
     user: Annotated[Text, Parameter(description="A user's id or e-mail address.")] = None,
@@ -70,7 +77,10 @@ async def provide_question(
         group_by=request.query_params.get("group_by"),
         time_zone=time_zone,
     )
-    return await understand(asked, caller, Holders(organisations=organisations, teams=teams, users=users))
+    holders = Holders(organisations=organisations, teams=teams, users=users)
+    sources = Sources(database=database, reports=usage, catalog=catalogue.catalog)
+    question = await understand(asked, caller, holders)
+    return replace(question, wanted=await known(question.wanted, caller, sources))
 
 
 QUESTION = {"question": Provide(provide_question)}
@@ -78,10 +88,10 @@ QUESTION = {"question": Provide(provide_question)}
 
 def refuse_unknown(request: Request[Any, Any, Any]) -> None:
     """A misspelt filter must not answer for everybody: what the route does not say it takes is refused."""
-    known = _ALWAYS | frozenset(request.route_handler.opt["query"])
+    taken = _ALWAYS | frozenset(request.route_handler.opt["query"])
     for word in request.query_params:
-        if word not in known:
-            raise InvalidField(f"{word}: unknown; expected one of {', '.join(sorted(known))}", param=word)
+        if word not in taken:
+            raise InvalidField(f"{word}: unknown; expected one of {', '.join(sorted(taken))}", param=word)
 
 
 def wants_csv(request: Request[Any, Any, Any], form: str | None) -> bool:

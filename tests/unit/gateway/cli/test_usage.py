@@ -143,3 +143,11 @@ def test_what_is_no_text_has_a_column_where_there_is_any(
     assert usage(as_json=True) == 0
     found = json.loads(capsys.readouterr().out)["records"]
     assert [row["images"] for row in found] == [3, 0, 0, 0]
+
+
+@pytest.mark.parametrize("only", [Only(team="nope"), Only(key="nope"), Only(model="nope"), Only(user="nope")])
+def test_a_name_nobody_ever_had_fails_and_is_named(only: Only, capsys: pytest.CaptureFixture[str]) -> None:
+    assert usage(only=only) == 1
+    shown = capsys.readouterr()
+    assert "'nope'" in shown.err
+    assert shown.out == ""

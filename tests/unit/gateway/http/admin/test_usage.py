@@ -16,9 +16,11 @@ from billing.journal import Journal
 from billing.meter import Meter
 from billing.reports import UsageReports
 from billing.usage import UsageRecord
+from gateway.catalogue import LiveCatalogue
 from gateway.database.engine import Database
 from gateway.database.teams import TeamCreate
 from gateway.http.admin.usage import UsageController
+from gateway.metrics import Metrics
 from inference.ir.errors import AspendosError
 from policies.caller import OPERATOR, Caller
 from policies.roles import Role
@@ -28,7 +30,11 @@ START = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z."""
 
 
-def _client(reports: UsageReports, plane: Plane, caller: Caller = OPERATOR) -> AsyncClient:
+def _client(reports: UsageReports, plane: Plane, folder: Path, caller: Caller = OPERATOR) -> AsyncClient:
+    file = folder / "models.yaml"
+    file.write_text("version: 1\nproviders: {}\nmodels: {}\n")
+    catalogue = LiveCatalogue(file, {}, Metrics())
+
     def failed(_: Request[Any, Any, Any], error: AspendosError) -> Response[dict[str, Any]]:
         content = {"message": error.message, "param": error.param, "code": error.code}
         return Response(content, status_code=error.http_status)
@@ -40,6 +46,8 @@ def _client(reports: UsageReports, plane: Plane, caller: Caller = OPERATOR) -> A
             "organisations": Provide(lambda: plane.organisations, sync_to_thread=False),
             "teams": Provide(lambda: plane.teams, sync_to_thread=False),
             "users": Provide(lambda: plane.users, sync_to_thread=False),
+            "database": Provide(lambda: plane.database, sync_to_thread=False),
+            "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
             "caller": Provide(lambda: caller, sync_to_thread=False),
         },
         exception_handlers={AspendosError: failed},
@@ -77,7 +85,7 @@ def journal(tmp_path: Path) -> Journal:
 async def client(plane: Plane, journal: Journal, tmp_path: Path) -> AsyncIterator[AsyncClient]:
     database = plane.database
     reports = UsageReports(database.reading, Drain(tmp_path / "journal", database.engine))
-    async with _client(reports, plane) as opened:
+    async with _client(reports, plane, tmp_path) as opened:
         yield opened
     journal.close()
 
@@ -164,6 +172,13 @@ async def test_mistakes_are_named(client: AsyncClient, params: dict[str, str], p
     assert response.json()["param"] == param
 
 
+@pytest.mark.parametrize("word", ["team", "key", "user", "model", "provider", "organisation"])
+async def test_a_name_nobody_ever_had_is_no_name_nothing_was_used_by(client: AsyncClient, word: str) -> None:
+    response = await client.get("/admin/v1/usage", params={word: "nope"})
+    assert (response.status_code, response.json()["param"]) == (404, word)
+    assert "'nope'" in response.json()["message"]
+
+
 @pytest.mark.parametrize("params", [{"limit": "0"}, {"limit": "10001"}, {"limit": "x"}, {"format": "xml"}])
 async def test_values_out_of_range(client: AsyncClient, params: dict[str, str]) -> None:
     assert (await client.get("/admin/v1/usage", params=params)).status_code == 400
@@ -172,7 +187,7 @@ async def test_values_out_of_range(client: AsyncClient, params: dict[str, str]) 
 async def test_the_database_away_is_503_in_json_and_in_csv(tmp_path: Path) -> None:
     database = Database("postgresql://u:p@127.0.0.1:9/none")
     reports = UsageReports(database.reading, Drain(tmp_path / "journal", database.engine))
-    async with _client(reports, Plane(database)) as client:
+    async with _client(reports, Plane(database), tmp_path) as client:
         for form in ("json", "csv"):
             response = await client.get("/admin/v1/usage", params={"format": form})
             assert response.status_code == 503
@@ -204,7 +219,7 @@ async def test_a_user_sees_their_organisations_usage_alone_and_teams_go_by_name(
     viewer = await plane.caller("v@example.com", Role.VIEWER)
 
     async def ids(caller: Caller, **asked: str) -> set[str] | int:
-        async with _client(reports, plane, caller) as client:
+        async with _client(reports, plane, tmp_path, caller) as client:
             answer = await client.get("/admin/v1/usage", params=asked)
         found = answer.json()
         return (
@@ -217,5 +232,5 @@ async def test_a_user_sees_their_organisations_usage_alone_and_teams_go_by_name(
     assert await ids(viewer, organisation="org_default") == {"r0", "r1"}
     assert await ids(viewer, organisation="org_other") == 404
     assert await ids(viewer, team="reds") == {"r1"}, "a name will do"
-    assert await ids(viewer, team="team_2") == set(), "another organisation's team has no records for them"
+    assert await ids(viewer, team="team_2") == 404, "another organisation's team is not there for them"
     assert await ids(OPERATOR, team="team_0") == {"r0"}, "a team that is gone has left its records"
