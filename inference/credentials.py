@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 from inference.codecs.secret_shapes import without_secrets
+from inference.codecs.tracebacks import without_traceback
 from inference.ir.cards import Provider
 from inference.ir.errors import ProviderKeyLimited, ProviderKeyRefused, ProviderKeyUnpaid
 
@@ -82,7 +83,8 @@ def tenant_headers(provider: Provider, wire: "Wire", secret: str | None) -> Iter
 
 
 def unspoken(provider: Provider, body: bytes, own_key: str | None = None) -> bytes:
-    """An upstream's words without any secret: some repeat in an error the key they were sent."""
+    """An upstream's words of an error without any secret: some repeat the key they were sent, or where in their code
+    they failed."""
     secrets = [value for name, value in provider.headers if _SECRET_HEADER.search(name)]
     if provider.aws is not None:
         secrets += [provider.aws.secret_key, provider.aws.session_token or "", provider.aws.access_key]
@@ -92,7 +94,7 @@ def unspoken(provider: Provider, body: bytes, own_key: str | None = None) -> byt
             escaped = msgspec.json.encode(secret)[1:-1]
             for written in (escaped, escaped.replace(b"/", b"\\/")):
                 body = body.replace(written, b"***")
-    return without_secrets(body)
+    return without_secrets(without_traceback(body))
 
 
 def key_refused(

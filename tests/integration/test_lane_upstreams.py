@@ -150,6 +150,36 @@ async def test_a_key_repeated_in_an_error_event_is_taken_out(
     assert answer.text.startswith(EVENT.decode())
 
 
+@pytest.mark.parametrize(
+    "how", ["refused", "failed", "told with 200", "in a stream", "in a translated stream"]
+)
+async def test_a_traceback_of_the_upstream_stays_with_the_gateway(
+    gateway: GatewayProcess, key: VirtualKey, client: httpx.AsyncClient, how: str
+) -> None:
+    trace = 'Out of luck.\n\nTraceback (most recent call last):\n  File "/srv/engine.py", line 3, in run\nValueError: x'
+    told = {"error": {"message": trace}}
+    statuses = {"refused": "400 Bad Request", "failed": "500 Oh"}
+
+    async def script(talk: Talk) -> None:
+        await talk.ask()
+        if "stream" in how:
+            events = EVENT + b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(told).encode()
+            await talk.say(STREAM_HEAD + chunk(events) + chunk(b""))
+        else:
+            await talk.say(whole(told, statuses.get(how, "200 OK")))
+
+    async with Peer(script) as peer:
+        model = gateway.model_at(peer.port)
+        asked = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
+        path = "/messages" if "translated" in how else "/chat/completions"
+        asked["stream"] = "stream" in how
+        answer = await client.post(gateway.base_url + path, json=asked, headers=key.bearer)
+    assert answer.status_code == {"refused": 400, "failed": 502, "told with 200": 502}.get(how, 200)
+    assert "Out of luck." in answer.text
+    assert "Traceback" not in answer.text
+    assert "engine.py" not in answer.text
+
+
 # time-outs
 
 
@@ -421,3 +451,36 @@ async def test_a_200_that_is_no_answer_is_the_upstreams_fault(
     record = gateway.record(key)
     assert (record.status, record.error, record.cost_nano) == (502, code, 0)
     assert gateway.metric("aspendos_upstream_errors_total", provider=model, code=code) == 1
+
+
+HALF = "AA\ud83c QQ"
+MESSAGE = {
+    "type": "message",
+    "role": "assistant",
+    "content": [
+        {"type": "text", "text": HALF},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {"a": HALF}},
+    ],
+    "stop_reason": "tool_use",
+    "usage": {"input_tokens": 3, "output_tokens": 2},
+}
+
+
+async def test_half_of_a_character_costs_no_answer(
+    gateway: GatewayProcess, key: VirtualKey, client: httpx.AsyncClient
+) -> None:
+    """Passed on as it came; translated with a sign in its place, within a call's arguments, too."""
+    for wire, answer in (("openai", completion(HALF)), ("anthropic", whole(MESSAGE))):
+        async with Peer(answering(answer)) as peer:
+            told = await ask(client, gateway, key, gateway.model_at(peer.port, wire=wire))
+        assert told.status_code == 200, told.text
+        message = json.loads(told.content)["choices"][0]["message"]
+        if wire == "openai":
+            assert told.content == answer.partition(b"\r\n\r\n")[2]
+        else:
+            assert message["content"] == HALF.replace("\ud83c", "\ufffd")
+            arguments = json.loads(message["tool_calls"][0]["function"]["arguments"])
+            assert arguments == {"a": message["content"]}
+        record = gateway.record(key)
+        assert record.status == 200
+        assert record.cost_nano > 0
