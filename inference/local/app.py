@@ -14,6 +14,7 @@ from inference.ir.errors import (
     BadRequest,
     ClientGone,
     Internal,
+    InvalidField,
     MethodNotAllowed,
     ModelNotFound,
     NotFound,
@@ -29,6 +30,7 @@ from inference.local.questions import (
     ChatQuestion,
     EmbeddingQuestion,
     TextQuestion,
+    check_fits,
     check_supported,
     decode,
     plain_messages,
@@ -240,12 +242,15 @@ class LocalWorker:
         if question.dimensions is not None and question.dimensions > dimensions:
             raise BadRequest(f"{name} has {dimensions} dimensions, no more", param="dimensions")
         given = token_lists(question.input, param="input", vocabulary=model.vocabulary)
+        if "" in given:
+            raise InvalidField("input cannot be an empty string", param="input")
         counted = 0
 
         def work(emit: Callable[[Vectors], None], gone: Callable[[], bool]) -> None:
             nonlocal counted
             inputs = [model.tokens(item) if isinstance(item, str) else item for item in given]
-            counted = sum(min(len(ids), model.card.context) for ids in inputs)
+            check_fits(inputs, model.card)
+            counted = sum(map(len, inputs))
             emit(model.embed(inputs, gone))
 
         async with aclosing(self._readers[name].run(work)) as run:

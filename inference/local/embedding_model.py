@@ -24,7 +24,7 @@ class EmbeddingModel:
         self.parallel = max(2, cores)
         self._encoder = Encoder(folder, parallel=self.parallel, threads=1)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.enable_truncation(card.context)  # pyright: ignore[reportUnknownMemberType] - its keywords are undeclared
+        self._tokenizer.no_truncation()
 
     @property
     def vocabulary(self) -> int:
@@ -32,22 +32,21 @@ class EmbeddingModel:
         return self._tokenizer.get_vocab_size()
 
     def tokens(self, text: str) -> list[int]:
-        """Token ids of a text with the model's special tokens, cut at its context."""
+        """Token ids of a text with the model's special tokens; there may be more than its context holds."""
         return self._tokenizer.encode(text).ids
 
     def embed(self, inputs: Sequence[Sequence[int]], gone: Callable[[], bool]) -> Vectors:
         """One row per input, (inputs, dimensions), float32; fewer rows when `gone` said True on the way.
 
-        Inputs beyond the context are cut. Sorting by length keeps padding, and so wasted work, small.
+        Each input fits the context. Sorting by length keeps padding, and so wasted work, small.
         """
-        cut = [list(ids[: self.card.context]) for ids in inputs]
-        order = sorted(range(len(cut)), key=lambda at: len(cut[at]))
-        vectors = np.empty((len(cut), self.card.dimensions or 0), np.float32)
+        order = sorted(range(len(inputs)), key=lambda at: len(inputs[at]))
+        vectors = np.empty((len(inputs), self.card.dimensions or 0), np.float32)
         for start in range(0, len(order), BATCH):
             if gone():
                 return vectors[:0]
             batch = order[start : start + BATCH]
-            vectors[batch] = self._pooled([cut[at] for at in batch])
+            vectors[batch] = self._pooled([list(inputs[at]) for at in batch])
         return vectors
 
     def _pooled(self, batch: list[list[int]]) -> Vectors:

@@ -244,3 +244,14 @@ def token_lists(value: str | list[Any], *, param: str, vocabulary: int) -> list[
             raise InvalidField(f"{param}[{at}] {problem}", param=param)
         lists.append(ids)
     return lists
+
+
+def check_fits(inputs: Sequence[Sequence[int]], card: LocalCard) -> None:
+    """Raises BadRequest for the first input, by its tokens, that is longer than the model's context."""
+    for at, ids in enumerate(inputs):
+        if len(ids) > card.context:
+            raise BadRequest(
+                f"{card.name} has a context of {card.context} tokens; input[{at}] has {len(ids)}",
+                param="input",
+                code="context_length_exceeded",
+            )

@@ -173,8 +173,23 @@ async def test_embeddings(client: openai.AsyncOpenAI) -> None:
     cut = await client.embeddings.create(model=MINILM, input=[[5, 6, 7]], dimensions=8)
     assert len(cut.data[0].embedding) == 8
     assert sum(x * x for x in cut.data[0].embedding) == pytest.approx(1, abs=1e-5)
-    long = await client.embeddings.create(model=MINILM, input="word " * 2000)
-    assert long.usage.prompt_tokens == 256
+    just: Any = ["word " * 254, [5] * 256]
+    long = await client.embeddings.create(model=MINILM, input=just)
+    assert long.usage.prompt_tokens == 512
+
+
+@pytest.mark.parametrize("given", ["word " * 255, ["a", "word " * 3000], [5] * 257])
+async def test_an_input_beyond_the_context_is_refused(client: openai.AsyncOpenAI, given: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="a context of 256 tokens") as caught:
+        await client.embeddings.create(model=MINILM, input=given)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "input")
+
+
+@pytest.mark.parametrize("given", ["", ["a", ""]])
+async def test_an_empty_input_is_refused(client: openai.AsyncOpenAI, given: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="empty string") as caught:
+        await client.embeddings.create(model=MINILM, input=given)
+    assert caught.value.param == "input"
 
 
 async def test_models_and_health(client: openai.AsyncOpenAI, http: httpx.AsyncClient) -> None:

@@ -13,6 +13,7 @@ from inference.local.questions import (
     Message,
     Part,
     TextQuestion,
+    check_fits,
     check_supported,
     decode,
     plain_messages,
@@ -145,3 +146,10 @@ def test_other_shapes_are_refused(value: list[Any]) -> None:
     with pytest.raises(BadRequest) as caught:
         token_lists(value, param="input", vocabulary=9)
     assert caught.value.param == "input"
+
+
+def test_an_input_beyond_the_context_is_named() -> None:
+    check_fits([[1] * 100, []], CARD)
+    with pytest.raises(BadRequest, match=r"context of 100 tokens; input\[1\] has 101") as caught:
+        check_fits([[1], [1] * 101], CARD)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "input")
