@@ -59,7 +59,7 @@ def carried_headers(call: Call, answer: Answer, more: Sequence[str] = ()) -> lis
     """How a request was carried to the model: by what an answer of a given form was asked for, where a translated
     request asked for one, and the names of what was not carried there or back, where something was not."""
     written = answer.outgoing
-    names = (*call.dropped, *(written.dropped if written is not None else ()), *more)
+    names = (*call.dropped, *answer.dropped, *more)
     found: list[Header] = []
     if names:
         found.append((b"x-aspendos-dropped", ", ".join(dict.fromkeys(names)).encode("ascii", "replace")))

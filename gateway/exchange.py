@@ -63,7 +63,7 @@ class ExchangeTranslation:
         assert card is not None
         written = self._exchange(deployment).request(self._asked, model=deployment.model, card=card)
         if self._strict:
-            refuse_losses(deployment, written)
+            refuse_losses(deployment, written.dropped)
         # It answers in one piece, whatever the client wanted; the dialect may write that as a stream.
         return msgspec.structs.replace(written, stream_types=(b"",))
 

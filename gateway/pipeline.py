@@ -16,6 +16,7 @@ from gateway.counting import CountTranslation, unaskable
 from gateway.dialects.dialect import Counting, Dialect, Request, takes_forms
 from gateway.edge.edge import Edge, Header
 from gateway.errand import Errand
+from gateway.foreign_thoughts import fitting
 from gateway.form_desk import FormDesk
 from gateway.http.errors import respond_error
 from gateway.http.pipe import Pipe
@@ -33,6 +34,7 @@ from gateway.translation import Translation
 from gateway.translations import AnyTranslation, of_stream, translation_of, whole_answer
 from gateway.unseen import check_allowed, request_without
 from inference.client import Answer, Ask, ModelClient
+from inference.codecs.foreign_thoughts import thinks
 from inference.codecs.form import FORM
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.deployment import Deployment
@@ -166,6 +168,7 @@ class Pipeline:
             salt=partial(self._salt, principal),
             content_type=content_type,
             form=form,
+            fitting=fitting(body, strict=wants_all(edge)) if lane == "chat" and thinks(body) else None,
         )
         edge.watch(call)
         call.waiting()

@@ -110,7 +110,7 @@ class Translation:
             dropped = respelled(as_asked(written.dropped, self._asked), self._places())
             written = msgspec.structs.replace(written, dropped=dropped)
         if self._strict:
-            refuse_losses(deployment, written)
+            refuse_losses(deployment, written.dropped)
         return written
 
     def written(self, deployment: Deployment, card: Model) -> Outgoing:
@@ -266,14 +266,14 @@ def _missed(rendered: Rendered, asked: ChatRequest) -> Rendered:
     return msgspec.structs.replace(rendered, dropped=names)
 
 
-def refuse_losses(deployment: Deployment, written: Outgoing) -> None:
+def refuse_losses(deployment: Deployment, dropped: Sequence[str]) -> None:
     """For a client that wants all or nothing. Raises InvalidField where something had to be left out."""
-    if written.dropped:
+    if dropped:
         raise InvalidField(
             f"The provider `{deployment.provider.name}` cannot be told everything this request says "
-            f"({', '.join(written.dropped)}), and `x-aspendos-strict` allows nothing to be left out. "
+            f"({', '.join(dropped)}), and `x-aspendos-strict` allows nothing to be left out. "
             "Leave those out, or ask without it.",
-            param=written.dropped[0],
+            param=dropped[0],
             code="not_translatable",
         )
 

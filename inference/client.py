@@ -48,8 +48,9 @@ class Ask(Original, frozen=True, kw_only=True):
 
     `translate` writes the request down for a deployment that has no lane for the route. `headers` are lines for
     the deployments that have one, from the client's own. `cached`: mark up to where the prompt is cached. `salt` gives
-    the tenant's, where caches are kept apart. `content_type` is that of the client's bytes. `form` is the request where
-    it is one; `body` is empty then.
+    the tenant's, where caches are kept apart. `fitting` gives what of the body a deployment may have, and the names of
+    the rest; None: all of it. It is asked only where the bytes are passed on. `content_type` is that of the client's
+    bytes. `form` is the request where it is one; `body` is empty then.
     """
 
     route: str
@@ -59,6 +60,7 @@ class Ask(Original, frozen=True, kw_only=True):
     headers: bytes = b""
     cached: bool = False
     salt: Callable[[], str] | None = None
+    fitting: "Callable[[Deployment], tuple[bytes, tuple[str, ...]]] | None" = None
     content_type: str = JSON
     form: Form | None = None
 
@@ -66,18 +68,25 @@ class Ask(Original, frozen=True, kw_only=True):
 class Answer:
     """A target's successful response, its body still to come. `release()` must be called, once it is over.
 
-    `lane` passes it on unchanged; where it is None it answers `outgoing`, and has to be translated back.
+    `lane` passes it on unchanged; where it is None it answers `outgoing`, and has to be translated back. `dropped`
+    names what of the client's request was not sent, either way.
     """
 
-    __slots__ = ("_released", "deployment", "lane", "outgoing", "reply")
+    __slots__ = ("_released", "deployment", "dropped", "lane", "outgoing", "reply")
 
     def __init__(
-        self, deployment: Deployment, reply: Reply, lane: Lane | None, outgoing: Outgoing | None = None
+        self,
+        deployment: Deployment,
+        reply: Reply,
+        lane: Lane | None,
+        outgoing: Outgoing | None = None,
+        dropped: tuple[str, ...] = (),
     ) -> None:
         self.deployment = deployment
         self.reply = reply
         self.lane = lane
         self.outgoing = outgoing
+        self.dropped = dropped if outgoing is None else outgoing.dropped
         self._released = False
 
     async def read(self, limit: int) -> bytes:
@@ -120,8 +129,11 @@ class ModelClient:
     async def attempt(self, deployment: Deployment, ask: Ask) -> Answer:
         """Ask one deployment. Raises an UpstreamError; a refusal's body has been read and mapped."""
         lane, credential = deployment.lanes.get(ask.route), deployment.credential
-        outgoing = None
+        outgoing, dropped = None, ()
         if lane is not None:
+            if ask.fitting is not None:
+                given, dropped = ask.fitting(deployment)
+                ask = msgspec.structs.replace(ask, body=given)
             head, body, types = _passed(lane, deployment, ask)
         elif ask.translate is not None:
             outgoing = _apart(ask.translate(deployment), deployment, ask)
@@ -155,7 +167,7 @@ class ModelClient:
             raise
         if credential is not None:
             credential.worked()
-        return Answer(deployment, reply, lane, outgoing)
+        return Answer(deployment, reply, lane, outgoing, dropped)
 
     def _keys_for(self, deployment: Deployment) -> RequestKeys | None:
         """A tenant's own key is always a plain one."""
