@@ -36,6 +36,7 @@ from gateway.unseen import check_allowed, request_without
 from inference.client import Answer, Ask, ModelClient
 from inference.codecs.foreign_thoughts import thinks
 from inference.codecs.form import FORM
+from inference.codecs.surrogates import read_whole
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.deployment import Deployment
 from inference.ir.cards import PromptCache
@@ -271,7 +272,7 @@ class Pipeline:
         try:
             body = await answer.read(self._max_response)
             if answer.lane is not None:
-                completed = answer.lane.completion(body)
+                completed = read_whole(answer.lane.completion, body)
             else:
                 rendered, completed = whole_answer(translation, answer.deployment, body, kind)
                 body, dropped, kind = rendered.body, rendered.dropped, rendered.content_type.encode()

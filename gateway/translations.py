@@ -1,5 +1,7 @@
 """Translations: which kind of one a request needs, and which kind an answer goes back through."""
 
+from functools import partial
+
 from gateway.call import Call
 from gateway.counting import CountTranslation
 from gateway.dialects.dialect import Counting, Dialect, Rendered, Request, Setting, form_reader, limited
@@ -8,6 +10,7 @@ from gateway.exchange import ExchangeTranslation
 from gateway.request_head import wants_all
 from gateway.translation import Translation
 from inference.codecs.form import Form
+from inference.codecs.surrogates import read_whole
 from inference.deployment import Deployment
 from inference.ir.errors import InvalidField
 from inference.wire import Completed
@@ -67,5 +70,6 @@ def whole_answer(
 ) -> tuple[Rendered, Completed]:
     """An answer that came through no lane, in the client's dialect, and what metering needs of it."""
     if isinstance(translation, ExchangeTranslation):
-        return translation.whole(deployment, body, (content_type or b"").decode("latin-1"))
-    return of_stream(translation).whole(deployment, body)
+        kind = (content_type or b"").decode("latin-1")
+        return read_whole(partial(translation.whole, deployment, content_type=kind), body)
+    return read_whole(partial(of_stream(translation).whole, deployment), body)

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from inference.codecs.body import decode_fields, encode_fields, raw
+from inference.codecs.surrogates import without_halves
 
 _list = msgspec.json.Decoder(list[Raw]).decode
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -87,7 +88,7 @@ def continued(body: bytes, history: Sequence[Raw]) -> bytes:
 
 def stamped(response: bytes, *, name: str, previous: str | None, kept: bool) -> bytes:
     """A response object under the gateway's own id, and with what is so about it here."""
-    fields = _fields(response)
+    fields = _fields(without_halves(response))
     fields["id"] = raw(name)
     fields["previous_response_id"] = raw(previous)
     fields["store"] = raw(kept)

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from gateway.dialects.dialect import Voice
 from inference.codecs.sse import BREAK, event_json
+from inference.codecs.surrogates import without_halves
 from inference.ir.errors import AspendosError
 from inference.ir.usage import Usage
 from inference.wire import Tap
@@ -118,7 +119,7 @@ class KeptStream:
         if _OBJECT.search(event) is None:
             return event
         try:
-            fields = _fields(event_json(event))
+            fields = _fields(without_halves(event_json(event)))
         except msgspec.DecodeError:
             return event
         response = fields.get("response")

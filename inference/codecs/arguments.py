@@ -39,7 +39,7 @@ def object_in(text: str) -> Raw | None:
     if _is_object(data):
         return Raw(data)
     mended = without_halves(data)
-    return Raw(mended) if mended is not data and _is_object(mended) else None
+    return Raw(mended) if mended != data and _is_object(mended) else None
 
 
 def _is_object(data: bytes) -> bool:

@@ -52,7 +52,7 @@ _Key = tuple[str, _Scope, _Path]
 
 
 def without_halves(data: bytes) -> bytes:
-    """The same JSON, of the same length, with U+FFFD for each half of a character; the very bytes where it has none."""
+    """The same JSON, of the same length, with U+FFFD for each half of a character."""
     if (b"\\ud" not in data and b"\\uD" not in data) or _whole(data):
         return data
     return _escapes.sub(lambda found: rb"\ufffd" if found[1] else found[0], data)
@@ -67,7 +67,7 @@ def read_whole(read: Callable[[bytes], _Answer], body: bytes) -> _Answer:
         return read(body)
     except UpstreamGarbled:
         mended = without_halves(body)
-        if mended is body:
+        if mended == body:
             raise
     return read(mended)
 

@@ -466,21 +466,22 @@ MESSAGE = {
 }
 
 
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
 async def test_half_of_a_character_costs_no_answer(
-    gateway: GatewayProcess, key: VirtualKey, client: httpx.AsyncClient
+    gateway: GatewayProcess, key: VirtualKey, client: httpx.AsyncClient, wire: str
 ) -> None:
     """Passed on as it came; translated with a sign in its place, within a call's arguments, too."""
-    for wire, answer in (("openai", completion(HALF)), ("anthropic", whole(MESSAGE))):
-        async with Peer(answering(answer)) as peer:
-            told = await ask(client, gateway, key, gateway.model_at(peer.port, wire=wire))
-        assert told.status_code == 200, told.text
-        message = json.loads(told.content)["choices"][0]["message"]
-        if wire == "openai":
-            assert told.content == answer.partition(b"\r\n\r\n")[2]
-        else:
-            assert message["content"] == HALF.replace("\ud83c", "\ufffd")
-            arguments = json.loads(message["tool_calls"][0]["function"]["arguments"])
-            assert arguments == {"a": message["content"]}
-        record = gateway.record(key)
-        assert record.status == 200
-        assert record.cost_nano > 0
+    answer = completion(HALF) if wire == "openai" else whole(MESSAGE)
+    async with Peer(answering(answer)) as peer:
+        told = await ask(client, gateway, key, gateway.model_at(peer.port, wire=wire))
+    assert told.status_code == 200, told.text
+    if wire == "openai":
+        assert told.content == answer.partition(b"\r\n\r\n")[2]
+    else:
+        message = told.json()["choices"][0]["message"]
+        assert message["content"] == HALF.replace("\ud83c", "\ufffd")
+        arguments = json.loads(message["tool_calls"][0]["function"]["arguments"])
+        assert arguments == {"a": message["content"]}
+    record = gateway.record(key)
+    assert record.status == 200
+    assert record.cost_nano > 0

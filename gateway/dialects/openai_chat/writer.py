@@ -49,12 +49,14 @@ _SIGNING = frozenset((Family.ANTHROPIC, Family.BEDROCK, Family.GEMINI, Family.OP
 class _Written:
     """What has been said of one choice."""
 
-    __slots__ = ("calls", "citations", "ended", "images", "refused", "thoughts")
+    __slots__ = ("calls", "citations", "ended", "images", "refused", "thought", "thoughts")
 
     def __init__(self) -> None:
         self.calls: dict[int, tuple[int, bool]] = {}
         """Of each block that is a call, its place among the calls, and whether it is of a custom tool."""
         self.thoughts: dict[int, int] = {}
+        self.thought: tuple[int, int | None] | None = None
+        """The block and the part of a summary in which was thought last."""
         self.images = 0
         self.citations = 0
         self.ended: Ended | None = None
@@ -243,7 +245,11 @@ class ChatWriter:
         if not piece.text:
             return
         text = _encode(piece.text)
-        said = b'"reasoning_content":' + text
+        written, thought = self._written(piece.choice, out), (piece.block, piece.summary)
+        # Thoughts are told apart, as they are in an answer that comes whole.
+        apart = written.thought is not None and written.thought != thought
+        written.thought = thought
+        said = b'"reasoning_content":' + (_encode("\n\n" + piece.text) if apart else text)
         if self._signed:
             index, first = self._place(piece.choice, piece.block, out)
             field = b"text" if piece.summary is None else b"summary"

@@ -13,6 +13,7 @@ from inference.codecs.body import decode_fields, encode_fields, raw
 from inference.codecs.responses.seals import SEAL_MARK
 from inference.codecs.responses.words import SEALED
 from inference.codecs.sse import BREAK, event_json, whole_events
+from inference.codecs.surrogates import without_halves
 from inference.codecs.token_estimate import estimate_text
 from inference.ir.errors import UpstreamGarbled
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
@@ -117,7 +118,7 @@ class ResponsesTap:
 
     def _ended(self, event: bytes) -> bool:
         try:
-            final = _final.decode(event_json(event))
+            final = _final.decode(without_halves(event_json(event)))
         except (msgspec.DecodeError, RecursionError):
             return False
         if final.type not in ("response.completed", "response.incomplete", "response.failed", "error"):

@@ -83,3 +83,13 @@ def test_a_stream_that_broke_is_not_kept() -> None:
     )
     assert kept.end == b""
     assert keeper.kept == []
+
+
+def test_half_of_a_character_does_not_hide_the_end() -> None:
+    kept, keeper = stream()
+    kept.feed(
+        HEAD + event("response.completed", response={"id": "theirs", "status": "completed", "x": "\ud83d"})
+    )
+    assert kept.done
+    assert b'"ours"' in kept.finish()
+    assert json.loads(keeper.kept[0])["x"] == "\ufffd"

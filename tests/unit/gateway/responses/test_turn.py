@@ -55,6 +55,13 @@ async def test_the_next_has_what_came_before(threads: Threads) -> None:
     assert texts == ["one", "two", "three"]
 
 
+async def test_half_of_a_character_is_kept_as_a_sign_of_it(threads: Threads) -> None:
+    said = [{"type": "message", "id": "m", "role": "assistant", "content": "a\ud83d b"}]
+    turn, _ = await threads.begin("req-1", ADA, asking("one"), Thread())
+    told = turn.whole(json.dumps({"id": "up", "status": "completed", "output": said}).encode())
+    assert json.loads(told)["output"][0]["content"] == "a\ufffd b"
+
+
 @pytest.mark.parametrize(
     ("thread", "answer"),
     [

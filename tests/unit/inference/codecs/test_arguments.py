@@ -70,3 +70,16 @@ def test_free_text_of_a_custom_tool_is_its_input() -> None:
     assert bytes(written_arguments(call, "p")) == b'{"input":"free"}'
     plain = ToolCall(id="1", name="f", arguments='{"a": 1.0e2}')
     assert bytes(written_arguments(plain, "p")) == b'{"a": 1.0e2}'
+
+
+HALF = r'{"a": "\ud83c x", "b": "\ud83d\ude00", "c": 1.0}'
+
+
+@pytest.mark.parametrize("wire", [ANTHROPIC, BEDROCK, GEMINI])
+def test_half_of_a_character_is_told_as_such_and_the_rest_stays_byte_for_byte(wire: object) -> None:
+    assert HALF.replace("\\ud83c", "\\ufffd").encode() in write(wire, asked(HALF))
+
+
+@pytest.mark.parametrize("wire", [OPENAI, RESPONSES, MISTRAL, COHERE])
+def test_half_of_a_character_within_text_is_text(wire: object) -> None:
+    assert json.dumps(HALF).encode() in write(wire, asked(HALF))

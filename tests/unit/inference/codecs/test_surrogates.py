@@ -3,22 +3,30 @@ r"""Characters escaped and cut between two events: whole in every stream; a half
 import base64
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from inference.codecs.surrogates import Halves
+from inference.codecs.surrogates import Halves, read_whole, without_halves
 from inference.ir.content import Reasoning, Refusal, Text, ToolCall
+from inference.ir.errors import UpstreamGarbled
 from inference.ir.folding import fold
+from inference.providers.anthropic import WIRE as ANTHROPIC
 from inference.providers.anthropic.chat_stream import ChatStream as AnthropicStream
+from inference.providers.bedrock import WIRE as BEDROCK
 from inference.providers.bedrock.converse_stream import ConverseStream
 from inference.providers.bedrock.invoke_stream import ClaudeStream
 from inference.providers.bedrock.naming import Maker
+from inference.providers.cohere import WIRE as COHERE
 from inference.providers.cohere.chat_stream import CohereStream
+from inference.providers.gemini import WIRE as GEMINI
 from inference.providers.gemini.chat_stream import GeminiParser
+from inference.providers.mistral import WIRE as MISTRAL
+from inference.providers.openai import WIRE as OPENAI
 from inference.providers.openai.chat_stream import ChatParser
 from inference.providers.openai.responses_stream import ResponsesParser
-from inference.wire import Parser
+from inference.providers.openai_responses import WIRE as RESPONSES
+from inference.wire import ByModel, Lane, Parser, Wire
 from tests.aws_messages import event as aws_event
 
 HIGH, LOW = "\ud83d", "\ude00"  # json.dumps writes each as its own escape
@@ -242,3 +250,111 @@ def test_what_goes_on_in_no_other_event_waits_for_none() -> None:
         (7, rb'{"type": "x.done", "text": "a\ufffd"}')
     ]
     assert not halves.held
+
+
+# whole answers
+
+SAID = f"a{HIGH} b"
+ARGUMENTS = {"x": SAID}
+WRITTEN = json.dumps(ARGUMENTS)
+
+
+def _chat(**message: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}]}
+
+
+def _message(block: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": [block], "stop_reason": "end_turn"}
+
+
+def _candidate(part: dict[str, Any]) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]}
+
+
+def _output(block: dict[str, Any]) -> dict[str, Any]:
+    return {"output": {"message": {"role": "assistant", "content": [block]}}, "stopReason": "end_turn"}
+
+
+_ITEM = {
+    "type": "message",
+    "id": "i",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": SAID}],
+}
+_CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": SAID}}
+_USE = {"type": "tool_use", "id": "c", "name": "f", "input": ARGUMENTS}
+WHOLE: list[tuple[str, object, dict[str, Any]]] = [
+    ("openai", OPENAI, _chat(content=SAID)),
+    ("openai-call", OPENAI, _chat(content=None, tool_calls=[_CALL])),
+    ("mistral", MISTRAL, _chat(content=SAID)),
+    ("mistral-thought", MISTRAL, _chat(content=[{"type": "thinking", "thinking": SAID}])),
+    ("anthropic", ANTHROPIC, _message({"type": "text", "text": SAID})),
+    ("anthropic-call", ANTHROPIC, _message(_USE)),
+    ("gemini", GEMINI, _candidate({"text": SAID})),
+    ("gemini-call", GEMINI, _candidate({"functionCall": {"name": "f", "args": ARGUMENTS}})),
+    ("bedrock", BEDROCK, _output({"text": SAID})),
+    ("bedrock-call", BEDROCK, _output({"toolUse": {"toolUseId": "c", "name": "f", "input": ARGUMENTS}})),
+    ("invoke", BEDROCK, _message({"type": "text", "text": SAID})),
+    (
+        "cohere",
+        COHERE,
+        {"message": {"content": [{"type": "text", "text": SAID}]}, "finish_reason": "COMPLETE"},
+    ),
+    ("cohere-plan", COHERE, {"message": {"tool_plan": SAID}, "finish_reason": "COMPLETE"}),
+    ("responses", RESPONSES, {"status": "completed", "output": [_ITEM]}),
+]
+"""Whole answers of every format that say, somewhere, half a character."""
+ids = [name for name, *_ in WHOLE]
+
+
+@pytest.mark.parametrize(("wire", "answer"), [each[1:] for each in WHOLE], ids=ids)
+def test_a_whole_answer_is_read_with_a_sign_in_the_place_of_half_a_character(
+    wire: object, answer: dict[str, Any]
+) -> None:
+    found = cast(Wire, wire).chat
+    chat = found.of("anthropic.claude-x") if isinstance(found, ByModel) else found
+    assert chat is not None
+    body = json.dumps(answer).encode()
+    with pytest.raises(UpstreamGarbled):
+        chat.completion(body)
+    (part,) = read_whole(chat.completion, body).choices[0].parts
+    assert isinstance(part, Text | Reasoning | ToolCall)
+    said = part.arguments if isinstance(part, ToolCall) else part.text
+    assert (json.loads(said)["x"] if said.startswith("{") else said) == "a\ufffd b"
+
+
+@pytest.mark.parametrize(
+    ("lane", "answer"),
+    [
+        (OPENAI.lanes["chat"], _chat(content=SAID)),
+        (ANTHROPIC.lanes["messages"], _message({"type": "text", "text": SAID})),
+        (GEMINI.lanes["gemini"], _candidate({"text": SAID})),
+        (RESPONSES.lanes["responses"], {"status": "completed", "output": [_ITEM]}),
+    ],
+)
+def test_an_answer_that_is_passed_on_is_measured(lane: Lane, answer: dict[str, Any]) -> None:
+    found = read_whole(lane.completion, json.dumps(answer).encode())
+    assert found.finish_reason
+    assert found.text == len("a\ufffd b".encode()) or lane is RESPONSES.lanes["responses"]
+    assert found.body is None
+
+
+def test_what_is_no_answer_is_none_with_halves_or_without() -> None:
+    for body in (b"{", rb'{"x":"\ud83d', rb'["\ud83d"]', b"\xff"):
+        with pytest.raises(UpstreamGarbled):
+            read_whole(OPENAI.lanes["chat"].completion, body)
+
+
+@pytest.mark.parametrize(
+    ("data", "mended"),
+    [
+        (rb'"\ud83d\ude00"', None),
+        (rb'"\\ud83d"', None),
+        (rb'"\\\ud83d"', rb'"\\\ufffd"'),
+        (rb'"\uD83D\ud83d\uDE00\ude00x"', rb'"\ufffd\ud83d\uDE00\ufffdx"'),
+        (rb'{"\udfff":"\ud83d\n"}', rb'{"\ufffd":"\ufffd\n"}'),
+        (rb'"\ud83', None),
+    ],
+)
+def test_only_halves_are_changed(data: bytes, mended: bytes | None) -> None:
+    assert without_halves(data) == (mended or data)

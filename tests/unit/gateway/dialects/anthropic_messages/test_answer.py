@@ -48,7 +48,13 @@ def test_parts_become_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given"), [("", {}), ('{"a":', {"INVALID_JSON": '{"a":'}), ("[1]", {"INVALID_JSON": "[1]"})]
+    ("arguments", "given"),
+    [
+        ("", {}),
+        ('{"a":', {"INVALID_JSON": '{"a":'}),
+        ("[1]", {"INVALID_JSON": "[1]"}),
+        (r'{"a": "\ud83c x"}', {"a": "\ufffd x"}),
+    ],
 )
 def test_arguments_that_are_no_object(arguments: str, given: object) -> None:
     message, _ = said(ToolCall(id="a", name="f", arguments=arguments))

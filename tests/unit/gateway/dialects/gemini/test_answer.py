@@ -51,6 +51,14 @@ def test_a_call_whose_arguments_are_no_object_is_told_as_gemini_tells_it() -> No
     assert candidate["content"]["parts"] == []
 
 
+def test_half_of_a_character_costs_no_call() -> None:
+    call = ToolCall(id="1", name="f", arguments=r'{"x": "\ud83c"}')
+    body, _ = told(Choice(parts=(call,), finish=Finish.TOOL_CALLS))
+    (candidate,) = body["candidates"]
+    assert candidate["finishReason"] == "STOP"
+    assert candidate["content"]["parts"][0]["functionCall"]["args"] == {"x": "\ufffd"}
+
+
 def test_citations_stand_beside_the_content_and_count_from_its_beginning() -> None:
     cited = Text(text="Paris.", citations=(Citation(url="https://x/", title="X", start=0, end=5),))
     body, rendered = told(Choice(parts=(Text(text="Ah: "), cited), finish=Finish.STOP))

@@ -133,6 +133,19 @@ def test_several_answers_each_begin_and_end() -> None:
     ]
 
 
+def test_thoughts_are_told_apart_as_in_a_whole_answer() -> None:
+    parts = (
+        Reasoning(text="one"),
+        Reasoning(summaries=("two", "three")),
+        Reasoning(text="four"),
+        Text(text="so"),
+    )
+    told = json.loads(answer(completion(*parts), ASKED, setting()).body)["choices"][0]["message"]
+    stream = deltas([*unfold(completion(*parts))])
+    assert "".join(each.get("reasoning_content", "") for each in stream) == told["reasoning_content"]
+    assert told["reasoning_content"] == "one\n\ntwo\n\nthree\n\nfour"
+
+
 def test_log_probabilities_and_speech() -> None:
     said = ChatWriter(ASKED, setting()).write(
         [TextDelta("a"), LogProbs(Raw(b'{"content":[]}')), AudioDelta(data="AA", id="au", block=1)]
