@@ -4,7 +4,7 @@ A bell only says "look again"; what changed is always read from the log, in the 
 ring costs time and never correctness. Readers also look every few seconds unasked.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -43,14 +43,27 @@ class Changes:
         self._database = database
         own: Bell = PostgresBell(database) if database.is_postgres else SqliteBell(database)
         self.bells: tuple[Bell, ...] = (own, _redis_bell(redis_url)) if redis_url else (own,)
+        self._looks: list[Callable[[], Awaitable[None]]] = []
+
+    def tell(self, look: Callable[[], Awaitable[None]]) -> None:
+        """From now on, whoever writes here awaits `look` before going on: a call that refuses a key answers
+        when this process refuses it. `look` must not fail for want of the database."""
+        self._looks.append(look)
+
+    def tell_no_more(self, look: Callable[[], Awaitable[None]]) -> None:
+        """The end of `tell`."""
+        self._looks.remove(look)
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncSession]:
-        """One transaction; after its commit the bells are struck. Raises Unavailable."""
+        """One transaction; after its commit the bells are struck, and this process's own memories brought up
+        to date. Raises Unavailable."""
         async with self._database.writing() as session:
             yield session
         for bell in self.bells:
             await bell.strike()
+        for look in tuple(self._looks):
+            await look()
 
     async def record(self, session: AsyncSession, kind: Kind, subject: str) -> None:
         """Log a change inside the transaction that makes it."""

@@ -1,4 +1,5 @@
-"""Following changes: a memory is brought up to date whenever a bell rings, and every few seconds unasked."""
+"""Following changes: a memory is brought up to date whenever a bell rings, every few seconds unasked, and before a
+change made in this process is answered."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,7 @@ class Follower:
         self._changes = changes
         self._sync = sync
         self._rung = asyncio.Event()
+        self._looking = asyncio.Lock()
         self.trouble: str | None = "not loaded yet"
         """None once memory agreed with the database; set anew when it cannot be told any more."""
 
@@ -46,13 +48,24 @@ class Follower:
         self.trouble = None
 
     async def _follow(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS if self.trouble is None else _LOOK_AGAIN_SECONDS):
-                    await self._rung.wait()
-            except TimeoutError:
-                pass  # nobody rang: look all the same
-            self._rung.clear()
+        self._changes.tell(self._look)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(
+                        _LOOK_SECONDS if self.trouble is None else _LOOK_AGAIN_SECONDS
+                    ):
+                        await self._rung.wait()
+                except TimeoutError:
+                    pass  # nobody rang: look all the same
+                self._rung.clear()
+                await self._look()
+        finally:
+            self._changes.tell_no_more(self._look)
+
+    async def _look(self) -> None:
+        # One look at a time, so that an older answer cannot overwrite a newer one.
+        async with self._looking:
             try:
                 await self._sync()
             except ServiceError as error:

@@ -1,7 +1,7 @@
 """Following: every ring is a look, trouble is known and ends, and the rest of the process never hears of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import pytest
@@ -26,6 +26,13 @@ class Bell:
 class News:
     def __init__(self) -> None:
         self.bells = (Bell(),)
+        self.told: list[Callable[[], Awaitable[None]]] = []
+
+    def tell(self, look: Callable[[], Awaitable[None]]) -> None:
+        self.told.append(look)
+
+    def tell_no_more(self, look: Callable[[], Awaitable[None]]) -> None:
+        self.told.remove(look)
 
 
 class Memory:
@@ -69,6 +76,20 @@ async def test_a_ring_is_a_look_and_trouble_ends_with_the_next_good_one() -> Non
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_writer_of_this_process_has_it_look_until_it_ends() -> None:
+    memory = Memory()
+    tasks = await memory.follower.start()
+    await asyncio.sleep(0)
+    (look,) = memory.news.told
+    memory.away = True
+    await look()  # the writer's change is made, whatever becomes of the look
+    assert (memory.follower.trouble, memory.looks) == ("The database is away.", 2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert memory.news.told == []
 
 
 async def test_what_is_no_absence_is_not_kept_back_at_the_start() -> None:

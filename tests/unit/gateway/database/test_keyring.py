@@ -274,3 +274,28 @@ async def test_another_pepper_stops_the_start(plane: Plane) -> None:
     with pytest.raises(AspendosError) as caught:
         await wrong.start()
     assert caught.value.code == "pepper_mismatch"
+
+
+async def test_what_is_changed_in_this_process_holds_when_the_change_is_answered(plane: Plane) -> None:
+    gone, off, turned, theirs = [await plane.issue() for _ in range(4)]
+    other = await plane.issue(team="globex")
+    await plane.keyring.start()
+    await asyncio.sleep(0)
+    try:
+        await plane.keys.delete(OPERATOR, gone.details.id)
+        assert plane.keyring.lookup(gone.key) is None
+        with pytest.raises(UnknownKey):
+            await plane.keyring.authenticate(gone.key)
+        await plane.keys.update(OPERATOR, off.details.id, KeyPatch(disabled=True))
+        with pytest.raises(DisabledKey):
+            plane.keyring.lookup(off.key)
+        fresh = await plane.keys.rotate(OPERATOR, turned.details.id, overlap_seconds=0)
+        assert plane.keyring.lookup(fresh.key)
+        with pytest.raises(ExpiredKey):
+            plane.keyring.lookup(turned.key)
+        await plane.teams.update(OPERATOR, "acme", TeamPatch(disabled=True))
+        with pytest.raises(DisabledKey):
+            plane.keyring.lookup(theirs.key)
+        assert plane.keyring.lookup(other.key)
+    finally:
+        await plane.keyring.stop()
