@@ -15,6 +15,7 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.openapi import OpenAPIConfig
+from litestar.status_codes import HTTP_404_NOT_FOUND
 from litestar.types import Message, Scope
 
 from gateway.dialects.anthropic_messages import Messages
@@ -60,6 +61,7 @@ from gateway.http.exact import exact_body
 from gateway.http.files import FileController
 from gateway.http.gemini import gemini_finder
 from gateway.http.gemini_models import GeminiModelController
+from gateway.http.head import ASKED, HeadAsGet
 from gateway.http.health import HealthController
 from gateway.http.login import InvitationController, LoginController, key_set
 from gateway.http.metrics import metrics
@@ -96,7 +98,7 @@ HOT: dict[str, Dialect] = {
 }
 """The routes where every microsecond counts."""
 
-_METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
+_METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 """The pipeline itself refuses all but the first, in its own words."""
 
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
@@ -110,7 +112,16 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
-        await gateway.start()
+        try:
+            await gateway.start()
+        except Exception as error:
+            # Said here, because the process ends before the lines that the server logs about it are written.
+            if isinstance(error, AspendosError):
+                _log.error("not started", reason=error.message, code=error.code)
+            else:
+                _log.error("not started", exc_info=error)
+            last()
+            raise
         try:
             yield
         finally:
@@ -201,9 +212,9 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             title="aspendos",
             version=VERSION,
             description="OpenAI-compatible LLM gateway.",
-            path="/schema",
             use_handler_docstrings=True,
             render_plugins=[CompleteSchema()],
+            openapi_router=Router("/schema", route_handlers=[], after_request=_no_page),
         ),
         logging_config=None,
         before_send=[_naming(gateway.new_id)],
@@ -231,7 +242,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         body_timeout=settings.body_timeout,
         keepalive_timeout=settings.keepalive_timeout,
     )
-    return EdgeApp(cast(AsgiApp, app), config)
+    return EdgeApp(HeadAsGet(cast(AsgiApp, app)), config)
 
 
 def _given(value: object) -> Provide:
@@ -286,10 +297,7 @@ def _litestars(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     if isinstance(error, NotFoundException):
         found: AspendosError = nothing_at(request.url.path, family_of(request.url.path, request.headers))
     elif isinstance(error, MethodNotAllowedException):
-        said = next((text for name, text in (error.headers or {}).items() if name.lower() == "allow"), None)
-        allow = ", ".join(sorted(said.split(", "))) if said else None
-        takes = f": it takes {allow}" if allow else ""
-        found = MethodNotAllowed(f"{request.url.path} does not take {request.method}{takes}.", allow=allow)
+        found = _wrong_method(request, error)
     elif isinstance(error, ValidationException):
         found = _invalid(error)
     elif error.status_code < 500:
@@ -298,6 +306,24 @@ def _litestars(request: Request[Any, Any, Any], error: HTTPException) -> Respons
         found = Internal("The gateway failed; the operator's log has the details.")
         _log.error("request failed", path=request.url.path, error=type(error).__name__)
     return _answer(request, found)
+
+
+def _wrong_method(request: Request[Any, Any, Any], error: MethodNotAllowedException) -> AspendosError:
+    said = next((text for name, text in (error.headers or {}).items() if name.lower() == "allow"), None)
+    methods = set(said.split(", ")) if said else set[str]()
+    if "GET" in methods:
+        methods.add("HEAD")
+    allow = ", ".join(sorted(methods)) or None
+    takes = f": it takes {allow}" if allow else ""
+    asked = cast(dict[str, Any], request.scope).get(ASKED, request.method)
+    return MethodNotAllowed(f"{request.url.path} does not take {asked}{takes}.", allow=allow)
+
+
+def _no_page(response: Response[Any]) -> Response[Any]:
+    """Litestar answers what it has no page for with a page of its own."""
+    if response.status_code == HTTP_404_NOT_FOUND:
+        raise NotFoundException
+    return response
 
 
 def _invalid(error: ValidationException) -> AspendosError:

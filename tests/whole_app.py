@@ -29,6 +29,8 @@ async def whole_app(folder: Path) -> AsyncGenerator[Litestar]:
 
 def litestar_of(app: object) -> Litestar:
     """The part of the application that serves what is not hot."""
-    found = app if isinstance(app, Litestar) else getattr(app, "app", None)
-    assert isinstance(found, Litestar), type(app)
+    found = app
+    while not isinstance(found, Litestar):
+        found = getattr(found, "app", None)
+        assert found is not None, type(app)
     return found

@@ -73,15 +73,19 @@ def path_of(target: bytes) -> str:
     return unquote(path.decode("latin-1"))
 
 
+_ALLOW = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+"""What some path or other takes; it is not known which this one does."""
+
+
 def unparsable(reason: str, data: bytes) -> AspendosError:
     """What to answer to bytes the parser refused; `data` is where a request should have begun."""
     if reason == "Invalid method encountered" and _METHOD.match(data):
-        return MethodNotAllowed("The request's method is not one this server knows.")
+        return MethodNotAllowed("The request's method is not one this server knows.", allow=_ALLOW)
     return BadRequest(f"The request is not valid HTTP: {reason}.", code="invalid_http")
 
 
 def unknown_method(method: str) -> MethodNotAllowed:
-    return MethodNotAllowed(f"{method} is not a method this server knows.")
+    return MethodNotAllowed(f"{method} is not a method this server knows.", allow=_ALLOW)
 
 
 def unknown_version() -> BadRequest:

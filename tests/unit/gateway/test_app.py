@@ -1,9 +1,12 @@
 """The application as it is put together: what must not start does not."""
 
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 from litestar import Controller, get
 
 from gateway.app import build_app
@@ -37,3 +40,43 @@ async def test_a_management_route_without_a_permission_keeps_the_gateway_from_st
             build_app(settings, gateway)
     finally:
         await gateway.stop()
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncGenerator[AsyncClient]:
+    config = tmp_path / "models.yaml"
+    config.write_text(json.dumps(catalogue("http://127.0.0.1:9/v1")))
+    environ = {"ASPENDOS_CONFIG": str(config), "ASPENDOS_DATA_DIR": str(tmp_path / "data")}
+    settings = load_settings(environ)
+    gateway = Gateway(settings, environ, print)
+    transport = ASGITransport(cast("Any", build_app(settings, gateway)))
+    async with AsyncClient(transport=transport, base_url="http://gateway") as opened:
+        yield opened
+    await gateway.stop()
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v1/models", "/metrics", "/schema"])
+async def test_head_is_get_without_a_body(client: AsyncClient, path: str) -> None:
+    whole, head = await client.get(path), await client.head(path)
+    assert head.status_code == whole.status_code != 405
+    assert whole.content and not head.content
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+async def test_a_method_that_is_not_taken_is_told_which_are(client: AsyncClient) -> None:
+    for method in ("POST", "TRACE"):
+        answer = await client.request(method, "/health/live")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    for method in ("GET", "HEAD", "TRACE"):
+        answer = await client.request(method, "/auth/login")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
+    assert "does not take GET: it takes" in (await client.get("/auth/login")).text
+    trace = await client.request("TRACE", "/v1/chat/completions")
+    assert (trace.status_code, trace.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("path", ["/schema/swagger", "/schema/redoc", "/nowhere"])
+async def test_what_is_not_there_is_said_in_json(client: AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
+    assert answer.json()["error"]["message"].startswith(f"There is nothing at {path}.")

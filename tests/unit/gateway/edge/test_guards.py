@@ -85,3 +85,11 @@ def test_a_body_that_is_too_large_is_told_how_to_be_taken() -> None:
     for remedy in ("by their address", "ASPENDOS_MAX_BODY", "ASPENDOS_MAX_FILE"):
         assert remedy in said
     assert "larger than 10 bytes," in guards.body_too_large(10).message
+
+
+def test_a_refused_method_comes_with_those_that_are_taken() -> None:
+    for error in (
+        guards.unknown_method("TRACE"),
+        guards.unparsable("Invalid method encountered", b"BREW / HTTP/1.1"),
+    ):
+        assert dict(error.headers)[b"allow"] == b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
