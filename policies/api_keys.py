@@ -95,11 +95,15 @@ class Credential(Struct, frozen=True, kw_only=True):
 
 
 class Pepper:
-    """The server's half of every proof. The keyed states are made once, which halves the cost of a digest."""
+    """The server's half of every proof. The keyed states are made once, which halves the cost of a digest.
 
-    __slots__ = ("_inner", "_outer")
+    `file` is where it was read from if only this machine has it; None: it was given, as it is to all of them.
+    """
 
-    def __init__(self, pepper: bytes) -> None:
+    __slots__ = ("_inner", "_outer", "file")
+
+    def __init__(self, pepper: bytes, file: str | None = None) -> None:
+        self.file = file
         key = pepper if len(pepper) <= _BLOCK else hashlib.sha256(pepper).digest()
         key = key.ljust(_BLOCK, b"\0")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))

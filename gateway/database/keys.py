@@ -20,6 +20,7 @@ from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.organisations import find_organisation
 from gateway.database.pages import page_query
+from gateway.database.pepper import require_pepper
 from gateway.database.tables import KeyRow, MembershipRow, OrganisationRow, TeamRow, UserRow
 from gateway.database.teams import find_team
 from gateway.database.users import find_user
@@ -151,7 +152,7 @@ class KeyService:
         self._clock = clock
 
     async def create(self, caller: Caller, wanted: KeyCreate, *, created_by: str | None = None) -> IssuedKey:
-        """Raises InvalidField, Forbidden, or NotFound when there is no such team or user."""
+        """Raises InvalidField, Forbidden, or NotFound when there is no such team or user; PepperMismatch."""
         caller.require(Permission.KEYS_WRITE)
         now = self._now()
         fresh = new_key(self._entropy)
@@ -179,6 +180,7 @@ class KeyService:
             except IntegrityError as error:
                 raise Conflict(f"The team {wanted.team!r} was deleted just now.", param="team") from error
             await self._changes.record(session, "key", row.id)
+            await require_pepper(session, self._pepper)
             await audit.record(
                 session, caller, "key.create", "key", row.id, after=_audited(row), org_id=team.org_id
             )
@@ -260,6 +262,7 @@ class KeyService:
             row.previous_valid_until = now + overlap
             row.secret_hash = self._pepper.digest(fresh.secret).hex()
             await self._changes.record(session, "key", row.id)
+            await require_pepper(session, self._pepper)
             after = {"old_secret_until": (now + overlap).isoformat()}
             await audit.record(
                 session, caller, "key.rotate", "key", row.id, after=after, org_id=found.team.org_id

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.database.engine import Database
 from gateway.database.tables import ChangeCounterRow, FactRow, KeyRow
@@ -39,13 +40,15 @@ def load_pepper(data_dir: Path, env: Mapping[str, str]) -> Pepper:
     path = data_dir / "pepper"
     if not path.exists():
         _create(path)
-    return Pepper(_checked(path.read_text().strip(), f"the file {path}"))
+    return Pepper(_checked(path.read_text().strip(), f"the file {path}"), str(path))
 
 
 async def confirm_pepper(database: Database, pepper: Pepper) -> None:
     """Remember the pepper's check value the first time; afterwards raise PepperMismatch if it changed.
 
-    While no key exists any pepper will do, so a fresh one is simply taken over. Raises Unavailable.
+    While no key exists another pepper is taken over if it was given. One that was merely found in a data directory
+    is not, where other machines may use the database: theirs would be another, and so would the keys they make.
+    Raises Unavailable.
     """
     check = pepper.check_value()
     async with database.reading() as session:
@@ -59,13 +62,38 @@ async def confirm_pepper(database: Database, pepper: Pepper) -> None:
         if known is None:
             session.add(FactRow(name=_FACT, value=check))
         elif known.value != check:
-            if (await session.execute(select(KeyRow.id).limit(1))).first() is not None:
-                raise PepperMismatch(
-                    "The key pepper is not the one this database's keys were made with, so none of them "
-                    f"could be verified. Restore {_VARIABLE} or the file `pepper` of the data directory "
-                    "from your backup; or delete every key with `aspendos keys delete` and make new ones.",
-                )
+            keys = (await session.execute(select(KeyRow.id).limit(1))).first() is not None
+            if keys or (database.is_postgres and pepper.file is not None):
+                raise _mismatch(pepper, keys=keys)
             known.value = check
+
+
+async def require_pepper(session: AsyncSession, pepper: Pepper) -> None:
+    """Raise PepperMismatch unless a key made now, in this transaction, can be verified by the others of the database.
+
+    To be called when the transaction has its number in the log of changes: until it ends nobody takes another over.
+    """
+    check = pepper.check_value()
+    known = await session.get(FactRow, _FACT)
+    if known is None:
+        session.add(FactRow(name=_FACT, value=check))
+    elif known.value != check:
+        raise _mismatch(pepper, keys=True)
+
+
+def _mismatch(pepper: Pepper, *, keys: bool) -> PepperMismatch:
+    ours = f"the file {pepper.file}" if pepper.file is not None else f"the variable {_VARIABLE}"
+    why = (
+        "no key made with one pepper can be verified with another: every request would be refused (401)"
+        if keys
+        else "a key made with one could not be verified by the other: it would be refused (401)"
+    )
+    return PepperMismatch(
+        f"The key pepper, {ours}, does not belong to this database: it was first used with another pepper, and {why}. "
+        f"Give every machine of this database the same one: set {_VARIABLE} to it on each, or copy the file `pepper` "
+        "of the data directory it was first used with (or of your backup) to the others. If that pepper is lost, "
+        f"delete every key with `aspendos keys delete`, set {_VARIABLE} and make new ones."
+    )
 
 
 def _checked(pepper: str, where: str) -> bytes:
