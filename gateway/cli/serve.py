@@ -96,11 +96,15 @@ def run(settings: Settings) -> int:
     """Serve in this process, or in several watched by it. Blocks; the exit code."""
     allow_many_connections()
     if settings.workers > 1:
+        from gateway.logs import configure_logs
+
         shared = settings.data_dir / "metrics"
         shutil.rmtree(shared, ignore_errors=True)
         shared.mkdir(parents=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
         os.environ["ASPENDOS_SUPERVISOR_PID"] = str(os.getpid())
+        # For what the supervisor has to say of its workers; each of them has a log of its own.
+        configure_logs(level=settings.log_level, file=settings.log_file)
     from gateway.edge.server import Listen
     from gateway.edge.server import run as run_server
 

@@ -9,11 +9,14 @@ from socket import socket
 from types import FrameType
 
 import msgspec
+import structlog
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from gateway.edge.connection import Connection
+
+_log = structlog.stdlib.get_logger("server")
 
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,11 +98,11 @@ def _obeyed(number: int, frame: FrameType | None) -> None:
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor with two things changed.
+    """uvicorn's supervisor with three things changed.
 
     On SIGHUP it tells the workers instead of replacing them: they reload their configuration in place, as a
     single process does, and no stream is cut for it. And where no worker has ever served, one that ends by
-    itself ends them all: started again it would fail again, for ever.
+    itself ends them all: started again it would fail again, for ever. And a worker that died is an error in the log.
     """
 
     def __init__(self, config: Config, sockets: list[socket]) -> None:
@@ -116,9 +119,28 @@ class Workers(Multiprocess):
         self._served = self._served or any(process.is_ready(limit) for process in self.processes)
         if self.failed and not self._served:
             self.should_exit.set()
+        before = tuple(self.processes)
         super().keep_subprocess_alive()
+        for old, new in zip(before, self.processes, strict=True):
+            if old is not new:
+                _log.error(
+                    "a worker died and another is being started",
+                    worker=old.pid,
+                    reason=_end(old.exitcode),
+                    started=new.pid,
+                )
 
     def handle_hup(self) -> None:
         for process in self.processes:
             if process.pid is not None and process.exitcode is None:
                 os.kill(process.pid, signal.SIGHUP)
+
+
+def _end(exitcode: int | None) -> str:
+    """How a process ended, as multiprocessing tells: a status, or a signal's number below zero."""
+    if exitcode is None or exitcode >= 0:
+        return f"status {exitcode}"
+    try:
+        return f"signal {-exitcode} ({signal.Signals(-exitcode).name})"
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-exitcode}"

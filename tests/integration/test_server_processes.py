@@ -99,6 +99,11 @@ async def test_a_killed_worker_is_replaced_while_the_other_serves() -> None:
         assert second in replaced
         assert first not in replaced
         assert process.returncode is None
+        process.terminate()
+        output, _ = await asyncio.wait_for(process.communicate(), 15)
+        (said,) = [line for line in output.decode().splitlines() if "a worker died" in line]
+        assert str(first) in said
+        assert "signal 9 (SIGKILL)" in said
 
 
 @pytest.mark.parametrize("workers", [1, 2])

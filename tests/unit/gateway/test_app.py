@@ -1,5 +1,6 @@
 """The application as it is put together: what must not start does not."""
 
+import contextlib
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any, cast
 import pytest
 from httpx import ASGITransport, AsyncClient
 from litestar import Controller, get
+from structlog.testing import capture_logs
 
 from gateway.app import build_app
+from gateway.database.pepper import PepperMismatch
 from gateway.http.auth import UnguardedRoute
 from gateway.settings import load_settings
 from gateway.wiring import Gateway
+from tests.control_plane import Plane
 from tests.harness import catalogue
 
 
@@ -40,6 +44,38 @@ async def test_a_management_route_without_a_permission_keeps_the_gateway_from_st
             build_app(settings, gateway)
     finally:
         await gateway.stop()
+
+
+async def test_a_start_that_fails_is_in_the_log_when_the_process_ends(
+    tmp_path: Path, plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway with another pepper than its database's, and what its log holds when it gives up."""
+    await plane.issue()
+    config = tmp_path / "models.yaml"
+    config.write_text(json.dumps(catalogue("http://127.0.0.1:9/v1")))
+    environ = {"ASPENDOS_CONFIG": str(config), "ASPENDOS_DATA_DIR": str(tmp_path / "data")}
+    settings = load_settings(environ)
+    gateway = Gateway(settings, environ, print)
+    monkeypatch.setattr(gateway.keyring, "_database", plane.database)
+    written: list[list[str]] = []
+    with capture_logs() as lines:
+        app = build_app(
+            settings, gateway, last=lambda: written.append([str(line.get("reason")) for line in lines])
+        )
+        messages = iter([{"type": "lifespan.startup"}])
+        sent: list[str] = []
+
+        async def receive() -> dict[str, str]:
+            return next(messages)
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message["type"])
+
+        with contextlib.suppress(PepperMismatch, StopIteration, RuntimeError, ExceptionGroup):
+            await cast("Any", app)({"type": "lifespan", "app": None, "state": {}}, receive, send)
+    await gateway.stop()
+    assert "lifespan.startup.complete" not in sent
+    assert any("does not belong to this database" in text for text in written[0])
 
 
 @pytest.fixture
