@@ -10,6 +10,7 @@ HMAC-SHA256(pepper, secret) (RFC 2104): without the pepper a stolen table verifi
 
 import hashlib
 import hmac
+import shlex
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -236,7 +237,7 @@ def _disabled(credential: Credential) -> DisabledKey:
     if credential.team_disabled:
         return DisabledKey(
             f"The team {principal.team_name!r} of the API key {shown} is disabled. Its administrator can "
-            f"enable it with `aspendos teams update {principal.team_name} --enable`."
+            f"enable it with `aspendos teams update {shlex.quote(principal.team_name)} --enable`."
         )
     return DisabledKey(
         f"The organisation {principal.org_name!r} of the API key {shown} is disabled. Whoever runs the gateway can "

@@ -1,6 +1,7 @@
 """`aspendos check-config`: a catalogue's faults, or what it turns on; changes nothing, shows no key."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,13 +21,17 @@ def check_config(
     path: Annotated[Path | None, Parameter(help="The catalogue; by default $ASPENDOS_CONFIG.")] = None,
     /,
     *,
+    config: Annotated[Path | None, Parameter(help="The same, named as `aspendos serve` has it.")] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")] = False,
 ) -> int:
     """Check the catalogue of providers, models and tiers against this environment.
 
     Exit code 1 and one line per problem (file:line: field: message), or 0 and what is on or off, and why.
     """
-    file = path or Path(os.environ.get("ASPENDOS_CONFIG") or DEFAULT_PATH)
+    if path is not None and config is not None:
+        print("Name the catalogue once: by --config or without it.", file=sys.stderr)
+        return 1
+    file = path or config or Path(os.environ.get("ASPENDOS_CONFIG") or DEFAULT_PATH)
     code, text = verdict(file, os.environ, as_json=as_json)
     print(text)
     return code
@@ -84,6 +89,10 @@ def _lines(path: Path, catalog: Catalog) -> Iterable[str]:
     yield ""
     rows = [(p.name, p.wire, str(served[p.name]), f"off: {p.off}" if p.off else "on") for p in providers]
     yield from _table([("PROVIDER", "WIRE", "MODELS", "STATE"), *rows])
+    unexplained = [(m.name, f"off: {m.off}") for m in models if m.off and _beside_providers(m.off)]
+    if unexplained:
+        yield ""
+        yield from _table([("MODEL", "STATE"), *unexplained])
     if catalog.tiers:
         yield ""
         yield from _table(
@@ -92,6 +101,11 @@ def _lines(path: Path, catalog: Catalog) -> Iterable[str]:
     if catalog.warnings:
         yield ""
         yield from (f"warning: {warning}" for warning in catalog.warnings)
+
+
+def _beside_providers(off: str) -> bool:
+    """Whether a model is off for more than its providers' being off, which their own lines tell."""
+    return "its weight is 0" in off or off == "no targets"
 
 
 def _tiers(catalog: Catalog) -> Iterable[tuple[str, ...]]:

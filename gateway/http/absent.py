@@ -39,11 +39,16 @@ def nothing_at(path: str, family: Family) -> NotFound:
 
 
 def _hint(path: str, family: Family) -> str | None:
+    slashed, path = path, path.rstrip("/")
     ranking = _RERANK.fullmatch(path)
+    if ranking is not None and ranking["base"] in ("/v1", "/v2"):
+        return f"It is at {path}: without a slash at its end."
     if ranking is not None:
         return "It is at /v1/rerank and /v2/rerank: the base URL of Cohere's SDK is without a version."
     pattern, begin, why = _TAILS[family]
     found = pattern.fullmatch(path)
-    if found is None or found["base"] in ("/v1", "/v1beta"):
+    if found is None:
         return None
+    if found["base"] in ("/v1", "/v1beta"):
+        return f"It is at {path}: without a slash at its end." if slashed != path else None
     return f"It is at {begin}{found['tail']}: {why}."

@@ -91,6 +91,6 @@ def _challenge(error: Unauthenticated) -> bytes:
     """How to prove oneself (RFC 6750 §3); of something sent and refused, why, in characters a header may hold."""
     if isinstance(error, MissingKey):
         return b'Bearer realm="aspendos"'
-    said = error.message.replace("\\", "/").replace('"', "'")
+    said = error.message.replace("\\", "/").replace('"', "'").replace("…", "...")
     why = "".join(letter if " " <= letter <= "~" else "?" for letter in said)
     return f'Bearer realm="aspendos", error="invalid_token", error_description="{why}"'.encode()

@@ -18,6 +18,8 @@ from inference.ir.cards import Catalog
 from inference.yaml_source import MAX_CHARACTERS, Problem, Report, Spot, read_tree
 from inference.yaml_struct import Reader
 
+_READABLE = "a readable file (--config and ASPENDOS_CONFIG say which)"
+
 
 class CatalogError(Exception):
     """The catalogue cannot be used. `problems` holds all of them, in the order of the file."""
@@ -57,7 +59,7 @@ def read_catalog(path: Path, environ: Mapping[str, str]) -> Catalog:
             data = file.read(4 * MAX_CHARACTERS + 1)
         text = data.decode("utf-8")
     except OSError as error:
-        report.add(Spot(1, 1), (), found=error.strerror or type(error).__name__, expected="a readable file")
+        report.add(Spot(1, 1), (), found=error.strerror or type(error).__name__, expected=_READABLE)
     except UnicodeDecodeError as error:
         spot = Spot(data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start))
         report.add(spot, (), found=f"the byte 0x{data[error.start]:02x}", expected="text in UTF-8")

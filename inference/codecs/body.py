@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
+from inference.codecs.surrogates import lone_half
 from inference.ir.errors import BadRequest, InvalidField, InvalidJSON
 
 Fields = dict[str, Raw]
@@ -118,6 +119,10 @@ def explain(body: bytes, error: msgspec.DecodeError | RecursionError) -> BadRequ
     match = _BYTE.search(text)
     reason = _BYTE.sub("", text).removeprefix("JSON is malformed: ")
     position = len(body) if match is None else min(int(match[1]), len(body))
+    half = lone_half(body) if "truncated" in text or "surrogate" in text else None
+    if half is not None:
+        position, escape = half
+        reason = f"`{escape}` is half of a surrogate pair, whose other half is missing,"
     line = body.count(b"\n", 0, position) + 1
     column = position - (body.rfind(b"\n", 0, position) + 1) + 1
     return InvalidJSON(

@@ -183,3 +183,11 @@ def _alone(value: Any, path: _Path) -> Any:
         return {**kept, cast(str, path[0]): _alone(fields[cast(str, path[0])], path[1:])}
     elements = enumerate(cast(list[Any], value))
     return [_alone(each, path[1:]) for place, each in elements if _label(each, place) == path[0]][:1]
+
+
+def lone_half(text: bytes) -> tuple[int, str] | None:
+    """Where in JSON the first escape of half a character stands alone, and the escape; None without any."""
+    for found in _escapes.finditer(text):
+        if found[1] is not None:
+            return found.start(), found[0].decode()
+    return None

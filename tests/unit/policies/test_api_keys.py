@@ -7,6 +7,7 @@ import secrets
 from math import inf
 
 import pytest
+from msgspec.structs import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +110,10 @@ def test_disabled_says_whether_key_or_team() -> None:
         verify(credential_of(key, disabled=True), key.token, 0.0, PEPPER)
     with pytest.raises(DisabledKey, match="The team 'acme'"):
         verify(credential_of(key, team_disabled=True), key.token, 0.0, PEPPER)
+    spaced = credential_of(key, team_disabled=True)
+    spaced = replace(spaced, principal=replace(spaced.principal, team_name="acme labs"))
+    with pytest.raises(DisabledKey, match="`aspendos teams update 'acme labs' --enable`"):
+        verify(spaced, key.token, 0.0, PEPPER)
 
 
 def test_only_the_holder_of_the_secret_learns_that_a_key_is_disabled() -> None:

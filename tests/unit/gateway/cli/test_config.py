@@ -131,3 +131,19 @@ def test_the_environment_names_the_file(
     monkeypatch.setenv("ASPENDOS_CONFIG", str(file))
     assert run() == 0
     assert capsys.readouterr().out.startswith(f"{file}: ")
+
+
+def test_the_file_is_named_as_serve_has_it_too(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--config", str(file)) == 0
+    assert capsys.readouterr().out.startswith(f"{file}: ")
+    assert run(str(file), "--config", str(file)) == 1
+    assert "once" in capsys.readouterr().err
+
+
+def test_a_model_that_is_off_by_its_weights_is_shown_with_that(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P_KEY", CANARY)
+    file.write_text(GOOD.replace("{provider: local, model: x}", "{provider: local, model: x, weight: 0}"))
+    assert run(str(file)) == 0
+    assert "MODEL  STATE\nl      off: local: its weight is 0\n" in capsys.readouterr().out

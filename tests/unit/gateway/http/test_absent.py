@@ -4,6 +4,7 @@ import pytest
 
 from gateway.http.absent import nothing_at
 from gateway.http.errors import family_of
+from inference.ir.content import Family
 
 OPENAI = "the base URL of OpenAI's SDK ends in /v1."
 ANTHROPIC = "the base URL of Anthropic's SDK is without /v1."
@@ -32,6 +33,16 @@ COHERE = "the base URL of Cohere's SDK is without a version."
 def test_a_wrong_base_url_is_told_the_right_one(path: str, right: str, why: str) -> None:
     said = nothing_at(path, family_of(path)).message
     assert said == f"There is nothing at {path}. It is at {right}: {why}"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/rerank", "/v2/rerank"])
+def test_a_slash_too_many_is_told(path: str) -> None:
+    said = nothing_at(f"{path}/", family_of(f"{path}/")).message
+    assert said == f"There is nothing at {path}/. It is at {path}: without a slash at its end."
+
+
+def test_a_wrong_base_url_with_a_slash_too_many_is_told_too() -> None:
+    assert "It is at /v1/chat/completions: " in nothing_at("/chat/completions/", Family.OPENAI_CHAT).message
 
 
 def test_who_asks_for_models_is_told_by_its_headers() -> None:

@@ -76,6 +76,7 @@ def test_a_401_says_how_to_prove_oneself() -> None:
 
 
 def test_a_challenge_holds_only_what_a_header_may() -> None:
+    assert b"ask-12..." in headers(UnknownKey("ask-12…"))[b"www-authenticate"]
     said = headers(UnknownKey('a"b\\c\r\nset-cookie: é'))[b"www-authenticate"]
     assert said.endswith(b'error_description="a\'b/c??set-cookie: ?"')
 

@@ -186,9 +186,15 @@ def test_a_file_that_is_not_utf8_is_told_with_line_and_byte(tmp_path: Path) -> N
 
 
 def test_a_file_that_is_not_there_is_an_answer_too(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=r"expected a readable file, found No such file or directory"):
+    with pytest.raises(
+        CatalogError,
+        match=r"readable file .--config and ASPENDOS_CONFIG say which., found No such file or directory",
+    ):
         read_catalog(tmp_path / "m.yaml", {})
-    with pytest.raises(CatalogError, match=r"expected a readable file, found Is a directory"):
+    with pytest.raises(
+        CatalogError,
+        match=r"readable file .--config and ASPENDOS_CONFIG say which., found Is a directory",
+    ):
         read_catalog(tmp_path, {})
 
 

@@ -39,6 +39,8 @@ def test_unknown_fields_survive_byte_for_byte() -> None:
         (b"  \n", BadRequest, "is empty"),
         (b'{"a": 1,\n "b": tru}', InvalidJSON, "line 2, column"),
         (b'{"a": 1', InvalidJSON, "truncated"),
+        (b'{"a": "\\ud800"}', InvalidJSON, r"`\ud800` is half of a surrogate pair"),
+        (b'{"a": "\\ud83d\\ude00\\udc00"}', InvalidJSON, "line 1, column 20"),
         (b"[1]", InvalidField, "must be a JSON object"),
         (b"nope", InvalidJSON, "line 1, column"),
         (b'{"a": "\xff"}', InvalidJSON, "not UTF-8 at byte 7"),
