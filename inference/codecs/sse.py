@@ -10,6 +10,8 @@ import re
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.ir.errors import UpstreamGarbled
+
 _CONTINUOUS_USAGE = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}')
 """vLLM's per-event usage. A quote inside a JSON string is always escaped, so this can match only a key."""
 
@@ -25,6 +27,7 @@ BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _LONGEST_EVENT = 8 * 1024 * 1024
+_valid = msgspec.json.Decoder(Raw)
 
 
 class StreamTap:
@@ -137,9 +140,13 @@ class StreamTap:
         return chunk[:cut]
 
     def _look(self, block: bytes) -> bytes:
+        told = block.count(b"\n\n")
+        if block.count(b"}\n\n") != told or not told:
+            told = told or len(BREAK.findall(block))
+            _check_json(block)
         if not self.events:
             self.size -= event_bounds(block, 0)[1]  # the first event carries the role and no text
-        self.events += block.count(b"\n\n") or len(BREAK.findall(block))
+        self.events += told
         self.size += len(block)
         if not self.sample and self.events > 1:
             self.sample = _first_content(block)
@@ -178,6 +185,19 @@ class StreamTap:
 
     def _continuous(self, block: bytes) -> bytes:
         return _CONTINUOUS_USAGE.sub(b"", block) if self.hide_continuous and block else block
+
+
+def _check_json(block: bytes) -> None:
+    """Raises UpstreamGarbled where an event's data is neither JSON nor the end: no client could read on."""
+    start = 0
+    for mark in BREAK.finditer(block):
+        data = event_json(block[start : mark.start()]).strip()
+        start = mark.end()
+        if data and data != b"[DONE]":
+            try:
+                _valid.decode(data)
+            except (msgspec.DecodeError, RecursionError):
+                raise UpstreamGarbled("The upstream sent an event that is not valid JSON.") from None
 
 
 def whole_events(block: bytes) -> int:

@@ -77,6 +77,9 @@ def dying(how: str) -> Script:
             await talk.gone()
         elif how == "half an event":
             await talk.say(chunk(EVENT[:20]))
+        elif how == "no JSON":
+            await talk.say(chunk(b"data: {x\n\n") + chunk(EVENT))
+            await talk.gone()
         elif how == "bad framing":
             await talk.say(b"zzz\r\nnot a chunk at all")
         elif how == "ends early":
@@ -91,6 +94,7 @@ def dying(how: str) -> Script:
         ("cut", "upstream_garbled"),
         ("reset", "upstream_garbled"),
         ("half an event", "upstream_garbled"),
+        ("no JSON", "upstream_garbled"),
         ("bad framing", "upstream_garbled"),
         ("ends early", "upstream_garbled"),
         ("stall", "upstream_timeout_idle"),

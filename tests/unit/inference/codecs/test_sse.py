@@ -3,6 +3,7 @@
 import pytest
 
 from inference.codecs.sse import StreamTap, comment, data_event, event_bounds, event_json, whole_events
+from inference.ir.errors import UpstreamGarbled
 
 
 def event(payload: str) -> bytes:
@@ -174,6 +175,34 @@ def test_comments_and_pings_pass() -> None:
     tap = StreamTap(hide_usage=True, hide_continuous=True)
     stream = b": PROCESSING\n\n" + HELLO + b"event: ping\ndata: {}\n\n" + DONE
     assert run(tap, [stream]) == stream
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("data", [b"{x", b'{"choices":[', b"Internal Server Error", b"<html>", b"{} {"])
+def test_an_event_that_is_no_json_is_garbled(data: bytes, newline: bytes) -> None:
+    broken = (HELLO + b"data: " + data + b"\n\n" + HELLO).replace(b"\n", newline)
+    tap = StreamTap(hide_usage=False, hide_continuous=False)
+    tap.feed(ROLE)
+    with pytest.raises(UpstreamGarbled):
+        tap.feed(broken)
+    assert tap.events == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b": wait\n\n",
+        b"data:\n\n",
+        b"event: x\ndata: {}\n\n",
+        b"data: {}  \n\n",
+        b'data: {"a":\ndata: 1\ndata: }\n\n',
+    ],
+)
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_odd_events_that_are_json_pass(odd: bytes, newline: bytes) -> None:
+    stream = (ROLE + odd + HELLO + odd + STOP + DONE).replace(b"\n", newline)
+    for pieces in ([stream], [stream[:99], stream[99:]]):
+        assert run(StreamTap(hide_usage=False, hide_continuous=False), pieces) == stream
 
 
 def test_an_event_without_end_does_not_grow_for_ever() -> None:
