@@ -214,7 +214,9 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
             description="OpenAI-compatible LLM gateway.",
             use_handler_docstrings=True,
             render_plugins=[CompleteSchema()],
-            openapi_router=Router("/schema", route_handlers=[], after_request=_no_page),
+            openapi_router=Router(
+                "/schema", route_handlers=[], include_in_schema=False, after_request=_no_page
+            ),
         ),
         logging_config=None,
         before_send=[_naming(gateway.new_id)],

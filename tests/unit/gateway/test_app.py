@@ -116,3 +116,9 @@ async def test_what_is_not_there_is_said_in_json(client: AsyncClient, path: str)
     answer = await client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
     assert answer.json()["error"]["message"].startswith(f"There is nothing at {path}.")
+
+
+async def test_the_schema_does_not_describe_itself(client: AsyncClient) -> None:
+    paths = (await client.get("/schema")).json()["paths"]
+    assert "/health/live" in paths
+    assert not [path for path in paths if path.startswith("/schema")]

@@ -7,9 +7,9 @@ import secrets
 from math import inf
 
 import pytest
-from msgspec.structs import replace
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from inference.ir.errors import DisabledKey, ExpiredKey, UnknownKey
 from policies import api_keys
