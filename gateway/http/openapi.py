@@ -20,7 +20,7 @@ from gateway.dialects.openai_completions import CompletionBody
 from gateway.dialects.openai_responses import ResponseBody
 from gateway.dialects.rerank import RerankBody
 from gateway.dialects.translate import TranslateBody
-from gateway.http import openapi_media
+from gateway.http import openapi_bodies, openapi_media
 from gateway.http.auth import permissions
 from gateway.http.count_tokens import CountTokensBody
 from gateway.http.files import LONGEST, PURPOSES, SHORTEST
@@ -126,7 +126,9 @@ class CompleteSchema(JsonRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The document, made on the first request."""
         if self._document is None:
-            self._document = msgspec.json.encode(completed(openapi_schema, permissions(request.app)))
+            document = completed(openapi_schema, permissions(request.app))
+            openapi_bodies.describe_strict(document["components"]["schemas"], request.app)
+            self._document = msgspec.json.encode(document)
         return self._document
 
 
@@ -143,6 +145,7 @@ def completed(
     for name, schema in described.items():
         said = inspect.cleandoc(schema.get("description", ""))
         schemas[name] = {**schema, **({"description": said} if said else {}), "additionalProperties": True}
+    openapi_bodies.describe_raw(schemas)
     schemas["Error"] = _ERROR
     schemas["GoogleError"] = _GOOGLE_ERROR
     schemas["AnthropicError"] = _ANTHROPIC_ERROR

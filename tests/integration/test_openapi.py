@@ -79,6 +79,29 @@ def test_every_status_an_error_can_have_is_promised(document: dict[str, Any]) ->
                 assert not missing, f"{method} {path}"
 
 
+def test_null_is_nothing_to_be_asked(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for body, field in (
+        ("ChatBody", "messages"),
+        ("CompletionBody", "prompt"),
+        ("EmbeddingBody", "input"),
+        ("MessagesBody", "messages"),
+        ("RerankBody", "documents"),
+    ):
+        schema = schemas[body]["properties"][field]
+        kinds = {one.get("type") for one in schema.get("anyOf", [schema])}
+        assert kinds and kinds <= {"string", "array"}, (body, field)
+
+
+def test_what_refuses_unknown_fields_and_empty_names_says_so(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for body in ("KeyCreate", "KeyPatch", "KeyRotate", "TeamCreate"):
+        assert schemas[body]["additionalProperties"] is False, body
+    assert schemas["KeyCreate"]["properties"]["name"]["maxLength"] == 64
+    assert schemas["KeyCreate"]["properties"]["name"]["minLength"] == 1
+    assert schemas["ChatBody"]["additionalProperties"] is True
+
+
 def references(node: object) -> list[str]:
     """Every `$ref` in a document."""
     if isinstance(node, dict):
