@@ -71,6 +71,8 @@ TESTED: dict[str, str] = {
     "tests/unit/inference/providers/openai/test_chat_request.py",
     "inference/providers/openai/chat_tools.py": "through the whole request: "
     "tests/unit/inference/providers/openai/test_chat_request.py",
+    "gateway/http/admin/question.py": "over HTTP: tests/unit/gateway/http/admin/test_usage.py and test_reports.py",
+    "gateway/http/openapi_bodies.py": "in the document: tests/integration/test_openapi.py",
     "gateway/http/files.py": "through a socket: tests/integration/test_files_route.py",
     "gateway/http/batches.py": "by the official SDK: tests/contract/test_openai_batches.py",
     "gateway/batches/run.py": "through its worker: tests/unit/gateway/batches/test_worker.py",

@@ -126,7 +126,7 @@ def _message(turn: _Turn, calls: set[str]) -> Message:
         texts = tuple([Text(text=part.text) for part in said])
     role, call_id = turn.role, turn.tool_call_id
     if role == "tool":
-        if call_id not in calls or call_id is None or turn.tool_calls is not None:
+        if call_id is None or call_id not in calls or turn.tool_calls is not None:
             raise _NotPlain
         return Message(role=Role.TOOL, parts=(ToolResult(call_id=call_id, name=turn.name, content=texts),))
     parts: tuple[Part, ...] = texts
