@@ -147,8 +147,8 @@ def test_a_method_that_is_not_taken(gateway: GatewayProcess, key: VirtualKey, me
 def test_methods_and_paths_outside_the_lane(gateway: GatewayProcess, key: VirtualKey) -> None:
     answer = gateway.http.delete(f"{gateway.base_url}/models", headers=key.bearer)
     assert (answer.status_code, checked(answer)["code"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET, OPTIONS"
-    assert "it takes GET, OPTIONS." in checked(answer)["message"]
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert "it takes GET, HEAD, OPTIONS." in checked(answer)["message"]
     assert checked(answer)["param"] is None
     answer = gateway.http.post(f"{gateway.base_url}/chat/complétions", headers=key.bearer)
     assert (answer.status_code, checked(answer)["code"]) == (404, "not_found")

@@ -69,7 +69,7 @@ def test_another_pepper_makes_no_keys(capsys: Captured, monkeypatch: pytest.Monk
     assert aspendos_keys("create", "--team", "acme", "--create-team") == 0
     monkeypatch.setenv("ASPENDOS_KEY_PEPPER", "another pepper, by mistake")
     assert aspendos_keys("create", "--team", "acme") == 1
-    assert "pepper is not the one" in capsys.readouterr().err
+    assert "ASPENDOS_KEY_PEPPER, does not belong to this database" in capsys.readouterr().err
 
 
 def test_wrong_settings_are_said_in_a_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
