@@ -10,17 +10,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from gateway.dialects.plain_shapes import NULL, NotPlain, an_object
 from inference.ir.chat import ChatRequest, Message, Role, Tool, ToolChoice, ToolMode
 from inference.ir.content import CacheHint, Family, Part, Text, ToolCall, ToolResult
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT}
 _MODES = {"auto": ToolMode.AUTO, "any": ToolMode.REQUIRED, "none": ToolMode.NONE, "tool": ToolMode.NAMED}
 _HINTS = {None: CacheHint.FIVE_MINUTES, "5m": CacheHint.FIVE_MINUTES, "1h": CacheHint.ONE_HOUR}
-_NULL = Raw(b"null")
-
-
-class _NotPlain(Exception):
-    """What the types of the fields alone do not show."""
 
 
 class _Mark(Struct, forbid_unknown_fields=True):
@@ -97,7 +93,7 @@ class _Request(Struct, forbid_unknown_fields=True):
     metadata: _Metadata | None = None
     service_tier: str | None = None
     stream: bool | None = None
-    aspendos: Raw = _NULL
+    aspendos: Raw = NULL
 
 
 _request = msgspec.json.Decoder(_Request)
@@ -128,7 +124,7 @@ def parse_plain(body: bytes) -> ChatRequest | None:
             service_tier=said.service_tier,
             stream=bool(said.stream),
         )
-    except (msgspec.DecodeError, RecursionError, _NotPlain):
+    except (msgspec.DecodeError, RecursionError, NotPlain):
         return None  # whoever reads it field by field finds out what it is
 
 
@@ -141,7 +137,7 @@ def _texts(content: str | list[_Words] | None) -> tuple[Text, ...]:
 
 
 def _parts(content: str | list[_Text | _Use | _Result], calls: set[str]) -> tuple[Part, ...]:
-    """`calls`: the ids of those before. Raises _NotPlain for a result of none of them."""
+    """`calls`: the ids of those before. Raises NotPlain for a result of none of them."""
     if isinstance(content, str):
         return (Text(text=content),)
     parts: list[Part] = []
@@ -151,11 +147,11 @@ def _parts(content: str | list[_Text | _Use | _Result], calls: set[str]) -> tupl
             parts.append(Text(text=block.text, cache=mark))
         elif isinstance(block, _Use):
             calls.add(block.id)
-            given = bytes(_object(block.input)).decode()
+            given = bytes(an_object(block.input)).decode()
             parts.append(ToolCall(id=block.id, name=block.name, arguments=given, cache=mark))
         else:
             if block.tool_use_id not in calls:
-                raise _NotPlain
+                raise NotPlain
             said = _texts(block.content)
             parts.append(
                 ToolResult(call_id=block.tool_use_id, content=said, error=bool(block.is_error), cache=mark)
@@ -167,18 +163,11 @@ def _hint(mark: _Mark | None) -> CacheHint | None:
     return None if mark is None else _HINTS[mark.ttl]
 
 
-def _object(given: Raw) -> Raw:
-    """Raises _NotPlain for what is none."""
-    if bytes(memoryview(given)[:1]) != b"{":
-        raise _NotPlain
-    return given
-
-
 def _tool(tool: _Tool) -> Tool:
     return Tool(
         name=tool.name,
         description=tool.description,
-        parameters=_object(tool.input_schema),
+        parameters=an_object(tool.input_schema),
         strict=tool.strict,
         cache=_hint(tool.cache_control),
     )
@@ -187,7 +176,7 @@ def _tool(tool: _Tool) -> Tool:
 def _choice(said: _Choice) -> tuple[ToolChoice, bool | None]:
     """Which tools, and whether several at once."""
     if (said.name is None) is (said.type == "tool"):
-        raise _NotPlain
+        raise NotPlain
     names = () if said.name is None else (said.name,)
     single = said.disable_parallel_tool_use
     return ToolChoice(mode=_MODES[said.type], names=names), None if single is None else not single

@@ -11,17 +11,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.dialects.openai_chat.settings import Settings, settled
+from gateway.dialects.plain_shapes import NULL, NotPlain, object_if_any
 from inference.ir.chat import ChatRequest, Message, Role, Tool, ToolChoice, ToolMode
 from inference.ir.content import Family, Part, Text, ToolCall, ToolResult
 from inference.wire import StreamOptions
 
 _ROLES = {str(role): role for role in Role}
 _MODES = {"auto": ToolMode.AUTO, "none": ToolMode.NONE, "required": ToolMode.REQUIRED}
-_NULL = Raw(b"null")
-
-
-class _NotPlain(Exception):
-    """What the types of the fields alone do not show."""
 
 
 class _Part(Struct, forbid_unknown_fields=True):
@@ -56,7 +52,7 @@ class _Turn(Struct, forbid_unknown_fields=True):
 class _Function(Struct, forbid_unknown_fields=True):
     name: str
     description: str | None = None
-    parameters: Raw = _NULL
+    parameters: Raw = NULL
     strict: bool | None = None
 
 
@@ -89,7 +85,7 @@ class _Request(Settings, forbid_unknown_fields=True, kw_only=True):
     stream_options: _Options | None = None
     response_format: None = None
     reasoning_effort: None = None
-    aspendos: Raw = _NULL
+    aspendos: Raw = NULL
 
 
 _request = msgspec.json.Decoder(_Request)
@@ -110,12 +106,12 @@ def parse_plain(body: bytes) -> ChatRequest | None:
             metadata=said.metadata,
             **settled(said),
         )
-    except (msgspec.DecodeError, RecursionError, _NotPlain):
+    except (msgspec.DecodeError, RecursionError, NotPlain):
         return None  # whoever reads it field by field finds out what it is
 
 
 def _message(turn: _Turn, calls: set[str]) -> Message:
-    """`calls`: the ids of those before it. Raises _NotPlain for a result of none of them."""
+    """`calls`: the ids of those before it. Raises NotPlain for a result of none of them."""
     said = turn.content
     texts: tuple[Text, ...]
     if isinstance(said, str):
@@ -127,16 +123,16 @@ def _message(turn: _Turn, calls: set[str]) -> Message:
     role, call_id = turn.role, turn.tool_call_id
     if role == "tool":
         if call_id is None or call_id not in calls or turn.tool_calls is not None:
-            raise _NotPlain
+            raise NotPlain
         return Message(role=Role.TOOL, parts=(ToolResult(call_id=call_id, name=turn.name, content=texts),))
     parts: tuple[Part, ...] = texts
     if turn.tool_calls is not None:
         if role != "assistant":
-            raise _NotPlain
+            raise NotPlain
         parts = (*texts, *[_call(each) for each in turn.tool_calls])
         calls.update([each.id for each in turn.tool_calls])
     if call_id is not None:
-        raise _NotPlain
+        raise NotPlain
     return Message(role=_ROLES[role], parts=parts, name=turn.name)
 
 
@@ -145,29 +141,22 @@ def _call(call: _Call) -> ToolCall:
 
 
 def _tool(function: _Function) -> Tool:
-    """Raises _NotPlain for parameters that are no object."""
-    schema = function.parameters
-    if schema == _NULL:
-        parameters = None
-    elif bytes(memoryview(schema)[:1]) == b"{":
-        parameters = schema
-    else:
-        raise _NotPlain
+    """Raises NotPlain for parameters that are no object."""
     return Tool(
         name=function.name,
         description=function.description,
-        parameters=parameters,
+        parameters=object_if_any(function.parameters),
         strict=function.strict,
     )
 
 
 def _choice(said: str | _Choice | None, tools: tuple[Tool, ...]) -> ToolChoice | None:
-    """Raises _NotPlain for a choice of a tool that is not there."""
+    """Raises NotPlain for a choice of a tool that is not there."""
     if said is None:
         return None
     if isinstance(said, str):
         return ToolChoice(mode=_MODES[said])
     name = said.function.name
     if all(tool.name != name for tool in tools):
-        raise _NotPlain
+        raise NotPlain
     return ToolChoice(mode=ToolMode.NAMED, names=(name,))

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from gateway.dialects.plain_shapes import NULL, NotPlain, object_if_any
 from inference.codecs.responses.parts import OWN
 from inference.codecs.responses.words import INSTRUCTIONS
 from inference.ir.chat import ChatRequest, Message, Role, Tool, ToolChoice, ToolMode
@@ -17,12 +18,7 @@ from inference.ir.content import Part, Text, ToolCall, ToolResult
 
 _ROLES = {"user": Role.USER, "system": Role.SYSTEM, "developer": Role.DEVELOPER}
 _MODES = {"auto": ToolMode.AUTO, "none": ToolMode.NONE, "required": ToolMode.REQUIRED}
-_NULL = Raw(b"null")
 _Nothing = Annotated[list[Raw], Meta(max_length=0)] | None
-
-
-class _NotPlain(Exception):
-    """What the types of the fields alone do not show."""
 
 
 class _Part(Struct, forbid_unknown_fields=True):
@@ -50,7 +46,7 @@ class _Tool(Struct, forbid_unknown_fields=True):
     type: Literal["function"]
     name: str
     description: str | None = None
-    parameters: Raw = _NULL
+    parameters: Raw = NULL
     strict: bool | None = None
 
 
@@ -72,10 +68,10 @@ class _Request(Struct, forbid_unknown_fields=True):
     service_tier: str | None = None
     prompt_cache_key: str | None = None
     stream: bool | None = None
-    aspendos: Raw = _NULL
-    store: Raw = _NULL
-    background: Raw = _NULL
-    stream_options: Raw = _NULL
+    aspendos: Raw = NULL
+    store: Raw = NULL
+    background: Raw = NULL
+    stream_options: Raw = NULL
 
 
 _request = msgspec.json.Decoder(_Request)
@@ -109,12 +105,12 @@ def parse_plain(body: bytes) -> ChatRequest | None:
             cache_key=said.prompt_cache_key,
             stream=bool(said.stream),
         )
-    except (msgspec.DecodeError, RecursionError, _NotPlain):
+    except (msgspec.DecodeError, RecursionError, NotPlain):
         return None  # whoever reads it field by field finds out what it is
 
 
 def _turns(items: list[_Item]) -> list[Message]:
-    """What the model said and called in a row is one turn. Raises _NotPlain."""
+    """What the model said and called in a row is one turn. Raises NotPlain."""
     turns: list[Message] = []
     calls: set[str] = set()
     open_turn: _Answer | None = None
@@ -145,17 +141,17 @@ class _Answer:
         self.spoken = False
 
     def add(self, item: _Item, calls: set[str]) -> None:
-        """Raises _NotPlain."""
+        """Raises NotPlain."""
         if item.output is not None:
-            raise _NotPlain
+            raise NotPlain
         if item.type != "function_call":
             if item.call_id is not None or item.name is not None or item.arguments is not None:
-                raise _NotPlain
+                raise NotPlain
             self.spoken, self._id = True, item.id
             self._parts += _texts(item.content)
             return
         if item.call_id is None or item.name is None or item.role is not None or item.content is not None:
-            raise _NotPlain
+            raise NotPlain
         calls.add(item.call_id)
         call = ToolCall(id=item.call_id, name=item.name, arguments=item.arguments or "", item_id=item.id)
         self._parts.append(call)
@@ -165,18 +161,18 @@ class _Answer:
 
 
 def _message(item: _Item) -> Message:
-    """Raises _NotPlain."""
+    """Raises NotPlain."""
     beside = item.call_id or item.name or item.arguments or item.output
     if item.role is None or beside is not None:
-        raise _NotPlain
+        raise NotPlain
     return Message(role=_ROLES[item.role], parts=_texts(item.content), id=item.id)
 
 
 def _result(item: _Item, calls: set[str]) -> Message:
-    """Raises _NotPlain for one of no call before it."""
+    """Raises NotPlain for one of no call before it."""
     beside = item.id or item.role or item.content or item.name or item.arguments
     if item.call_id is None or item.call_id not in calls or beside is not None:
-        raise _NotPlain
+        raise NotPlain
     return Message(role=Role.TOOL, parts=(ToolResult(call_id=item.call_id, content=_texts(item.output)),))
 
 
@@ -187,8 +183,6 @@ def _texts(said: str | list[_Part] | None) -> tuple[Text, ...]:
 
 
 def _tool(tool: _Tool) -> Tool:
-    """Raises _NotPlain for parameters that are no object."""
-    schema = None if tool.parameters == _NULL else tool.parameters
-    if schema is not None and bytes(memoryview(schema)[:1]) != b"{":
-        raise _NotPlain
+    """Raises NotPlain for parameters that are no object."""
+    schema = object_if_any(tool.parameters)
     return Tool(name=tool.name, description=tool.description, parameters=schema, strict=tool.strict)
