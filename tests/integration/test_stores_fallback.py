@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from policies.stores.memory import MemoryStore
 from policies.stores.redis import RedisStore
 from policies.stores.step import Cold, Quota, Refused, Rules, Slot, Store, Ticket, Unit, Window
 from tests.redis_server import RedisServer
+from tests.redis_stores import becomes
 
 ACCOUNT = "acct_team"
 QUOTA = Quota("month", 1_000, time.time() + 3_600)
@@ -63,16 +64,6 @@ async def refused(store: Store, name: str, rules: Rules = PAID, tokens: int = 1,
     came = await store.admit(name, rules, tokens=tokens, amount=amount)
     assert isinstance(came, Refused), came
     return came
-
-
-async def becomes(said: Callable[[], Awaitable[object]], expected: object, within: float = 10.0) -> None:
-    seen: object = None
-    try:
-        async with asyncio.timeout(within):
-            while (seen := await said()) != expected:
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        pytest.fail(f"it is {seen!r}, not {expected!r}, after {within} s")
 
 
 async def gone(store: FallbackStore) -> None:
