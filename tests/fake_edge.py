@@ -1,8 +1,8 @@
 """A client's connection for tests of what is written against Edge: it keeps what was written, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from gateway.edge.edge import Header, Watcher
+from gateway.edge.edge import Edge, Header, T, Watcher
 from gateway.edge.spool import Spools
 
 
@@ -26,6 +26,9 @@ class FakeEdge:
 
     def header(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.headers if key == name), None)
+
+    def recall(self, make: Callable[[Edge], T]) -> T:
+        return make(self)
 
     async def body(self) -> bytes:
         return self._body

@@ -1,8 +1,8 @@
 """LineEdge: the connection of a call that nobody is connected for. Keeps the answer; refuses streams."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from gateway.edge.edge import Header, Watcher
+from gateway.edge.edge import Edge, Header, T, Watcher
 from gateway.edge.spool import Spools
 from gateway.errand import ALREADY_SETTLED
 
@@ -27,6 +27,10 @@ class LineEdge:
 
     def header(self, name: bytes) -> bytes | None:
         """None: a line has no headers."""
+
+    def recall(self, make: Callable[[Edge], T]) -> T:
+        """What `make` says of a line."""
+        return make(self)
 
     async def body(self) -> bytes:
         """The line's."""

@@ -13,7 +13,7 @@ import structlog
 
 from gateway.edge import guards
 from gateway.edge.config import EdgeConfig
-from gateway.edge.edge import Handler, Header, Watcher
+from gateway.edge.edge import Edge, Handler, Header, T, Watcher
 from gateway.edge.head import BODILESS, check_headers
 from gateway.edge.intake import Intake
 from gateway.edge.spool import Spools
@@ -127,6 +127,9 @@ class AsgiEdge:
             if key == name:
                 return value.strip(b" \t")
         return None
+
+    def recall(self, make: Callable[[Edge], T]) -> T:
+        return make(self)
 
     async def body(self) -> bytes:
         if self._body is None:

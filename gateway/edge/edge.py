@@ -5,12 +5,13 @@ blocks: a slow client is told through `Watcher.paused`, and whoever feeds the re
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gateway.edge.spool import Spools
 from inference.ir.bulk import Data
 
 Header = tuple[bytes, bytes]
+T = TypeVar("T")
 
 
 class Watcher(Protocol):
@@ -45,6 +46,15 @@ class Edge(Protocol):
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, without blanks around it; name in lower case."""
+        ...
+
+    def recall(self, make: Callable[["Edge"], T]) -> T:
+        """What `make` says of this request's head: worked out once for as long as a client repeats that head.
+
+        Clients do, with every request of a connection, so `make` may look at nothing else: not at content-length, the
+        body or the hour. What it says is kept under `make` itself, which is therefore one that stays: no lambda made
+        on the way. Where it raises, nothing is kept.
+        """
         ...
 
     async def body(self) -> bytes:

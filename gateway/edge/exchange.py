@@ -5,13 +5,13 @@ next request or time-outs: those are the connection's.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from gateway.edge.config import EdgeConfig
-from gateway.edge.edge import Handler, Header, Watcher
+from gateway.edge.edge import Edge, Handler, Header, T, Watcher
 from gateway.edge.guards import request_id
 from gateway.edge.head import BODILESS, response_head
 from gateway.edge.intake import Intake
@@ -154,6 +154,9 @@ class Exchange:
             self._first = dict(reversed(self.headers))
         value = self._first.get(name)
         return value if value is None else value.strip(b" \t")
+
+    def recall(self, make: Callable[[Edge], T]) -> T:
+        return make(self)
 
     async def body(self) -> bytes:
         if not self.complete:

@@ -13,7 +13,7 @@ from gateway.dialects.dialect import Dialect
 from gateway.dialects.gemini import Gemini
 from gateway.dialects.gemini.count import GeminiCount
 from gateway.dialects.gemini.embeddings import GeminiEmbeddings
-from gateway.edge.edge import Edge, Handler, Header, Watcher
+from gateway.edge.edge import Edge, Handler, Header, T, Watcher
 from gateway.edge.spool import Spools
 from inference.codecs.sse_reader import SseReader
 from inference.ir.bulk import Data
@@ -84,6 +84,10 @@ class GeminiEdge:
         if name == _KEY and self._key is not None:
             return self._key
         return self._edge.header(name)
+
+    def recall(self, make: Callable[[Edge], T]) -> T:
+        """What `make` says of the head, key and all."""
+        return make(self)
 
     async def body(self) -> bytes:
         """The whole request body."""

@@ -63,6 +63,28 @@ async def test_request_is_seen_as_sent(through: Through) -> None:
     assert b"date" in headers
 
 
+async def test_what_is_recalled_is_said_of_the_head(through: Through) -> None:
+    asked: list[bytes | None] = []
+
+    def who(edge: Edge) -> bytes:
+        asked.append(edge.header(b"x-who"))
+        if asked[-1] == b"nobody":
+            raise ModelNotFound("nobody")
+        return b"it is " + (asked[-1] or b"")
+
+    async def handler(edge: Edge) -> None:
+        edge.respond(200, [], edge.recall(who))
+
+    said: list[tuple[int, bytes]] = []
+    async with serving({("GET", "/s"): handler}, through=through) as (port, _), connected(port) as client:
+        for name in (b"a", b"nobody", b"nobody", b"b", b"a"):
+            await client.send(b"GET /s HTTP/1.1\r\nHost: a\r\nX-Who: %b\r\n\r\n" % name)
+            status, _, body = await client.response()
+            said.append((status, body if status == 200 else b""))
+    assert said == [(200, b"it is a"), (404, b""), (404, b""), (200, b"it is b"), (200, b"it is a")]
+    assert asked.count(b"nobody") == 2
+
+
 async def test_each_piece_of_a_stream_leaves_at_once(through: Through) -> None:
     go = asyncio.Event()
 
