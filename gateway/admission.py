@@ -34,7 +34,7 @@ from inference.ir.errors import (
 )
 from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
-from policies.api_keys import Principal
+from policies.api_keys import Principal, Proof
 from policies.capability import incapable, lacking
 from policies.ceiling import Ask, Ceiling, ceiling
 from policies.degrade import Proceed, Refuse, Shorten, Switch, decide
@@ -124,15 +124,25 @@ class Admission:
         self._clock = clock
         self._full = full
 
-    async def principal(self, authorization: bytes | None, origin: Origin = NOWHERE) -> Principal:
+    async def principal(
+        self, authorization: bytes | None, origin: Origin = NOWHERE, proof: Proof | None = None
+    ) -> Principal:
         """The caller. Raises MissingKey, UnknownKey, ExpiredKey, DisabledKey, TokenRefused, Forbidden for a token
-        whose holder is in no team, or Unavailable when nobody knows."""
+        whose holder is in no team, or Unavailable when nobody knows.
+
+        What a key proves is noted in `proof`, for `again`.
+        """
         token = bearer(authorization)
         if self._tokens is not None and looks_like_one(token):
             holder = self._tokens.lookup(token)
             return holder if holder is not None else await self._tokens.principal(token, origin)
-        known = self._keyring.lookup(token)
+        known = self._keyring.lookup(token, proof)
         return known if known is not None else await self._keyring.authenticate(token)
+
+    def again(self, proof: Proof) -> Principal | None:
+        """The caller whose key was found to prove this before, without hashing its secret again; None where it has
+        to be looked at anew. Raises ExpiredKey."""
+        return self._keyring.again(proof)
 
     def route(
         self, table: RoutingTable, principal: Principal, request: Request, kind: Kind, call: Call

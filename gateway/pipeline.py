@@ -24,7 +24,7 @@ from gateway.http.stream import Relay
 from gateway.media.inliner import Fetches
 from gateway.media.inspection import Inspection
 from gateway.metrics import Metrics
-from gateway.request_head import authorization, check_head, forwarded, wants_all
+from gateway.request_head import Said, forwarded, said, said_with_form
 from gateway.responses.turn import Threads
 from gateway.routing.execute import execute
 from gateway.routing.table import Route, RoutingTable
@@ -35,7 +35,6 @@ from gateway.translations import AnyTranslation, of_stream, translation_of, whol
 from gateway.unseen import check_allowed, request_without
 from inference.client import Answer, Ask, ModelClient
 from inference.codecs.foreign_thoughts import thinks
-from inference.codecs.form import FORM
 from inference.codecs.surrogates import read_whole
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.deployment import Deployment
@@ -131,17 +130,18 @@ class Pipeline:
 
     async def _run(self, edge: Edge, dialect: Dialect, call: Call) -> None:
         forms = takes_forms(dialect)
-        check_head(edge, FORM if forms else JSON)
+        head = edge.recall(said_with_form if forms else said)
         if forms:
             self.forms.expect(edge)
-        principal = call.principal = await self._principal(edge, call)
+        principal = self._admission.again(head.proof) or await self._principal(edge, call, head)
+        call.principal = principal
         call.waiting()
         form, content_type = await self.forms.receive(edge) if forms else (None, JSON)
         body = await edge.body() if form is None else b""
         call.working()
         table = self._catalogue.table
         if form is None:
-            body, request, route = await self._understood(edge, dialect, body, table, call)
+            body, request, route = await self._understood(head, dialect, body, table, call)
         else:
             form, request, route = await self.forms.understand(edge, dialect, form, table, call)
         lane = request.lane or dialect.route
@@ -169,7 +169,7 @@ class Pipeline:
             salt=partial(self._salt, principal),
             content_type=content_type,
             form=form,
-            fitting=fitting(body, strict=wants_all(edge)) if lane == "chat" and thinks(body) else None,
+            fitting=fitting(body, strict=head.strict) if lane == "chat" and thinks(body) else None,
         )
         edge.watch(call)
         call.waiting()
@@ -196,13 +196,12 @@ class Pipeline:
         finally:
             answer.release()
 
-    async def _principal(self, edge: Edge, call: Call) -> Principal:
+    async def _principal(self, edge: Edge, call: Call, head: Said) -> Principal:
         """Who asks: by the key that was sent, or as whom the errand is run."""
         if call.errand is not None:
             return await call.errand.principal()
-        return await self._admission.principal(
-            authorization(edge), Origin(address=edge.peer, request_id=call.id)
-        )
+        origin = Origin(address=edge.peer, request_id=call.id)
+        return await self._admission.principal(head.authorization, origin, head.proof)
 
     def _attempts(self, admitted: Admitted) -> list[Deployment]:
         """What to try, in order, with the caller's own keys where it has some."""
@@ -230,7 +229,7 @@ class Pipeline:
             await self._deliver(call, answer, translation)
 
     async def _understood(
-        self, edge: Edge, dialect: Dialect, body: bytes, table: RoutingTable, call: Call
+        self, head: Said, dialect: Dialect, body: bytes, table: RoutingTable, call: Call
     ) -> tuple[bytes, Request, Route]:
         """What is asked, of which model, and the body as it stands then: what it goes on from is put before it, what
         the model is never to see is taken out."""
@@ -238,9 +237,8 @@ class Pipeline:
         assert principal is not None
         request = dialect.decode(body)
         call.stream, call.prompt, call.counted = request.stream, request.prompt, request.counted
-        tags = edge.header(b"x-aspendos-tags")
-        if tags is not None:
-            call.tags = read_tags(tags)
+        if head.tags is not None:
+            call.tags = read_tags(head.tags)
         route = self._admission.route(table, principal, request, dialect.kind, call)
         if request.thread is not None and self._threads is not None:
             call.waiting()
@@ -252,7 +250,7 @@ class Pipeline:
                 call.prompt = request.prompt
         if route.model.drop:
             body, request, call.dropped = request_without(dialect, body, request, route)
-            check_allowed(call.dropped, strict=wants_all(edge))
+            check_allowed(call.dropped, strict=head.strict)
         if route.model.declares:
             self._admission.require_capabilities(table, principal, request, route, dialect=dialect, body=body)
         return body, request, route

@@ -2,16 +2,47 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from gateway.edge.edge import Edge
-from inference.codecs.form import boundary_in, boundary_of
+from inference.codecs.form import FORM, boundary_in, boundary_of
 from inference.ir.bulk import Data
 from inference.ir.errors import BadRequest, MethodNotAllowed, UnsupportedMedia
 from inference.wire import JSON
+from policies.api_keys import Proof
 
 _JSON = b"application/json"
 _KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where Anthropic's, Google's and Azure's SDKs put a key."""
 _NO = (b"0", b"false", b"")
+
+
+class Said(Struct):
+    """What the head of a request says to all that may be asked of it; made once for as long as it is repeated.
+
+    `proof` is what its key was found to prove; it outlives the request with the rest.
+    """
+
+    authorization: bytes | None
+    tags: bytes | None
+    strict: bool
+    proof: Proof
+
+
+def said(edge: Edge) -> Said:
+    """Of a request whose body is JSON. Raises MethodNotAllowed or UnsupportedMedia."""
+    check_head(edge, JSON)
+    return _said(edge)
+
+
+def said_with_form(edge: Edge) -> Said:
+    """Of one whose body is a form. Raises the same."""
+    check_head(edge, FORM)
+    return _said(edge)
+
+
+def _said(edge: Edge) -> Said:
+    return Said(authorization(edge), edge.header(b"x-aspendos-tags"), wants_all(edge), Proof())
 
 
 def authorization(edge: Edge) -> bytes | None:

@@ -95,6 +95,15 @@ class Credential(Struct, frozen=True, kw_only=True):
         return f"Credential({display(self.principal.key_id)})"
 
 
+class Proof(Struct):
+    """What a token was last found to prove, kept by whoever hears the same token again and again.
+
+    It holds for as long as the credential is the one that stands in memory: any change makes another.
+    """
+
+    credential: Credential | None = None
+
+
 class Pepper:
     """The server's half of every proof. The keyed states are made once, which halves the cost of a digest.
 

@@ -27,6 +27,7 @@ from policies.api_keys import (
     Credential,
     Pepper,
     Principal,
+    Proof,
     claimed_id,
     public_id_of,
     standing,
@@ -95,10 +96,10 @@ class Keyring:
         """Seconds since memory last agreed with the database; None if it never did."""
         return None if self._synced_at is None else self._monotonic() - self._synced_at
 
-    def lookup(self, token: str) -> Principal | None:
-        """Who holds `token`, from memory alone (about a microsecond); None if memory cannot tell.
+    def lookup(self, token: str, proof: Proof | None = None) -> Principal | None:
+        """Who holds `token`, from memory alone (some microseconds); None if memory cannot tell.
 
-        Raises UnknownKey, ExpiredKey or DisabledKey.
+        What it proves is noted in `proof`. Raises UnknownKey, ExpiredKey or DisabledKey.
         """
         credential = self._credentials.get(claimed_id(token))
         if credential is None:
@@ -108,6 +109,21 @@ class Keyring:
             return None
         now = self._clock()
         principal = verify(credential, token, now, self._pepper)
+        if proof is not None and now >= credential.previous_until:  # not by a secret that is about to end
+            proof.credential = credential
+        self._used[principal.key_id] = now
+        return principal
+
+    def again(self, proof: Proof) -> Principal | None:
+        """The same for a token that was looked up with this proof; None where that has to be done anew.
+
+        Raises ExpiredKey.
+        """
+        credential = proof.credential
+        if credential is None or self._credentials.get(credential.principal.key_id) is not credential:
+            return None
+        now = self._clock()
+        principal = standing(credential, now)
         self._used[principal.key_id] = now
         return principal
 

@@ -3,7 +3,15 @@
 import pytest
 
 from gateway.edge.edge import Header
-from gateway.request_head import authorization, check_head, form_type, forwarded, wants_all
+from gateway.request_head import (
+    authorization,
+    check_head,
+    form_type,
+    forwarded,
+    said,
+    said_with_form,
+    wants_all,
+)
 from inference.codecs.form import FORM
 from inference.ir.errors import BadRequest, MethodNotAllowed, UnsupportedMedia
 from tests.fake_edge import FakeEdge
@@ -29,6 +37,17 @@ def test_a_key_in_whichever_header(headers: list[Header], expected: bytes | None
 def test_who_wants_nothing_left_out(value: bytes, expected: bool) -> None:
     assert wants_all(FakeEdge(headers=[(b"x-aspendos-strict", value)])) is expected
     assert wants_all(FakeEdge()) is False
+
+
+def test_what_a_head_says_is_said_at_once() -> None:
+    headers = [(b"x-api-key", b"b"), (b"x-aspendos-tags", b"a=b"), (b"x-aspendos-strict", b"1")]
+    found = said(FakeEdge(headers=headers))
+    assert (found.authorization, found.tags, found.strict) == (b"Bearer b", b"a=b", True)
+    assert found.proof.credential is None
+    with pytest.raises(UnsupportedMedia):
+        said(FakeEdge(headers=[(b"content-type", b"text/plain")]))
+    with pytest.raises(UnsupportedMedia):
+        said_with_form(FakeEdge(headers=[(b"content-type", b"application/json")]))
 
 
 def test_headers_that_go_on() -> None:

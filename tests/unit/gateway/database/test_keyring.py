@@ -15,7 +15,7 @@ from gateway.database.keyring import Keyring
 from gateway.database.keys import KeyPatch
 from gateway.database.teams import TeamPatch
 from inference.ir.errors import AspendosError, DisabledKey, ExpiredKey, Unavailable, UnknownKey
-from policies.api_keys import Pepper, new_key
+from policies.api_keys import Pepper, Proof, new_key
 from policies.caller import OPERATOR
 from tests.control_plane import PEPPER, Plane
 
@@ -114,6 +114,47 @@ async def test_both_secrets_until_the_overlap_ends(plane: Plane) -> None:
     assert plane.keyring.lookup(new.key)
     with pytest.raises(ExpiredKey):
         plane.keyring.lookup(old.key)
+
+
+async def test_a_proof_holds_until_anything_about_its_key_changes(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = await plane.issue()
+    await plane.keyring.sync()
+    proof = Proof()
+    assert plane.keyring.again(proof) is None
+    found = plane.keyring.lookup(issued.key, proof)
+    with monkeypatch.context() as patch:
+        patch.setattr(Pepper, "digest", None)  # nothing is hashed
+        assert plane.keyring.again(proof) is found is not None
+    await plane.keys.update(OPERATOR, issued.details.id, KeyPatch(models=("gpt-*",)))
+    await plane.keyring.sync()
+    assert plane.keyring.again(proof) is None
+    changed = plane.keyring.lookup(issued.key, proof)
+    assert changed is not None and plane.keyring.again(proof) is changed
+    await plane.keys.delete(OPERATOR, issued.details.id)
+    await plane.keyring.sync()
+    assert plane.keyring.again(proof) is None
+
+
+async def test_a_proof_ends_with_its_key(plane: Plane) -> None:
+    issued = await plane.issue(expires="60s")
+    await plane.keyring.sync()
+    proof = Proof()
+    assert plane.keyring.lookup(issued.key, proof)
+    plane.clock.now += 60
+    with pytest.raises(ExpiredKey):
+        plane.keyring.again(proof)
+
+
+async def test_a_secret_that_is_about_to_end_proves_nothing_for_later(plane: Plane) -> None:
+    old = await plane.issue()
+    new = await plane.keys.rotate(OPERATOR, old.details.id, overlap_seconds=60)
+    await plane.keyring.sync()
+    proof = Proof()
+    assert plane.keyring.lookup(old.key, proof) and plane.keyring.again(proof) is None
+    plane.clock.now += 60
+    assert plane.keyring.lookup(new.key, proof) and plane.keyring.again(proof)
 
 
 async def test_nonsense_is_refused_without_the_database(plane: Plane) -> None:
