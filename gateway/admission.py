@@ -32,7 +32,7 @@ from inference.ir.errors import (
     ModelNotFound,
     Unavailable,
 )
-from inference.ir.tiers import REFUSE, Disconnect, Tier
+from inference.ir.tiers import REFUSE, Disconnect, Feature, Tier
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal, Proof
 from policies.capability import incapable, lacking
@@ -46,6 +46,8 @@ _UNKNOWN_OUTPUT = 512
 """Tokens that token limits are charged beforehand for an answer whose client set no maximum."""
 _MOST_HELD = 2**62
 """No hold is larger: counters are 64 bits wide."""
+_DRAIN = Disconnect.DRAIN
+_NOTHING: frozenset[str] = frozenset()
 _TURNS = 8
 """How often one request may be tried again because something had to be loaded, or somebody was quicker."""
 
@@ -89,12 +91,16 @@ class Admitted(Struct, frozen=True):
 class _Bid(Struct):
     """One request on its way through the rules; what is bid changes when it does not fit."""
 
-    route: Route
+    call: Call
+    table: RoutingTable
+    principal: Principal
+    feature: Feature
+    own_key: bool
     ask: Ask
+    route: Route
     most: Ceiling
-    rules: Rules
     cut: int | None = None
-    spared: frozenset[str] = frozenset()
+    spared: frozenset[str] = _NOTHING
 
 
 class Admission:
@@ -245,54 +251,52 @@ class Admission:
             max_output=request.max_output,
             answers=request.answers,
         )
-        tags = tuple(sorted(call.tags.items())) if call.tags else ()
-
-        def rules_for(model: Model, spared: frozenset[str]) -> Rules:
-            return self._rule_book.rules(
-                principal,
-                catalog,
-                model,
-                feature,
-                tier=tier,
-                own_key=own_key,
-                tags=tags,
-                spared=spared,
-            )
-
-        bid = _Bid(route, ask, ceiling(route.model, ask), rules_for(route.model, frozenset()))
+        bid = _Bid(call, table, principal, feature, own_key, ask, route, ceiling(route.model, ask))
         for _ in range(_TURNS):
-            amount = min(bid.most.amount, _MOST_HELD) if bid.rules.account or bid.rules.quotas else 0
-            tokens = charged_tokens(bid)
-            verdict = await self._store.admit(call.id, bid.rules, tokens=tokens, amount=amount)
+            most, rules = bid.most, self._rules(bid)
+            amount = min(most.amount, _MOST_HELD) if rules.account or rules.quotas else 0
+            tokens = charged_tokens(ask, most, rules)
+            verdict = await self._store.admit(call.id, rules, tokens=tokens, amount=amount)
             if isinstance(verdict, Ticket):
                 call.ticket = verdict
-                call.model = bid.route.model
-                disconnect = call.model.disconnect or (tier.disconnect if tier is not None else None)
-                call.drain = disconnect is Disconnect.DRAIN
-                endless = bid.most.assumed and amount > 0
-                cut = bid.most.output if endless and not request.stream else bid.cut
+                model = call.model = bid.route.model
+                disconnect = model.disconnect or (tier.disconnect if tier is not None else None)
+                call.drain = disconnect is _DRAIN
+                endless = most.assumed and amount > 0
+                cut = most.output if endless and not request.stream else bid.cut
                 return Admitted(bid.route, key_for, cut, endless and request.stream)
             if isinstance(verdict, Cold):
                 await self._treasury.warm(verdict)
             elif verdict.by is None and verdict.account is None:
                 raise _settled_before()
             elif verdict.by is None:
-                self._lower(bid, call, table, principal, verdict)
+                self._lower(bid, rules, verdict)
             elif isinstance(verdict.by, Quota):
-                self._heed(bid, call, table, principal, verdict)
+                self._heed(bid, verdict)
             else:
                 raise _with_headers(limited(verdict, tokens), verdict)
-            bid.rules = rules_for(bid.route.model, bid.spared)
         raise Unavailable(
             "The counters did not come to rest; send the request again.", code="busy", retry_after=1.0
         )
 
-    def _lower(
-        self, bid: _Bid, call: Call, table: RoutingTable, principal: Principal, refused: Refused
-    ) -> None:
+    def _rules(self, bid: _Bid) -> Rules:
+        call = bid.call
+        return self._rule_book.rules(
+            bid.principal,
+            bid.table.catalog,
+            bid.route.model,
+            bid.feature,
+            tier=call.tier,
+            own_key=bid.own_key,
+            tags=tuple(sorted(call.tags.items())) if call.tags else (),
+            spared=bid.spared,
+        )
+
+    def _lower(self, bid: _Bid, rules: Rules, refused: Refused) -> None:
         """Bid for what the credit left covers, as the tier says. Raises PaymentRequired where it says no."""
-        rule = call.tier.when_empty if call.tier is not None else REFUSE
-        other = self._allowed(table, principal, call.tier, rule.model)
+        tier = bid.call.tier
+        rule = tier.when_empty if tier is not None else REFUSE
+        other = self._allowed(bid, rule.model)
         decision = decide(
             bid.route.model,
             bid.ask,
@@ -302,9 +306,7 @@ class Admission:
         )
         match decision:
             case Refuse():
-                error = unpaid(
-                    decision.needs, decision.missing, decision.affords, bid.rules.account or "unknown"
-                )
+                error = unpaid(decision.needs, decision.missing, decision.affords, rules.account or "unknown")
                 raise _with_headers(error, refused)
             case Shorten():
                 bid.most, bid.cut = decision.ceiling, decision.max_output
@@ -313,9 +315,7 @@ class Admission:
             case Switch() | Proceed():  # somebody's hold was settled between: bid again
                 bid.most = decision.ceiling
 
-    def _heed(
-        self, bid: _Bid, call: Call, table: RoutingTable, principal: Principal, refused: Refused
-    ) -> None:
+    def _heed(self, bid: _Bid, refused: Refused) -> None:
         """Do what a used-up budget says: another model, or PaymentRequired."""
         quota = refused.by
         cap = self._budgets.cap(quota.key) if isinstance(quota, Quota) else None
@@ -323,7 +323,7 @@ class Admission:
             raise Internal("A budget refused that is in no book.")
         self._budgets.refused(cap)
         if cap.budget.action is Action.DOWNGRADE and cap.budget.id not in bid.spared:
-            other = self._cheaper(table, principal, call.tier, bid.route, cap.budget.downgrade_to)
+            other = self._cheaper(bid, cap.budget.downgrade_to)
             if other is not None:
                 bid.route, bid.cut = other, None
                 bid.most = ceiling(other.model, bid.ask)
@@ -333,31 +333,27 @@ class Admission:
             over_budget(cap, refused.remaining, self._clock(), needs=bid.most.amount), refused
         )
 
-    def _allowed(
-        self, table: RoutingTable, principal: Principal, tier: Tier | None, name: str | None
-    ) -> Route | None:
+    def _allowed(self, bid: _Bid, name: str | None) -> Route | None:
         """The route to a model that shall step in, if this caller may use it and it can be reached."""
-        route = table.routes.get(name) if name is not None else None
-        if route is None or not route.model.targets or not _open(route.model, principal, tier):
+        route = bid.table.routes.get(name) if name is not None else None
+        if route is None or not route.model.targets or not _open(route.model, bid.principal, bid.call.tier):
             return None
         return route
 
-    def _cheaper(
-        self, table: RoutingTable, principal: Principal, tier: Tier | None, route: Route, name: str | None
-    ) -> Route | None:
+    def _cheaper(self, bid: _Bid, name: str | None) -> Route | None:
         """The model a budget names, else the cheapest of the kind that this caller may use."""
         if name is not None:
-            return self._allowed(table, principal, tier, name)
-        model = route.model
+            return self._allowed(bid, name)
+        model = bid.route.model
         price = _price(model)
         found = [
             other
-            for other in {id(each): each for each in table.routes.values()}.values()
+            for other in {id(each): each for each in bid.table.routes.values()}.values()
             if other.model.kind is model.kind
             and other.model.targets
             and _sold_alike(other.model, model)
             and _price(other.model) < price
-            and _open(other.model, principal, tier)
+            and _open(other.model, bid.principal, bid.call.tier)
         ]
         return min(found, key=lambda each: (_price(each.model), each.model.name), default=None)
 
@@ -374,19 +370,21 @@ def _open(model: Model, principal: Principal, tier: Tier | None) -> bool:
     return allowed(principal, model.name) and includes(tier, model)
 
 
-def charged_tokens(bid: _Bid) -> int:
+def charged_tokens(ask: Ask, most: Ceiling, rules: Rules) -> int:
     """What token limits are charged before the answer: the prompt's estimate and the output asked for.
 
     Corrected to what was used once that is known. Never more than a limit holds: a client's generous maximum
     must not keep out a request that a limit could let through.
     """
-    limits = [window.limit for window in bid.rules.windows if window.unit is Unit.TOKENS]
+    if not rules.windows:
+        return 0
+    limits = [window.limit for window in rules.windows if window.unit is Unit.TOKENS]
     if not limits:
         return 0
-    output = bid.ask.max_output
-    output = _UNKNOWN_OUTPUT if output is None and bid.most.output else min(output or 0, bid.most.output)
-    prompt = bid.ask.prompt
-    return max(prompt, min(prompt + output * bid.most.answers, *limits))
+    output = ask.max_output
+    output = _UNKNOWN_OUTPUT if output is None and most.output else min(output or 0, most.output)
+    prompt = ask.prompt
+    return max(prompt, min(prompt + output * most.answers, *limits))
 
 
 def _price(model: Model) -> int:
