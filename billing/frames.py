@@ -11,6 +11,7 @@ from msgspec import Struct
 
 _HEAD = 9
 """Eight hex digits and a space."""
+_NEWLINE = ord("\n")
 
 
 class Scan(Struct, frozen=True, kw_only=True):
@@ -29,7 +30,7 @@ class Scan(Struct, frozen=True, kw_only=True):
 
 def frame(payload: bytes) -> bytes:
     """A payload ready to append. Raises ValueError when it holds a newline."""
-    if b"\n" in payload:
+    if _NEWLINE in payload:  # sought as a number, which is one memchr
         raise ValueError("a journal payload must not hold a newline")
     return b"%08x %b\n" % (crc32(payload), payload)
 

@@ -1,6 +1,5 @@
 """Meter: puts each request's holds and its one usage record into the journal. Never raises into the request."""
 
-from collections import OrderedDict
 from typing import Protocol
 
 import msgspec
@@ -23,14 +22,16 @@ class Meter:
     """Records usage, synchronously and before the last byte goes to the client.
 
     So a client that saw the end of its response has a record, whatever becomes of this process. A
-    request id is recorded at most once; the last `remember` ids are known here, older repeats are
-    refused by the database's unique id.
+    request id is recorded at most once; at least the last `remember` ids are known here, older repeats
+    are refused by the database's unique id.
     """
 
     def __init__(self, journal: Appender, *, remember: int = 8192) -> None:
         self._journal = journal
         self._remember = remember
-        self._recent: OrderedDict[str, None] = OrderedDict()
+        self._recent: set[str] = set()
+        self._before: set[str] = set()
+        """The ids from when `_recent` was last full: forgotten all at once when it is full again."""
         self._encoder = msgspec.json.Encoder()
         self.duplicates = 0
         """How many records were refused because their id had been recorded."""
@@ -52,14 +53,14 @@ class Meter:
         Returns the record as JSON, one object on one line, for whoever wants to log it too. Without `keep` that is
         all that is done.
         """
-        recent = self._recent
-        if record.id in recent:
+        recent, name = self._recent, record.id
+        if name in recent or name in self._before:
             self.duplicates += 1
-            _log.error("request recorded twice", request_id=record.id)
+            _log.error("request recorded twice", request_id=name)
             return self._encoder.encode(record)
-        recent[record.id] = None
-        if len(recent) > self._remember:
-            recent.popitem(last=False)
+        recent.add(name)
+        if len(recent) >= self._remember:
+            self._recent, self._before = set(), recent
         try:
             payload = self._encoder.encode(record)
         except UnicodeEncodeError:

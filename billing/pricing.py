@@ -16,19 +16,6 @@ _FINEST = math.lcm(TOKENS_PER_PRICE, MS_PER_HOUR)
 NANO_PER_USD = 1_000_000_000
 
 
-_UNCOMMON_FIGURES = (
-    "cache_write_1h",
-    "audio_input",
-    "audio_output",
-    "image_input",
-    "image_output",
-    "per_image",
-    "per_hour",
-    "per_million_characters",
-    "per_search",
-)
-
-
 def cost_nano(usage: Usage, price: Price) -> int:
     """The cost of one call in nano-USD, rounded half up once, at the end.
 
@@ -43,10 +30,13 @@ def cost_nano(usage: Usage, price: Price) -> int:
     (of which those for an hour are a part), then audio, then pictures; output: reasoning, then audio, then pictures.
     So a bill is never negative, never falls when a whole grows, and never exceeds the whole at its dearest price.
 
-    Raises ValueError when a count or a price is negative: that is no report but a bug, and guessing
-    what it meant would be guessing with money.
+    Raises ValueError when a count is negative: that is no report but a bug, and guessing what it meant would be
+    guessing with money. A price cannot be.
     """
-    _refuse_negative(usage, price)
+    given, made = usage.input_tokens, usage.output_tokens
+    read, written, reasoning = usage.cache_read_tokens, usage.cache_write_tokens, usage.reasoning_tokens
+    if given < 0 or made < 0 or read < 0 or written < 0 or reasoning < 0:
+        raise ValueError(f"negative token count in {usage!r}")
     if (
         usage.cache_write_1h_tokens
         or usage.audio_input_tokens
@@ -59,22 +49,21 @@ def cost_nano(usage: Usage, price: Price) -> int:
         or usage.searches
     ):
         return _cost_of_all(usage, price)
-    read = min(usage.cache_read_tokens, usage.input_tokens)
-    write = min(usage.cache_write_tokens, usage.input_tokens - read)
-    reasoning = min(usage.reasoning_tokens, usage.output_tokens)
-    total = (
-        (usage.input_tokens - read - write) * price.input
-        + read * (price.input if price.cache_read is None else price.cache_read)
-        + write * (price.input if price.cache_write is None else price.cache_write)
-        + (usage.output_tokens - reasoning) * price.output
-        + reasoning * (price.output if price.reasoning is None else price.reasoning)
-    )
+    total = given * price.input + made * price.output
+    # The parts cost more or less than what they are part of.
+    if read and price.cache_read is not None:
+        total += min(read, given) * (price.cache_read - price.input)
+    if written and price.cache_write is not None:
+        total += min(written, given - min(read, given)) * (price.cache_write - price.input)
+    if reasoning and price.reasoning is not None:
+        total += min(reasoning, made) * (price.reasoning - price.output)
     return (total + TOKENS_PER_PRICE // 2) // TOKENS_PER_PRICE
 
 
 def _cost_of_all(usage: Usage, price: Price) -> int:
     """The same for a call that has more than plain tokens; too slow for the many that have not."""
-    _refuse_negative_parts(usage, price)
+    if min(getattr(usage, name) for name in UNCOMMON) < 0:
+        raise ValueError(f"negative count in {usage!r}")
     written = price.input if price.cache_write is None else price.cache_write
     long = min(usage.cache_write_1h_tokens, usage.cache_write_tokens)
     tokens = _shared(
@@ -124,29 +113,3 @@ def usd(nano: int) -> str:
     if not fraction:
         return f"{sign}{whole}"
     return f"{sign}{whole}.{fraction:09d}".rstrip("0")
-
-
-def _refuse_negative(usage: Usage, price: Price) -> None:
-    if (
-        usage.input_tokens < 0
-        or usage.output_tokens < 0
-        or usage.cache_read_tokens < 0
-        or usage.cache_write_tokens < 0
-        or usage.reasoning_tokens < 0
-    ):
-        raise ValueError(f"negative token count in {usage!r}")
-    if (
-        price.input < 0
-        or price.output < 0
-        or (price.cache_read or 0) < 0
-        or (price.cache_write or 0) < 0
-        or (price.reasoning or 0) < 0
-    ):
-        raise ValueError(f"negative figure in {price!r}")
-
-
-def _refuse_negative_parts(usage: Usage, price: Price) -> None:
-    if min(getattr(usage, name) for name in UNCOMMON) < 0:
-        raise ValueError(f"negative count in {usage!r}")
-    if min(getattr(price, name) or 0 for name in _UNCOMMON_FIGURES) < 0:
-        raise ValueError(f"negative figure in {price!r}")

@@ -1,6 +1,7 @@
 """Answer headers: what every answer says of itself before its body."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from gateway.call import Call
 from gateway.edge.edge import Header
@@ -17,14 +18,15 @@ def answer_headers(call: Call, cost: int | None = None) -> list[Header]:
 
     `cost` is in nano-USD, None while it is not known.
     """
-    at = call.arrived_ns / 1e9 if call.route in _ID_HEADERS else None
-    return [
-        (b"x-request-id", call.id.encode()),
-        *also_named(call),
-        *where_tried(call),
-        *(headers_of(call.ticket, cost, at) if call.ticket is not None else ()),
-        (b"x-aspendos-overhead-us", b"%d" % call.overhead_us()),
-    ]
+    found = [(b"x-request-id", call.id.encode()), *where_tried(call)]
+    at = None
+    if call.route in _ID_HEADERS:
+        found += also_named(call)
+        at = call.arrived_ns / 1e9
+    if call.ticket is not None:
+        found += headers_of(call.ticket, cost, at)
+    found.append((b"x-aspendos-overhead-us", b"%d" % call.overhead_us()))
+    return found
 
 
 def refusal_headers(call: Call, error: AspendosError) -> list[Header]:
@@ -43,16 +45,21 @@ def also_named(call: Call) -> list[Header]:
     return [] if name is None else [(name, call.id.encode())]
 
 
-def where_tried(call: Call) -> list[Header]:
+def where_tried(call: Call) -> tuple[Header, ...]:
     """Which model and provider were tried last, and how many targets; nothing where none was."""
     model, deployment = call.model, call.deployment
     if model is None or deployment is None:
-        return []
-    return [
-        (b"x-aspendos-model", model.name.encode()),
-        (b"x-aspendos-provider", deployment.provider.name.encode()),
-        (b"x-aspendos-attempts", b"%d" % call.attempts),
-    ]
+        return ()
+    return _tried(model.name, deployment.provider.name, call.attempts)
+
+
+@lru_cache(maxsize=1024)
+def _tried(model: str, provider: str, attempts: int) -> tuple[Header, ...]:
+    return (
+        (b"x-aspendos-model", model.encode()),
+        (b"x-aspendos-provider", provider.encode()),
+        (b"x-aspendos-attempts", b"%d" % attempts),
+    )
 
 
 def carried_headers(call: Call, answer: Answer, more: Sequence[str] = ()) -> list[Header]:

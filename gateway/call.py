@@ -110,6 +110,16 @@ class Call:
         waited = self._waited_ns + (now - self._waiting_since if self._waiting_since else 0)
         return (now - self._began_ns - waited) // 1000
 
+    def ended(self) -> tuple[int, int]:
+        """The time is ours again, and the call over: what `elapsed_us` and `overhead_us` say, by one look at the
+        clock."""
+        now = time.perf_counter_ns()
+        if self._waiting_since:
+            self._waited_ns += now - self._waiting_since
+            self._waiting_since = 0
+        elapsed = now - self._began_ns
+        return elapsed // 1000, (elapsed - self._waited_ns) // 1000
+
     def attempted(self, deployment: Deployment) -> None:
         """An attempt begins."""
         self.attempts += 1

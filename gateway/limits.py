@@ -5,8 +5,10 @@ its end. A reset is written as they write it: `1s`, `6m0s`, `12ms`. Anthropic's 
 `anthropic-ratelimit-*`, whose resets are times (https://docs.anthropic.com/en/api/rate-limits).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import ceil, inf
 
 from gateway.edge.edge import Header
 from inference.codecs.quota_headers import read_span
@@ -15,12 +17,26 @@ from inference.ir.tiers import NANO_PER_CREDIT
 from policies.stores.step import Refused, Slot, Standing, Ticket, Unit, Window
 
 _DEGRADED = b"x-aspendos-degraded"
-_MEASURES = ("limit", "remaining", "reset")
-_NAMES = {unit: tuple(f"x-ratelimit-{measure}-{unit}".encode() for measure in _MEASURES) for unit in Unit}
-_ANTHROPICS = {
-    f"x-ratelimit-{measure}-{unit}".encode(): f"anthropic-ratelimit-{unit}-{measure}".encode()
+_Names = tuple[bytes, bytes, bytes]
+"""Of limit, remaining and reset."""
+_NAMES: dict[Unit, _Names] = {
+    unit: (
+        f"x-ratelimit-limit-{unit}".encode(),
+        f"x-ratelimit-remaining-{unit}".encode(),
+        f"x-ratelimit-reset-{unit}".encode(),
+    )
     for unit in Unit
-    for measure in _MEASURES
+}
+_THEIRS: dict[Unit, _Names] = {
+    unit: (
+        f"anthropic-ratelimit-{unit}-limit".encode(),
+        f"anthropic-ratelimit-{unit}-remaining".encode(),
+        f"anthropic-ratelimit-{unit}-reset".encode(),
+    )
+    for unit in Unit
+}
+_ANTHROPICS = {
+    ours: theirs for unit in Unit for ours, theirs in zip(_NAMES[unit], _THEIRS[unit], strict=True)
 }
 
 
@@ -44,13 +60,13 @@ def limit_headers(standings: Sequence[Standing], anthropic: float | None = None)
         return []
     found: list[Header] = []
     for unit, names in _NAMES.items():
-        tightest = _tightest(standing for standing in standings if standing.window.unit is unit)
+        tightest = _tightest(standings, unit)
         if tightest is None:
             continue
         limit, remaining = b"%d" % tightest.window.limit, b"%d" % max(tightest.remaining, 0)
-        found += zip(names, (limit, remaining, duration(tightest.reset).encode()), strict=True)
+        found += _named(names, limit, remaining, duration(tightest.reset).encode())
         if anthropic is not None:
-            found += zip(_theirs(names), (limit, remaining, _time(anthropic + tightest.reset)), strict=True)
+            found += _named(_THEIRS[unit], limit, remaining, _time(anthropic + tightest.reset))
     return found
 
 
@@ -125,27 +141,38 @@ def credits_text(nano: int) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as OpenAI writes them, rounded up: 0.012 -> "12ms", 1.5 -> "1.5s", 360 -> "6m0s"."""
-    milliseconds = max(0, -int(-seconds * 1000 // 1))
+    milliseconds = max(0, ceil(seconds * 1000))
     if milliseconds < 1000:
         return f"{milliseconds}ms"
-    whole, rest = divmod(milliseconds, 1000)
-    minutes, whole = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    tail = f"{whole}.{rest:03d}".rstrip("0") if rest else f"{whole}"
-    return f"{f'{hours}h' if hours else ''}{f'{minutes}m' if hours or minutes else ''}{tail}s"
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    rest = f"{milliseconds / 1000:g}s"  # five digits at most, and it writes six
+    if not minutes:
+        return rest
+    return f"{minutes}m{rest}" if minutes < 60 else f"{minutes // 60}h{minutes % 60}m{rest}"
 
 
-def _theirs(names: Iterable[bytes]) -> list[bytes]:
-    return [_ANTHROPICS[name] for name in names]
+def _named(names: _Names, limit: bytes, remaining: bytes, reset: bytes) -> tuple[Header, ...]:
+    return (names[0], limit), (names[1], remaining), (names[2], reset)
 
 
 def _time(seconds: float) -> bytes:
     """RFC 3339, rounded up to the second."""
-    return datetime.fromtimestamp(-int(-seconds // 1), UTC).isoformat()[:19].encode() + b"Z"
+    return _second(ceil(seconds))
 
 
-def _tightest(standings: Iterable[Standing]) -> Standing | None:
-    return min(standings, key=lambda standing: standing.remaining / standing.window.limit, default=None)
+@lru_cache(maxsize=1024)
+def _second(second: int) -> bytes:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19].encode() + b"Z"
+
+
+def _tightest(standings: Sequence[Standing], unit: Unit) -> Standing | None:
+    """The one of which the smallest part is left."""
+    tightest, least = None, inf
+    for standing in standings:
+        window = standing.window
+        if window.unit is unit and (left := standing.remaining / window.limit) < least:
+            tightest, least = standing, left
+    return tightest
 
 
 def _capital(text: str) -> str:

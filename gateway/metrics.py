@@ -18,9 +18,9 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector  # pyright: ignore[reportUnknownVariableType]  # untyped
 
+from billing.usage import UsageRecord
 from gateway.attempt import Attempt
 from gateway.quotas import Quotas
-from inference.ir.usage import Usage
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
@@ -81,7 +81,13 @@ class _Bound:
         "ttfts",
     )
 
-    def __init__(self, metrics: "Metrics", route: str, model: str, provider: str, status: str) -> None:
+    def __init__(self, metrics: "Metrics", record: UsageRecord) -> None:
+        route, model, provider, status = (
+            record.route,
+            record.model or "",
+            record.provider or "",
+            str(record.status),
+        )
         self.requests = self.input = self.output = self.read = self.reasoning = self.cost_nano = 0
         self.durations: list[int] = []
         self.overheads: list[int] = []
@@ -230,41 +236,28 @@ class Metrics:
         self.holds_reclaimed = Counter(
             "aspendos_holds_reclaimed", "Holds of dead processes given back.", registry=registry
         )
-        self._bound: dict[tuple[str, str, str, int], _Bound] = {}
+        self._bound: dict[tuple[str, str | None, str | None, int], _Bound] = {}
 
-    def ended(
-        self,
-        *,
-        route: str,
-        model: str,
-        provider: str,
-        status: int,
-        usage: Usage,
-        more: Mapping[str, int] | None = None,
-        cost_nano: int,
-        ttft_us: int | None,
-        duration_us: int,
-        overhead_us: int,
-    ) -> None:
+    def ended(self, record: UsageRecord, more: Mapping[str, int] | None = None) -> None:
         """Count one request that is over. `more` is what `uncommon` makes of its usage."""
-        key = (route, model, provider, status)
+        key = (record.route, record.model, record.provider, record.status)
         bound = self._bound.get(key)
         if bound is None:
-            bound = self._bound[key] = _Bound(self, route, model, provider, str(status))
+            bound = self._bound[key] = _Bound(self, record)
         bound.requests += 1
-        bound.cost_nano += cost_nano
-        bound.input += usage.input_tokens
-        bound.output += usage.output_tokens
-        bound.read += usage.cache_read_tokens
-        bound.reasoning += usage.reasoning_tokens
-        if more is not None or usage.cache_write_tokens:
+        bound.cost_nano += record.cost_nano
+        bound.input += record.input_tokens
+        bound.output += record.output_tokens
+        bound.read += record.cache_read_tokens
+        bound.reasoning += record.reasoning_tokens
+        if more is not None or record.cache_write_tokens:
             rare = bound.more
-            for name, amount in (("cache_write_tokens", usage.cache_write_tokens), *(more or {}).items()):
+            for name, amount in (("cache_write_tokens", record.cache_write_tokens), *(more or {}).items()):
                 rare[name] = rare.get(name, 0) + amount
-        bound.durations.append(duration_us)
-        bound.overheads.append(overhead_us)
-        if ttft_us is not None:
-            bound.ttfts.append(ttft_us)
+        bound.durations.append(record.duration_us)
+        bound.overheads.append(record.overhead_us)
+        if record.ttft_us is not None:
+            bound.ttfts.append(record.ttft_us)
         if bound.requests >= _GATHERED:
             bound.hand_on()
 

@@ -15,6 +15,7 @@ from gateway.call import Call
 from inference.ir.errors import AspendosError, ClientError
 
 Write = Callable[[bytes], object]
+_SECOND = 1_000_000_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -23,22 +24,25 @@ class RequestLog:
 
     def __init__(self, write: Write, *, level: int = logging.INFO) -> None:
         self._write = write
-        self._level = level
+        self._informs, self._warns = level <= logging.INFO, level <= logging.WARNING
         self._second = 0
-        self._prefix = b""
+        self._info = self._warning = b""
         self._log = structlog.stdlib.get_logger("request")
 
     def settled(self, call: Call, record: bytes, error: AspendosError | None) -> None:
         """A request with a usage record, given as JSON."""
         ours = error is None or isinstance(error, ClientError)
-        if self._level > (logging.INFO if ours else logging.WARNING):
+        if not (self._informs if ours else self._warns):
             return
+        now = time.time_ns()
+        if now // _SECOND != self._second:
+            self._begin(now // _SECOND)
         # The record is a JSON object: its fields follow ours once its brace is taken off.
         self._write(
-            b'{"event":"request","level":"%b","timestamp":"%b","request_id":"%b","peer":"%b"%b,%b\n'
+            b'%b.%06dZ","request_id":"%b","peer":"%b"%b,%b\n'
             % (
-                b"info" if ours else b"warning",
-                self._stamp(),
+                self._info if ours else self._warning,
+                now // 1000 % 1_000_000,
                 call.id.encode(),
                 call.edge.peer.encode(),
                 b',"failures":' + _encode(call.failures) if call.failures else b"",
@@ -46,13 +50,12 @@ class RequestLog:
             )
         )
 
-    def _stamp(self) -> bytes:
-        """The time in ISO 8601, UTC, to the microsecond; everything before the point is kept for its second."""
-        second, rest = divmod(time.time_ns(), 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-        return b"%b.%06dZ" % (self._prefix, rest // 1000)
+    def _begin(self, second: int) -> None:
+        """How all lines of this second begin: up to the time in ISO 8601, UTC, without what comes after its point."""
+        self._second = second
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+        self._info = b'{"event":"request","level":"info","timestamp":"%b' % stamp
+        self._warning = b'{"event":"request","level":"warning","timestamp":"%b' % stamp
 
     def rejected(self, call: Call, status: int, code: str | None, duration_us: int) -> None:
         """A request that had no caller, and so has no record."""

@@ -1,13 +1,14 @@
 """Settlement: what every call ends in, exactly once: its usage record, its figures, its log line, its ticket back."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
 from billing.meter import Meter
 from billing.pricing import cost_nano, usd
-from billing.usage import UsageRecord
+from gateway.blanks import Blanks
 from gateway.call import Call
 from gateway.errand import Errand
 from gateway.metrics import Metrics
@@ -21,6 +22,9 @@ from policies.stores.step import Store, Ticket
 _STRIDE = 1024
 """Tokens of output a hold is extended by."""
 
+
+NOTHING = 0, 0
+"""What a call costs that nobody pays for, in nano-USD: its caller, and whoever runs the gateway."""
 
 JOURNAL_FULL = "journal_full"
 _FULL_RETRY_SECONDS = 5.0
@@ -105,6 +109,7 @@ class Settlement:
         self._log = log
         self._store = store
         self._clock_ns = clock_ns
+        self._blanks = Blanks()
 
     def hold(self, call: Call) -> None:
         """Journal what is held for a call, before anything is asked of a provider.
@@ -142,88 +147,94 @@ class Settlement:
         if call.settled:
             return 0
         call.settled = True
-        call.working()
-        overhead, duration = call.overhead_us(), call.elapsed_us()
+        duration, overhead = call.ended()
         if call.gone and error is None:
             error = ClientGone("The client closed the connection.")
             status = error.http_status
-        model, principal, deployment, ticket = call.model, call.principal, call.deployment, call.ticket
-        cost = provider_cost = 0
-        own_key = deployment is not None and deployment.credential is not None
-        if model is not None and usage is not NO_USAGE and not own_key:
-            whole = cost_nano(usage, model.price)
-            asked = whole if call.errand is None else errand_cost(whole, model, call.errand)
-            cost = asked if error is None or isinstance(error, ClientGone) else 0
-            if at_most is not None:
-                cost = min(cost, at_most)
-            paid = None if deployment is None else deployment.cost
-            provider_cost = whole if paid is None else cost_nano(usage, paid)
-        provider = deployment.provider.name if deployment is not None else None
-        code = error.code if error is not None else None
-        more = uncommon(usage)
-        if principal is not None:
-            record = UsageRecord(
-                id=call.id,
-                at=call.arrived_ns,
-                key_id=principal.key_id,
-                team_id=principal.team_id,
-                org_id=principal.org_id,
-                user_id=principal.user_id,
-                tier=principal.tier,
-                feature=call.feature,
-                tags=call.tags,
-                account=ticket.rules.account if ticket is not None else None,
-                held_nano=ticket.held if ticket is not None else 0,
-                provider_cost_nano=provider_cost,
-                byok=own_key,
-                route=call.route,
-                model=model.name if model is not None else None,
-                provider=provider,
-                target=deployment.name if deployment is not None else None,
-                stream=call.stream,
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
+        principal = call.principal
+        if principal is None:
+            self._nobody(call, status, error, duration)
+            return 0
+        blank = self._blanks.of(call, principal)
+        cost, provider_cost = (
+            NOTHING if usage is NO_USAGE or blank.byok else _costs(call, usage, error, at_most)
+        )
+        ticket, more = call.ticket, uncommon(usage)
+        held = 0 if ticket is None else ticket.held
+        # No more than these at once: CPython puts the keywords of a larger call into a dictionary first.
+        record = replace(
+            blank,
+            id=call.id,
+            at=call.arrived_ns,
+            stream=call.stream,
+            held_nano=held,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            usage_source=usage.source,
+            cost_nano=cost,
+            provider_cost_nano=provider_cost,
+            ttft_us=call.ttft_us,
+            duration_us=duration,
+            overhead_us=overhead,
+            attempts=call.attempts,
+            finish_reason=finish_reason,
+        )
+        if status != 200 or error is not None or more is not None or call.tags or call.errand is not None:
+            record = replace(record, **_unusual(call, status, error, more))
+        if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
+            record = replace(
+                record,
                 cache_read_tokens=usage.cache_read_tokens,
                 cache_write_tokens=usage.cache_write_tokens,
                 reasoning_tokens=usage.reasoning_tokens,
-                usage_source=usage.source,
-                cost_nano=cost,
-                price_version=_price_version(call),
-                ttft_us=call.ttft_us,
-                duration_us=duration,
-                overhead_us=overhead,
-                status=status,
-                error=code,
-                attempts=call.attempts,
-                finish_reason=finish_reason,
             )
-            # Refused because the journal is full, and held nothing: its record would only fill the memory too.
-            keep = code != JOURNAL_FULL or bool(ticket is not None and ticket.held)
-            if not keep:
-                self._metrics.rejected.labels(JOURNAL_FULL).inc()
-            line = self._meter.record(record if more is None else replace(record, **more), keep=keep)
-            if ticket is not None:
-                tokens = usage.input_tokens + usage.output_tokens
-                self._store.settle(ticket, tokens=tokens, amount=cost)
-            self._metrics.ended(
-                route=call.route,
-                model=model.name if model is not None else "",
-                provider=provider or "",
-                status=status,
-                usage=usage,
-                more=more,
-                cost_nano=cost,
-                ttft_us=call.ttft_us,
-                duration_us=duration,
-                overhead_us=overhead,
-            )
-            self._log.settled(call, line, error)
-        else:
-            self._metrics.rejected.labels(code or "").inc()
-            self._log.rejected(call, status, code, duration)
+        # Refused because the journal is full, and held nothing: its record would only fill the memory too.
+        keep = error is None or error.code != JOURNAL_FULL or held > 0
+        if not keep:
+            self._metrics.rejected.labels(JOURNAL_FULL).inc()
+        line = self._meter.record(record, keep=keep)
+        if ticket is not None:
+            self._store.settle(ticket, tokens=usage.input_tokens + usage.output_tokens, amount=cost)
+        self._metrics.ended(record, more)
+        self._log.settled(call, line, error)
         if call.failures:
-            self._metrics.attempts_failed(call.failures)
-            if model is not None:
-                for attempt in call.failures:
-                    self._metrics.quotas.refused(attempt, model.name)
+            self._failed_attempts(call)
         return cost
+
+    def _nobody(self, call: Call, status: int, error: AspendosError | None, duration_us: int) -> None:
+        """A call that had no caller: counted and logged, and nobody's to pay."""
+        code = None if error is None else error.code
+        self._metrics.rejected.labels(code or "").inc()
+        self._log.rejected(call, status, code, duration_us)
+
+    def _failed_attempts(self, call: Call) -> None:
+        self._metrics.attempts_failed(call.failures)
+        if call.model is not None:
+            for attempt in call.failures:
+                self._metrics.quotas.refused(attempt, call.model.name)
+
+
+def _costs(call: Call, usage: Usage, error: AspendosError | None, at_most: int | None) -> tuple[int, int]:
+    """What a call costs its caller, and what it costs whoever runs the gateway, in nano-USD."""
+    model, deployment, errand = call.model, call.deployment, call.errand
+    if model is None:
+        return NOTHING
+    whole = cost_nano(usage, model.price)
+    paid = None if deployment is None else deployment.cost
+    provider_cost = whole if paid is None else cost_nano(usage, paid)
+    if error is not None and not isinstance(error, ClientGone):
+        return 0, provider_cost
+    cost = whole if errand is None else errand_cost(whole, model, errand)
+    return cost if at_most is None else min(cost, at_most), provider_cost
+
+
+def _unusual(
+    call: Call, status: int, error: AspendosError | None, more: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """What few records have."""
+    found: dict[str, Any] = {**(more or {}), "status": status, "tags": call.tags}
+    if error is not None:
+        found["error"] = error.code
+    if call.errand is not None:
+        found["price_version"] = _price_version(call)
+    return found

@@ -72,6 +72,11 @@ class Price(Struct, frozen=True, kw_only=True):
     per_search: int = 0
     version: str
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a figure below 0: it would pay callers for calling."""
+        if any((getattr(self, name) or 0) < 0 for name in self.__struct_fields__ if name != "version"):
+            raise ValueError(f"negative figure in {self!r}")
+
 
 class AwsCredentials(Struct, frozen=True, kw_only=True):
     """What requests to AWS are signed with; `session_token` belongs to keys that were lent for a while."""

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from billing.frames import scan
 from billing.journal import Journal
@@ -56,9 +58,26 @@ def test_a_request_is_recorded_once() -> None:
 def test_it_remembers_only_so_many() -> None:
     paper = _Paper()
     meter = Meter(paper, remember=2)
-    for name in ("a", "b", "c", "a"):
+    for name in ("a", "b", "c", "d", "a"):
         meter.record(_record(name))
-    assert len(paper.written) == 4
+    assert len(paper.written) == 5
+
+
+@given(st.lists(st.sampled_from("abcdef"), max_size=40), st.integers(1, 4))
+def test_none_of_the_last_is_forgotten(names: list[str], remember: int) -> None:
+    paper = _Paper()
+    meter = Meter(paper, remember=remember)
+    recorded: list[str] = []
+    for name in names:
+        before = len(paper.written)
+        meter.record(_record(name))
+        if name in recorded[-remember:]:
+            assert len(paper.written) == before
+        elif len(paper.written) > before:
+            recorded.append(name)
+        else:
+            assert name in recorded[-2 * remember :], "remembers no more than twice as many"
+    assert meter.duplicates == len(names) - len(paper.written)
 
 
 def test_text_that_is_not_unicode_is_kept_as_question_marks() -> None:

@@ -2,24 +2,32 @@
 
 from msgspec.structs import replace
 
+from billing.usage import UsageRecord
 from gateway.attempt import Attempt
 from gateway.metrics import Metrics
 from inference.ir.usage import NO_USAGE, UNCOMMON, Usage, uncommon
 
 
 def ended(metrics: Metrics, status: int, usage: Usage = NO_USAGE) -> None:
-    metrics.ended(
+    more = uncommon(usage)
+    record = UsageRecord(
+        id="req-1",
+        at=1,
         route="chat",
         model="m",
         provider="p",
         status=status,
-        usage=usage,
-        more=uncommon(usage),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
         cost_nano=1_500_000_000,
         ttft_us=2_000,
         duration_us=30_000,
         overhead_us=150,
     )
+    metrics.ended(replace(record, **(more or {})), more)
 
 
 def test_a_request_moves_every_figure() -> None:

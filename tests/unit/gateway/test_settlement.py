@@ -1,26 +1,36 @@
 """What every call ends in: one record, one count, one line; the second time, nothing."""
 
 import time
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from billing.meter import Meter
+from billing.pricing import cost_nano
 from billing.usage import UsageRecord
 from gateway.call import Call, request_ids
 from gateway.errand import Errand
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from gateway.settlement import Settlement, journal_full
+from inference.deployment import Deployment
 from inference.ir.cards import WHOLE, Price
-from inference.ir.errors import MissingKey, Unavailable, UpstreamFailed
+from inference.ir.errors import ClientGone, MissingKey, Unavailable, UpstreamFailed
+from inference.ir.tiers import Feature
 from inference.ir.usage import Usage, UsageSource
 from policies.api_keys import Principal
 from policies.stores.memory import MemoryStore
 from policies.stores.step import Rules, Ticket
 from tests.fake_answer import deployment, model
 from tests.fake_edge import FakeEdge
+from tests.own_key import OwnKey
+
+TARGET = deployment()
+OWN = TARGET.keyed(OwnKey("fake"))
 
 
 class Journal:
@@ -36,11 +46,12 @@ class Journal:
         return self.room
 
 
-def call(name: str = "req-1") -> Call:
+def call(name: str = "req-1", *, tried: Deployment | None = TARGET) -> Call:
     made = Call(name, "chat", FakeEdge())
     made.principal = Principal(key_id="k", key_name="n", team_id="t", team_name="team")
     made.model = model()
-    made.attempted(deployment())
+    if tried is not None:
+        made.attempted(tried)
     return made
 
 
@@ -150,6 +161,98 @@ async def test_a_caller_nobody_knows_is_counted_but_writes_no_record() -> None:
     )
     assert journal.records == []
     assert 'aspendos_requests_rejected_total{code="missing_api_key"} 1.0' in metrics.expose().decode()
+
+
+texts = st.text(max_size=20)
+some = st.integers(0, 10**6)
+few = st.one_of(st.just(0), some)
+usages = st.builds(
+    Usage,
+    **{name: few for name in Usage.__struct_fields__ if name != "source"},
+    source=st.sampled_from(UsageSource),
+)
+principals = st.builds(
+    Principal,
+    key_id=texts,
+    key_name=texts,
+    team_id=texts,
+    team_name=texts,
+    **dict.fromkeys(("org_id", "user_id", "tier"), st.none() | texts),
+)
+
+
+@given(
+    principals,
+    st.none() | texts,
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "usage": usages,
+                "tried": st.sampled_from([None, TARGET, OWN]),
+                "held": st.none() | few,
+                "tags": st.dictionaries(texts, texts, max_size=2),
+                "stream": st.booleans(),
+                "ttft_us": st.none() | some,
+                "error": st.sampled_from([None, UpstreamFailed("no"), ClientGone("gone")]),
+                "finish_reason": st.none() | texts,
+            }
+        ),
+        max_size=5,
+    ),
+)
+async def test_what_is_journaled_is_the_whole_record(
+    principal: Principal, account: str | None, calls: list[dict[str, Any]]
+) -> None:
+    """However much of it was filled in before, and whatever calls came before it."""
+    journal, rules = Journal(), Rules(account=account)
+    settlement = Settlement(Meter(journal), Metrics(), RequestLog(lambda _: None), MemoryStore(time.time))
+    for number, given_call in enumerate(calls):
+        error, usage, target = given_call["error"], given_call["usage"], given_call["tried"]
+        made = call(f"req-{number}", tried=None)
+        made.principal, made.model, made.feature = principal, model(), Feature.CHAT
+        made.stream, made.ttft_us, made.tags = given_call["stream"], given_call["ttft_us"], given_call["tags"]
+        if given_call["held"] is not None:
+            made.ticket = Ticket(id=made.id, rules=rules, tokens=0, held=given_call["held"], at=0.0)
+        if target is not None:
+            made.attempted(target)
+        status = 200 if error is None else error.http_status
+        cost = settlement.settle(
+            made, usage, status=status, error=error, finish_reason=given_call["finish_reason"]
+        )
+        (record,) = journal.records[number:]
+        whole = 0 if target is OWN else cost_nano(usage, model().price)
+        assert cost == (0 if isinstance(error, UpstreamFailed) else whole)
+        assert record == UsageRecord(
+            id=made.id,
+            at=made.arrived_ns,
+            key_id=principal.key_id,
+            team_id=principal.team_id,
+            org_id=principal.org_id,
+            user_id=principal.user_id,
+            tier=principal.tier,
+            feature=Feature.CHAT,
+            tags=given_call["tags"],
+            account=account if given_call["held"] is not None else None,
+            held_nano=given_call["held"] or 0,
+            provider_cost_nano=whole,
+            route="chat",
+            model="m",
+            byok=target is OWN,
+            provider=None if target is None else "fake",
+            target=None if target is None else target.name,
+            stream=given_call["stream"],
+            usage_source=usage.source,
+            cost_nano=cost,
+            price_version="p1",
+            ttft_us=given_call["ttft_us"],
+            duration_us=record.duration_us,
+            overhead_us=record.overhead_us,
+            status=status,
+            error=None if error is None else error.code,
+            attempts=0 if target is None else 1,
+            finish_reason=given_call["finish_reason"],
+            **{name: getattr(usage, name) for name in Usage.__struct_fields__ if name != "source"},
+        )
 
 
 async def test_time_spent_waiting_is_not_overhead() -> None:
