@@ -21,7 +21,6 @@ TESTED: dict[str, str] = {
     "gateway/database/alert_targets.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",
     "gateway/database/budget_subjects.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",
     "gateway/database/budgets.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",
-    "gateway/edge/reader.py": "the receiving half of connection.py: tests/integration/test_raw_sockets.py",
     "gateway/dialects/openai_responses/open_items.py": "through their writer: "
     "tests/unit/gateway/dialects/openai_responses/test_writer.py",
     "gateway/dialects/openai_responses/output.py": "beside the writer's events: "

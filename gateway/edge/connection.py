@@ -25,10 +25,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from gateway.edge import guards
-from gateway.edge.edge import Handler, Header
+from gateway.edge.edge import Header
 from gateway.edge.exchange import Exchange
 from gateway.edge.head import response_head
 from gateway.edge.reader import GuardedReader
+from gateway.edge.request_head import RequestHead
 from inference.ir.errors import AspendosError, Internal
 
 _log = structlog.stdlib.get_logger("edge")
@@ -52,7 +53,7 @@ class Connection(GuardedReader):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.parser = self._strict_parser()
-        self._peer = ""
+        self.peer = ""
         self._receiving: Exchange | RequestResponseCycle | None = None
         self._last = False
         self._upgrade_ignored = False
@@ -108,7 +109,7 @@ class Connection(GuardedReader):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._peer = self.client[0] if self.client else ""
+        self.peer = self.client[0] if self.client else ""
         self._deadline.set(self.edge_config.header_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -155,14 +156,17 @@ class Connection(GuardedReader):
                 self.transport.abort()
             return
         self._read = len(data)
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgrade(data[upgrade.args[0] :])
-            return
-        except httptools.HttpParserError as error:
-            self._unparsable(error, data)
-            return
+        rest = self._past_parser(data)
+        if rest:
+            self._opening = rest if self._phase == "idle" else b""
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._upgrade(rest[upgrade.args[0] :])
+                return
+            except httptools.HttpParserError as error:
+                self._unparsable(error, data)
+                return
         if self._phase != "idle":
             self._check_unfinished()
         elif self._current is not None and not self.flow.write_paused:
@@ -171,6 +175,7 @@ class Connection(GuardedReader):
     # Parser callbacks. What they raise stops the parser for good and is answered in _unparsable.
 
     def on_headers_complete(self) -> None:
+        opening, self._opening = self._opening, b""
         version = self.parser.get_http_version()
         method = self.parser.get_method().decode()
         self._guard(version, method)
@@ -192,8 +197,19 @@ class Connection(GuardedReader):
             handler = self.edge_config.handler(method, target)
         if handler is None:
             self._hand_to_asgi()
-        else:
-            self._hand_to(handler, method, target, query, modern)
+            return
+        head = RequestHead(
+            handler,
+            method=method,
+            path=target,
+            query=query,
+            headers=self.headers,
+            chunked=modern,
+            expects_continue=self.expect_100_continue,
+        )
+        if not self._last and self._encoding is None:
+            self._remember(head, opening)
+        self._hand_to(head, None)
 
     def on_body(self, body: bytes) -> None:
         self._count(body)
@@ -213,19 +229,8 @@ class Connection(GuardedReader):
 
     # Dispatch, in order
 
-    def _hand_to(self, handler: Handler, method: str, path: str, query: bytes, modern: bool) -> None:
-        exchange = self._receiving = Exchange(
-            self,
-            handler,
-            method=method,
-            path=path,
-            query=query,
-            headers=self.headers,
-            peer=self._peer,
-            keep_alive=not self._last,
-            chunked=modern,
-            expects_continue=self.expect_100_continue,
-        )
+    def _hand_to(self, head: RequestHead, length: bytes | None) -> None:
+        exchange = self._receiving = Exchange(self, head, keep_alive=not self._last, length=length)
         if self._current is None:
             self._run(exchange)
         else:
@@ -410,6 +415,7 @@ class Connection(GuardedReader):
     def shutdown(self) -> None:
         """The server is going: finish the answer under way, take no request after it."""
         self._draining = True
+        self._forget()
         if self._queue:
             self._queue.clear()
             self._receiving = None

@@ -39,10 +39,14 @@ class Edge(Protocol):
     method: str
     path: str
     query: bytes
-    headers: Sequence[Header]
     peer: str
     started: bool
     """True once a response head has been written."""
+
+    @property
+    def headers(self) -> Sequence[Header]:
+        """All of them, in order."""
+        ...
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, without blanks around it; name in lower case."""

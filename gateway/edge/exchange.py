@@ -11,10 +11,11 @@ from typing import Protocol
 import structlog
 
 from gateway.edge.config import EdgeConfig
-from gateway.edge.edge import Edge, Handler, Header, T, Watcher
+from gateway.edge.edge import Edge, Header, T, Watcher
 from gateway.edge.guards import request_id
 from gateway.edge.head import BODILESS, response_head
 from gateway.edge.intake import Intake
+from gateway.edge.request_head import CONTENT_LENGTH, RequestHead
 from gateway.edge.spool import Spools
 from inference.ir.bulk import Data
 from inference.ir.errors import AspendosError, ClientGone, Internal
@@ -36,6 +37,7 @@ class Line(Protocol):
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     edge_config: EdgeConfig
+    peer: str
 
     @property
     def fixed_headers(self) -> list[Header]:
@@ -68,13 +70,13 @@ class Exchange:
     """One request, one response, one task. See `gateway.edge.edge.Edge` for what the methods mean."""
 
     __slots__ = (
+        "_asked",
         "_body",
-        "_first",
         "_gone",
-        "_handler",
         "_held",
         "_held_size",
         "_intake",
+        "_length",
         "_line",
         "_loop",
         "_over",
@@ -89,7 +91,6 @@ class Exchange:
         "complete",
         "expects_continue",
         "fault",
-        "headers",
         "keep_alive",
         "method",
         "path",
@@ -101,29 +102,17 @@ class Exchange:
     )
 
     def __init__(
-        self,
-        line: Line,
-        handler: Handler,
-        *,
-        method: str,
-        path: str,
-        query: bytes,
-        headers: Sequence[Header],
-        peer: str,
-        keep_alive: bool,
-        chunked: bool,
-        expects_continue: bool,
+        self, line: Line, head: RequestHead, *, keep_alive: bool, length: bytes | None = None
     ) -> None:
-        """`chunked`: the client speaks HTTP/1.1, so a stream may be framed in chunks."""
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.peer = peer
+        """`length`: its Content-Length, where the request repeats a head that was another's before."""
+        self.method = method = head.method
+        self.path = head.path
+        self.query = head.query
+        self.peer = line.peer
         self.started = False
         self.keep_alive = keep_alive
-        self.chunked = chunked
-        self.expects_continue = expects_continue
+        self.chunked = head.chunked
+        self.expects_continue = head.expects_continue
         self.bodiless = method == "HEAD"
         self.complete = False
         """The request has been received to its end."""
@@ -133,11 +122,11 @@ class Exchange:
         self._line = line
         self._loop = line.loop
         self._transport = line.transport
-        self._handler = handler
+        self._asked = head
+        self._length = length
         self._body: bytes | bytearray = b""
         self._intake: Intake | None = None
         self._stopped = False
-        self._first: dict[bytes, bytes] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._watcher: Watcher | None = None
         self._gone = False
@@ -149,14 +138,21 @@ class Exchange:
 
     # The request
 
+    @property
+    def headers(self) -> Sequence[Header]:
+        return self._asked.headers(self._length)
+
     def header(self, name: bytes) -> bytes | None:
-        if self._first is None:
-            self._first = dict(reversed(self.headers))
-        value = self._first.get(name)
+        value = self._asked.first.get(name)
+        if value is None and name == CONTENT_LENGTH:
+            value = next((value for key, value in self.headers if key == name), None)
         return value if value is None else value.strip(b" \t")
 
     def recall(self, make: Callable[[Edge], T]) -> T:
-        return make(self)
+        recalled = self._asked.recalled
+        if make not in recalled:
+            recalled[make] = make(self)
+        return recalled[make]
 
     async def body(self) -> bytes:
         if not self.complete:
@@ -375,7 +371,7 @@ class Exchange:
     async def run(self) -> None:
         """Run the handler to its end, and end the response whatever becomes of it."""
         try:
-            await self._handler(self)
+            await self._asked.handler(self)
             if not self._over:
                 _log.error("handler left its response unfinished", method=self.method, path=self.path)
                 self._give_up(Internal("The gateway did not finish its response."))

@@ -16,6 +16,8 @@ from uvicorn.server import ServerState
 from gateway.edge import guards
 from gateway.edge.config import edge_of
 from gateway.edge.deadline import Deadline
+from gateway.edge.repeated import Repeated
+from gateway.edge.request_head import RequestHead
 from inference.ir.errors import AspendosError
 
 _GUARDED = frozenset({b"host", b"authorization", b"content-length", b"transfer-encoding", b"expect"})
@@ -49,6 +51,10 @@ class GuardedReader(HttpToolsProtocol):
         self._authorizations = 0
         self._host: bytes = b""
         self._good_host: bytes | None = None
+        self._opening = b""
+        self._repeated: Repeated | None = None
+        self._head: RequestHead | None = None
+        self._due = 0
         self._encoding: bytes | None = None
         self._length = 0
         self._most = self.edge_config.max_body
@@ -61,6 +67,48 @@ class GuardedReader(HttpToolsProtocol):
     def _fail(self, fault: AspendosError) -> None:
         """What arrives cannot be read on; called between reads, while inside one callbacks raise."""
         raise NotImplementedError
+
+    def _hand_to(self, head: RequestHead, length: bytes | None) -> None:
+        """A request for a hot route begins. `length`: its Content-Length, where it repeats a head."""
+        raise NotImplementedError
+
+    # The same head once more, which is taken past the parser. That stands between two messages all the while.
+
+    def _remember(self, head: RequestHead, opening: bytes) -> None:
+        """Know this head when it comes again. `opening`: the read that began with it, if one did."""
+        self._repeated = Repeated.learn(opening, self.edge_config.max_header_bytes)
+        self._head = head
+
+    def _forget(self) -> None:
+        self._repeated = self._head = None
+
+    def _past_parser(self, data: bytes) -> bytes:
+        """Take a request that repeats the last one's head, or more of its body -> what is left for the parser.
+
+        Of all that a request is guarded against only the length can be another: everything else is in the bytes
+        that were compared.
+        """
+        if not self._due:
+            found = None
+            if self._repeated is not None and self._phase == "idle":
+                found = self._repeated.match(data)
+            if found is None or int(found[0]) > self._most:
+                return data
+            length, start = found
+            self._due = int(length)
+            self._phase = "body"
+            self._late = "idle"
+            self._size = self._chunks = 0
+            assert self._head is not None
+            self._hand_to(self._head, length)
+            data = data[start:]
+        body, rest = (data, b"") if len(data) <= self._due else (data[: self._due], data[self._due :])
+        if body:
+            self._due -= len(body)
+            self.on_body(body)
+        if not self._due:
+            self.on_message_complete()
+        return rest
 
     def _check_unfinished(self) -> None:
         """After a read that left a request in the middle: hold it to its limits and its deadline."""
@@ -87,6 +135,7 @@ class GuardedReader(HttpToolsProtocol):
             self._fail(guards.padded_body())
 
     def on_message_begin(self) -> None:
+        self._forget()
         self._phase = "head"
         self._late = "idle"
         self._size = self._chunks = self._trailers = self._hosts = self._authorizations = self._length = (

@@ -432,6 +432,22 @@ async def test_client_that_closes_its_half_has_left_though_much_waits_for_it() -
         await asyncio.wait_for(gone.wait(), 10)
 
 
+async def test_body_behind_a_known_head_has_its_deadline_too() -> None:
+    calls = Calls()
+    async with (
+        serving({("POST", "/e"): calls.echo}, body_timeout=0.3, keepalive_timeout=60) as (port, _),
+        connected(port) as client,
+    ):
+        for _ in range(3):
+            await client.send(post(b"abc")[:-3])
+            await asyncio.sleep(0.01)
+            await client.send(b"abc")
+            assert (await client.response())[2] == b"abc"
+        await client.send(post(b"abc")[:-1])
+        assert (await client.response())[0] == 408
+        assert await client.rest() == b""
+
+
 async def test_answers_of_a_server_that_is_going_say_so() -> None:
     go = asyncio.Event()
 

@@ -6,6 +6,7 @@ from typing import cast
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Header
 from gateway.edge.exchange import Exchange
+from gateway.edge.request_head import RequestHead
 from tests.edge_server import render_error
 
 
@@ -25,6 +26,7 @@ class Line:
         self.sent = Transport()
         self.transport = cast("asyncio.Transport", self.sent)
         self.edge_config = EdgeConfig(routes={}, render_error=render_error)
+        self.peer = ""
         self.fixed_headers: list[Header] = []
         self.write_paused = False
         self.ends: list[str] = []
@@ -46,18 +48,10 @@ async def nothing(edge: Edge) -> None: ...
 
 
 def exchange_on(line: Line) -> Exchange:
-    exchange = Exchange(
-        line,
-        nothing,
-        method="GET",
-        path="/",
-        query=b"",
-        headers=[],
-        peer="",
-        keep_alive=True,
-        chunked=True,
-        expects_continue=False,
+    head = RequestHead(
+        nothing, method="GET", path="/", query=b"", headers=[], chunked=True, expects_continue=False
     )
+    exchange = Exchange(line, head, keep_alive=True)
     exchange.received()
     return exchange
 
