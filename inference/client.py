@@ -1,7 +1,7 @@
 """One attempt at one model server: a card and a request in, an answer out. Knows nothing of users or money."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -29,9 +29,7 @@ from inference.steps import follow
 from inference.transport import Reply, Sink, Transport
 from inference.wire import (
     JSON,
-    Caching,
     FormTaking,
-    HeaderReading,
     Lane,
     Original,
     Outgoing,
@@ -89,9 +87,9 @@ class Answer:
         self.dropped = dropped if outgoing is None else outgoing.dropped
         self._released = False
 
-    async def read(self, limit: int) -> bytes:
+    def read(self, limit: int) -> Awaitable[bytes]:
         """The whole body as received. Raises UpstreamGarbled."""
-        return await self.reply.read(limit)
+        return self.reply.read(limit)
 
     def relay(self, sink: Sink) -> None:
         """Push the body, as it arrives, into `sink`."""
@@ -140,11 +138,11 @@ class ModelClient:
             head, body, types = _translated(outgoing, deployment, ask)
         else:
             raise _unable(deployment, ask.route)
-        head += b"x-request-id: " + ask.request_id.encode() + b"\r\n"
+        head = b"%sx-request-id: %s\r\n" % (head, ask.request_id.encode())
         load = deployment.load
         load.in_flight += 1
         try:
-            keys = self._keys_for(deployment)
+            keys = self._keys if deployment.proved else None
             if keys is not None:
                 head += await keys.lines(deployment.provider, head, body)
             reply = await self._transport.send(deployment.origin, head, body, deployment.provider.timeouts)
@@ -168,15 +166,6 @@ class ModelClient:
         if credential is not None:
             credential.worked()
         return Answer(deployment, reply, lane, outgoing, dropped)
-
-    def _keys_for(self, deployment: Deployment) -> RequestKeys | None:
-        """A tenant's own key is always a plain one."""
-        keys = self._keys
-        return (
-            keys
-            if keys is not None and deployment.credential is None and keys.proves(deployment.provider)
-            else None
-        )
 
     async def _followed(self, deployment: Deployment, steps: Steps, reply: Reply) -> Reply:
         """The reply that a provider keeps until it is fetched, or its refusal."""
@@ -229,18 +218,18 @@ class ModelClient:
 
 def _passed(lane: Lane, deployment: Deployment, ask: Ask) -> tuple[bytes, bytes | Flowing, tuple[bytes, ...]]:
     """The head and body of a request that goes through a lane, and what the content type of a stream begins with."""
-    told = ask.headers
-    if told and isinstance(lane, HeaderReading):
-        given, told = lane.told(ask.body, told)
+    route, told = ask.route, ask.headers
+    if told and (telling := deployment.telling.get(route)) is not None:
+        given, told = telling.told(ask.body, told)
         ask = msgspec.structs.replace(ask, body=given)
     if ask.form is not None and isinstance(lane, FormTaking):
         body = lane.filled(ask.form, ask, deployment.model)
     else:
         body = _patched(lane, deployment, ask)
-        if ask.cached and isinstance(lane, Caching):
-            body = lane.cached(body)
-    head = deployment.head(ask.route, stream=ask.stream, content_type=ask.content_type)
-    types = deployment.stream_types.get(ask.route, _EVENT_STREAM) if ask.stream else _EVENT_STREAM
+        if ask.cached and (caching := deployment.caching.get(route)) is not None:
+            body = caching.cached(body)
+    head = deployment.head(route, stream=ask.stream, content_type=ask.content_type)
+    types = deployment.stream_types.get(route, _EVENT_STREAM) if ask.stream else _EVENT_STREAM
     return head + deployment.beside(told), body, types
 
 
@@ -251,21 +240,21 @@ def _translated(
     head, body = deployment.head_to(outgoing), outgoing.body
     if outgoing.bulk is not None:
         return head, outgoing.bulk, outgoing.stream_types
-    if ask.headers and isinstance(deployment.chat, HeaderReading):
-        body, told = deployment.chat.told(body, ask.headers)
+    if ask.headers and deployment.telling_chat is not None:
+        body, told = deployment.telling_chat.told(body, ask.headers)
         head += told
     return head, body, outgoing.stream_types
 
 
 def _patched(lane: Lane, deployment: Deployment, ask: Ask) -> bytes:
     """The client's bytes as the lane sends them, with the tenant's salt where one is wanted."""
-    salt = ask.salt
-    field = deployment.salted.get(ask.route) if salt is not None else None
+    salt, field = ask.salt, deployment.salted.get(ask.route)
+    if salt is None or field is None:
+        return lane.request(ask, deployment.model)
     salting = deployment.salting.get(ask.route)
-    if salt is not None and field is not None and salting is not None:
+    if salting is not None:
         return salting.salted(ask, deployment.model, (field, salt()))
-    body = lane.request(ask, deployment.model)
-    return body if salt is None or field is None else with_salt(body, field, salt())
+    return with_salt(lane.request(ask, deployment.model), field, salt())
 
 
 def _apart(outgoing: Outgoing, deployment: Deployment, ask: Ask) -> Outgoing:

@@ -19,10 +19,12 @@ from inference.transport import Origin, path_prefix
 from inference.wire import (
     JSON,
     ByModel,
+    Caching,
     ChatFormat,
     Counting,
     Extended,
     Framed,
+    HeaderReading,
     Lane,
     LanesByModel,
     Outgoing,
@@ -35,6 +37,8 @@ from inference.wire import (
 USER_AGENT = "aspendos"
 _MOST_HEADS = 16
 """Paths of translated requests whose heads are kept: a format has a few of them, and some with an id in it."""
+_LONGEST_TOLD = 512
+"""Bytes of a client's own lines that are kept likewise, for its next request brings the same."""
 _ACCEPT = b"accept: application/json, text/event-stream, */*\r\n"
 
 
@@ -49,7 +53,9 @@ class Deployment:
         "_lines",
         "_once",
         "_prefix",
+        "_told",
         "_written_heads",
+        "caching",
         "chat",
         "cost",
         "counter",
@@ -60,12 +66,15 @@ class Deployment:
         "model",
         "name",
         "origin",
+        "proved",
         "provider",
         "salted",
         "salting",
         "stream_heads",
         "stream_types",
         "taker",
+        "telling",
+        "telling_chat",
         "wire",
     )
 
@@ -73,6 +82,8 @@ class Deployment:
         provider = target.provider
         self.provider = provider
         self.credential: Credential | None = None
+        self.proved = provider.aws is not None or provider.service_account is not None
+        """Every request has to be proved anew; a tenant's own key is always a plain one."""
         self.model = target.model
         self.cost = target.cost
         self.origin = origin_of(provider, base_url)
@@ -95,6 +106,10 @@ class Deployment:
         )
         self.salted = self._salted(target.cache_scope)
         self.salting = {route: lane for route, lane in self.lanes.items() if isinstance(lane, SaltingLane)}
+        self.caching = {route: lane for route, lane in self.lanes.items() if isinstance(lane, Caching)}
+        self.telling = {route: lane for route, lane in self.lanes.items() if isinstance(lane, HeaderReading)}
+        self.telling_chat = self.chat if isinstance(self.chat, HeaderReading) else None
+        self._told: dict[bytes, bytes] = {}
         self._written_heads: dict[str, bytes] = {}
         self.heads = self._heads(stream=False)
         self.stream_heads = self._heads(stream=True)
@@ -109,7 +124,7 @@ class Deployment:
         twin = object.__new__(Deployment)
         for field in self.__slots__:
             setattr(twin, field, getattr(self, field))
-        twin.credential = credential
+        twin.credential, twin.proved = credential, False
         return twin
 
     def head(self, route: str, *, stream: bool, content_type: str = JSON) -> bytes:
@@ -148,6 +163,14 @@ class Deployment:
         """
         if not self._once:
             return given
+        lines = self._told.get(given)
+        if lines is None:
+            lines = self._each_once(given)
+            if len(given) <= _LONGEST_TOLD and len(self._told) < _MOST_HEADS:
+                self._told[given] = lines
+        return lines
+
+    def _each_once(self, given: bytes) -> bytes:
         free = {name for name, _ in self._defaults}
         lines = [
             line

@@ -25,10 +25,6 @@ class RequestKeys:
         self._tokens = GoogleTokens(transport, now)
         self._now = now
 
-    def proves(self, provider: Provider) -> bool:
-        """Whether requests to it need this at all."""
-        return provider.aws is not None or provider.service_account is not None
-
     async def lines(self, provider: Provider, head: bytes, body: bytes | Flowing) -> bytes:
         """The header lines to add. `head`: the request line and those so far. What is signed has to be held.
 

@@ -32,6 +32,7 @@ class Relay:
 
     __slots__ = (
         "_answer",
+        "_begun",
         "_call",
         "_check_at",
         "_edge",
@@ -62,6 +63,7 @@ class Relay:
         self._settlement = settlement
         self._purse = purse
         self._check_at: float = _STRIDE_BYTES if purse is not None else inf
+        self._begun = False
         self._over = False  # not the same as `done`, which whoever awaits it may cancel
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -75,9 +77,10 @@ class Relay:
 
     def data(self, chunk: bytes) -> None:
         """One read's worth of the stream."""
-        call, tap = self._call, self._tap
-        if call.ttft_us is None:
-            call.ttft_us = call.elapsed_us()
+        tap = self._tap
+        if not self._begun:
+            self._begun = True
+            self._call.ttft_us = self._call.elapsed_us()
         try:
             out = tap.feed(chunk)
             if tap.size > self._check_at and not tap.done and not self._afford(out):
@@ -86,7 +89,7 @@ class Relay:
                 out = self._answer.deployment.unspoken(out)
             if out:
                 self._edge.write(out)
-            if tap.done and not call.settled:
+            if tap.done and not self._call.settled:
                 self._complete()
         except AspendosError as error:  # what came is no stream that can be read
             self._answer.abort()

@@ -23,9 +23,9 @@ async def execute(client: ModelClient, attempts: Sequence[Deployment], ask: Ask,
     Only a connection that failed, or a tenant's own key that is of no use, moves on to the next target; any
     other answer, even a refusal, is an answer. A refused key is not tried again at another address.
     """
-    left = list(attempts)
+    left = attempts
     while True:
-        deployment = left.pop(0)
+        deployment, left = left[0], left[1:]
         call.attempted(deployment)
         try:
             return await client.attempt(deployment, ask)

@@ -76,24 +76,23 @@ class StreamTap:
         its client can know that it is over.
         """
         # Most of a stream is one event a read, each like the one before but for its text. Two comparisons know
-        # such an event; whatever differs goes the long way.
-        if self._prefix and chunk.startswith(self._prefix) and chunk.find(b"\n\n") == len(chunk) - 2:
-            if not self._counts:
-                if chunk.endswith(self._suffix) and not self._tail:
-                    self.events += 1
-                    self.size += len(chunk)
-                    return chunk
-            else:
-                at = chunk.rfind(b',"usage":{')
-                if (
-                    chunk.endswith(self._suffix, 0, at)
-                    and _USAGE_AT_END.fullmatch(chunk, at) is not None
-                    and not self._tail
-                ):
-                    self.events += 1
-                    self.size += len(chunk)
-                    self.usage_event = chunk
-                    return chunk[:at] + b"}\n\n" if self.hide_continuous else chunk
+        # such an event, with no line's end before its own; whatever differs goes the long way.
+        prefix = self._prefix
+        if prefix and chunk.startswith(prefix) and not self._tail:
+            size = len(chunk)
+            if chunk.find(b"\n", len(prefix)) == size - 2:
+                if not self._counts:
+                    if chunk.endswith(self._suffix):
+                        self.events += 1
+                        self.size += size
+                        return chunk
+                else:
+                    at = chunk.rfind(b',"usage":{')
+                    if chunk.endswith(self._suffix, 0, at) and _USAGE_AT_END.fullmatch(chunk, at) is not None:
+                        self.events += 1
+                        self.size += size
+                        self.usage_event = chunk
+                        return chunk[:at] + b"}\n\n" if self.hide_continuous else chunk
         return self._feed(chunk)
 
     def _feed(self, chunk: bytes) -> bytes:

@@ -8,8 +8,7 @@ several pieces, one call of the sink. No future, task or timer is made per piece
 import asyncio
 import select
 import socket
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, cast
 
 import httptools
@@ -18,7 +17,9 @@ from inference.ir.bulk import Flowing
 from inference.ir.cards import Timeouts
 from inference.ir.errors import AspendosError, Internal
 from inference.transport import faults
+from inference.transport.ending import ends_with_connection, said_goodbye
 from inference.transport.origin import Origin
+from inference.transport.pump import Pump
 from inference.transport.reply import Reply
 
 _HEAD_MAX = 64 * 1024
@@ -29,13 +30,6 @@ _BODILESS = (b"GET ", b"HEAD ", b"DELETE ", b"OPTIONS ")
 """Methods whose empty body needs no content-length (RFC 9110 §8.6)."""
 _PROGRESS = 0.001
 """Timers may fire this early (seconds): uvloop's clock counts milliseconds."""
-
-
-class NothingSentError(Exception):
-    """The kernel refused the request's very first byte: it may be sent again elsewhere without harm.
-
-    Said only of requests that leave in one write, or whose head does; never of a large body or an iterator.
-    """
 
 
 class Home(Protocol):
@@ -84,6 +78,7 @@ class Connection(asyncio.Protocol):
         "_receiving",
         "_reply",
         "_sent_at",
+        "_sink",
         "_tick",
         "_timeouts",
         "_timer",
@@ -92,7 +87,6 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_unsent",
         "_until_close",
-        "_writable",
         "on_body",
         "origin",
     )
@@ -112,14 +106,14 @@ class Connection(asyncio.Protocol):
         self._tick = 0.0
         # of the exchange
         self._reply: Reply | None = None
+        self._sink: Callable[[bytes], None] | None = None
         self._answered: asyncio.Future[Reply] | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._pump: Pump | None = None
         self._unsent = False
         self._total_at = 0.0
         self._sent_at: float | None = None
         self._last = 0.0
         self._blocked_size: int | None = None
-        self._writable: asyncio.Future[None] | None = None
         self._paused_at: float | None = None
         # of the response
         self._headers: list[tuple[bytes, bytes]] = []
@@ -164,14 +158,19 @@ class Connection(asyncio.Protocol):
         self._fail(error)
 
     def request(
-        self, head: bytes, body: bytes | Flowing | AsyncIterator[bytes], timeouts: Timeouts, started: float
+        self,
+        head: bytes,
+        body: bytes | Flowing | AsyncIterator[bytes],
+        timeouts: Timeouts,
+        started: float,
+        now: float,
     ) -> tuple[Reply, "asyncio.Future[Reply]"]:
         """Write a request. The future is done when the response's head has arrived, or carries an error:
         UpstreamTimeout, UpstreamUnreachable, UpstreamGarbled, NothingSentError or what `body` raised.
 
         `started` is when the attempt began, on the loop's clock: `timeouts.total` counts from there.
         """
-        now = self._last = self._loop.time()
+        self._last = now
         reply = self._reply = Reply(self)
         answered = self._answered = self._loop.create_future()
         self._headers = []
@@ -179,20 +178,24 @@ class Connection(asyncio.Protocol):
         self._quiet = 0
         self._sent_at = None
         self._bodiless = head.startswith(b"HEAD ")
-        self._total_at = started + timeouts.total
+        total_at = self._total_at = started + timeouts.total
         if timeouts is not self._timeouts:
             self._timeouts = timeouts
             self._tick = min(timeouts.first_byte, timeouts.idle, self.origin.keepalive)
-        self._arm(min(now + self._tick, self._total_at))
+        check_at = now + self._tick
+        if self._timer is None or self._timer_at > check_at or self._timer_at > total_at:
+            self._arm(min(check_at, total_at))
         if isinstance(body, bytes):
             self._write(head, body)
         else:
-            # A task, for the response may come, and is to be handed on, before the body is all sent. The
-            # connection owns it: it reports its own failure and is cancelled when the connection closes.
-            self._pump = self._loop.create_task(self._send_pieces(head, body))
+            self._pump = Pump(self, self._loop, self._transport, head, body)
         return reply, answered
 
     # for the reply
+
+    def relay(self, sink: Callable[[bytes], None]) -> None:
+        """Give each read's body bytes to `sink` from now on, and not to the reply."""
+        self._sink = sink
 
     def pause(self) -> None:
         if self._paused_at is None and not self._transport.is_closing():
@@ -208,7 +211,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close the socket without a word to anybody but the pool."""
-        self._reply = self._answered = None
+        self._reply = self._answered = self._sink = None
         self._drop()
 
     # asyncio.Protocol
@@ -225,10 +228,7 @@ class Connection(asyncio.Protocol):
         if reply is None:  # an answer nobody asked for: whatever follows cannot be trusted either
             self._drop()
             return
-        now = self._last = self._loop.time()
-        if not self._receiving:
-            self._receiving = True
-            self._first_at = now
+        self._last = self._loop.time()
         self._quiet += len(data)
         fault: Exception | None = None
         try:
@@ -237,10 +237,17 @@ class Connection(asyncio.Protocol):
             fault = error
         pieces = self._pieces
         if pieces:
-            chunk = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
             self._quiet = 0
-            reply.deliver(chunk)
+            chunk = pieces.pop()
+            if pieces:
+                pieces.append(chunk)
+                chunk = b"".join(pieces)
+                pieces.clear()
+            sink = self._sink
+            if sink is not None:
+                sink(chunk)
+            else:
+                reply.deliver(chunk)
             if self._reply is not reply:  # aborted by its reader
                 return
         if self._complete:
@@ -252,7 +259,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         reply = self._reply
-        if reply is not None and reply.status and self._until_close and self._said_goodbye():
+        if reply is not None and reply.status and self._until_close and said_goodbye(self._transport):
             self._finish(reply, reusable=False)
         else:
             self._broken(None)
@@ -267,10 +274,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._blocked_size = None
         now = self._last = self._loop.time()
-        if self._writable is not None:
-            if not self._writable.done():
-                self._writable.set_result(None)
-        elif self._pump is None:
+        if self._pump is not None:
+            self._pump.go_on()
+        else:
             self._sent_at = now
 
     # httptools' callbacks; `on_body` is the list's own append
@@ -278,6 +284,8 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._complete:
             raise _TrailingDataError
+        self._receiving = True
+        self._first_at = self._last
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value))
@@ -297,7 +305,7 @@ class Connection(asyncio.Protocol):
         if reply is None or answered is None:
             return
         reply.begin(status, headers, self._first_at)
-        self._until_close = not self._keep and _ends_with_connection(reply)
+        self._until_close = not self._keep and ends_with_connection(reply)
         if not answered.done():
             answered.set_result(reply)
         if self._pump is not None and status >= 400:
@@ -333,83 +341,43 @@ class Connection(asyncio.Protocol):
         # The transport tries the socket at once, and closes where the kernel refuses: then no byte was taken.
         self._unsent = self._transport.is_closing()
 
-    async def _send_pieces(self, head: bytes, body: Flowing | AsyncIterator[bytes]) -> None:
-        pieces = body.flow() if isinstance(body, Flowing) else body
-        try:
-            if isinstance(body, Flowing):
-                self._transport.write(b"%scontent-length: %d\r\n\r\n" % (head, len(body)))
-                self._unsent = self._transport.is_closing()
-                await self._send_sized(pieces, len(body))
-            else:
-                self._transport.write(b"%stransfer-encoding: chunked\r\n\r\n" % head)
-                await self._send_chunked(pieces)
-            await self._drained()
-            self._sent_at = self._last = self._loop.time()
+    # for the pump
+
+    @property
+    def clogged(self) -> bool:
+        return self._blocked_size is not None
+
+    def begun(self) -> bool:
+        self._unsent = self._transport.is_closing()
+        return not self._unsent  # else connection_lost says so, and it is sent elsewhere
+
+    def sent(self) -> None:
+        self._sent_at = self._last = self._loop.time()
+        self._pump = None
+
+    def unsendable(self, error: Exception) -> None:
+        self._pump = None
+        self._fail(error)
+
+    def given_up(self) -> None:
+        if self._answered is not None and not self._answered.done():  # not by us
             self._pump = None
-        except asyncio.CancelledError:
-            if self._answered is not None and not self._answered.done():  # not by us: the body gave up
-                self._pump = None
-                self._fail(Internal("the request's body was cancelled while it was sent"))
-            raise
-        except Exception as error:
-            self._pump = None
-            self._fail(error)
-        finally:
-            if isinstance(pieces, AsyncGenerator):
-                await pieces.aclose()
-
-    async def _send_chunked(self, pieces: AsyncIterator[bytes]) -> None:
-        async for piece in pieces:
-            if piece:
-                self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                await self._drained()
-        self._transport.write(b"0\r\n\r\n")
-
-    async def _send_sized(self, pieces: AsyncIterator[bytes], size: int) -> None:
-        """What would not be as long as was said is never finished: the peer would take what follows for its end."""
-        if self._unsent:  # connection_lost says so, and it is sent elsewhere
-            return
-        async for piece in pieces:
-            size -= len(piece)
-            if size < 0:
-                break
-            self._transport.write(piece)
-            await self._drained()
-        if size:
-            raise Internal("the request's body has not the length it was said to have")
-
-    async def _drained(self) -> None:
-        if self._blocked_size is not None:
-            self._writable = self._loop.create_future()
-            try:
-                await self._writable
-            finally:
-                self._writable = None
+            self._fail(Internal("the request's body was cancelled while it was sent"))
 
     # endings
 
     def _finish(self, reply: Reply, *, reusable: bool) -> None:
         """The response is whole: the connection goes home before its reader is told."""
-        self._reply = self._answered = None
+        self._reply = self._answered = self._sink = None
         unsent = self._pump is not None or self._sent_at is None or self._transport.get_write_buffer_size()
         if unsent or not reusable or self._home is None or self._transport.is_closing():
             self._drop()
         else:
-            self.resume()
+            if self._paused_at is not None:
+                self.resume()
             self._idle_since = self._last
             self._home.released(self)
         reply.finish()
-
-    def _said_goodbye(self) -> bool:
-        """False where a TLS connection ended without close_notify (RFC 9112 §9.8): anyone on the way can cut it
-        like that, and a body that ends with its connection would pass for whole."""
-        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
-        if tls is None:
-            return True
-        try:
-            return not tls.read(1)  # nothing after close_notify; without it there is "more to come"
-        except ssl.SSLError:
-            return False
 
     def _broken(self, exc: Exception | None) -> None:
         """The peer closed or reset the connection."""
@@ -417,7 +385,7 @@ class Connection(asyncio.Protocol):
             self._drop()
             return
         if self._unsent:
-            self._fail(NothingSentError())
+            self._fail(faults.NothingSentError())
         elif self._receiving:
             self._fail(faults.cut_short(self.origin, exc, in_head=not self._reply.status))
         else:
@@ -426,7 +394,7 @@ class Connection(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         """The exchange is lost, and the connection with it."""
         reply, answered = self._reply, self._answered
-        self._reply = self._answered = None
+        self._reply = self._answered = self._sink = None
         self._drop()
         if answered is not None and not answered.done():
             answered.set_exception(error)
@@ -453,11 +421,10 @@ class Connection(asyncio.Protocol):
     # time
 
     def _arm(self, at: float) -> None:
-        if self._timer is None or self._timer_at > at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = at
-            self._timer = self._loop.call_at(at, self._check)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._check)
 
     def _check(self) -> None:
         """The one timer: armed no later than any limit can pass, and armed again for as long as none has.
@@ -497,13 +464,3 @@ class Connection(asyncio.Protocol):
         elif self._sent_at is not None and self._sent_at + timeouts.first_byte < due:
             phase, due = "first_byte", self._sent_at + timeouts.first_byte
         return phase, due
-
-
-def _ends_with_connection(reply: Reply) -> bool:
-    """True for a body without a length of its own (RFC 9112 §6.3, the last two rules)."""
-    if reply.status in {204, 304}:
-        return False
-    codings = [value for name, value in reply.headers if name == b"transfer-encoding"]
-    if codings:
-        return codings[-1].rpartition(b",")[2].strip().lower() != b"chunked"
-    return reply.header(b"content-length") is None

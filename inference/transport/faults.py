@@ -14,6 +14,13 @@ from inference.ir.errors import Unavailable, UpstreamGarbled, UpstreamTimeout, U
 from inference.transport.origin import Origin
 
 
+class NothingSentError(Exception):
+    """The kernel refused the request's very first byte: it may be sent again elsewhere without harm.
+
+    Said only of requests that leave in one write, or whose head does; never of a large body or an iterator.
+    """
+
+
 def closed() -> Unavailable:
     """The transport is closed, or being closed."""
     return Unavailable("the gateway is shutting down")

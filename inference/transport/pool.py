@@ -83,7 +83,7 @@ class Pool:
         if self._closed:
             connection.abort()
             return
-        waiter = self._next()
+        waiter = self._next() if self._waiting else None
         if waiter is None:
             self._idle.append(connection)
         else:

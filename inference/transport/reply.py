@@ -1,6 +1,7 @@
 """Reply: one response as its reader sees it. Holds what has arrived; touches no socket itself."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from inference.ir.errors import AspendosError, UpstreamGarbled
@@ -30,6 +31,10 @@ class Sink(Protocol):
 
 class Wire(Protocol):
     """What a reply may ask of the connection it arrives on."""
+
+    def relay(self, sink: Callable[[bytes], None]) -> None:
+        """Give what arrives from now on to `sink` itself, not to the reply."""
+        ...
 
     def pause(self) -> None:
         """Stop reading from the socket."""
@@ -130,6 +135,7 @@ class Reply:
             if not self._relaying():  # it has aborted
                 return
         if self._wire is not None:
+            self._wire.relay(sink.data)
             self._let_flow()
             return
         self._sink = None
@@ -169,10 +175,7 @@ class Reply:
         self.first_byte_at = first_byte_at
 
     def deliver(self, chunk: bytes) -> None:
-        """A piece of the body, never empty."""
-        if self._sink is not None:
-            self._sink.data(chunk)
-            return
+        """A piece of the body, never empty, for as long as nobody has asked for it to be relayed."""
         self._pieces.append(chunk)
         self._held += len(chunk)
         if self._reader is not None:
@@ -190,7 +193,7 @@ class Reply:
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.end()
-        else:
+        elif self._reader is not None:
             self._wake()
 
     def fail(self, error: AspendosError) -> None:

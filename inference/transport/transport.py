@@ -8,7 +8,6 @@ from inference.ir.bulk import Flowing
 from inference.ir.cards import Timeouts
 from inference.ir.errors import UpstreamUnreachable
 from inference.transport import faults
-from inference.transport.connection import NothingSentError
 from inference.transport.origin import Origin, tls_context
 from inference.transport.pool import Occupancy, Pool
 from inference.transport.reply import Reply
@@ -50,24 +49,29 @@ class Transport:
         Unavailable once closed, ValueError for a head that is not one, and what iterating `body` raises.
         Cancelling closes the connection.
         """
-        if not head.endswith(b"\r\n") or b"\r\n\r\n" in head:
+        # `find`, for `in` asks of bytes first whether they are a number, at twice the price.
+        if not head.endswith(b"\r\n") or head.find(b"\r\n\r\n") >= 0:
             raise ValueError("a request head is lines that each end in CRLF, without the blank line")
         pool = self._pools.get(origin) or self._open(origin)
-        started = pool.loop.time()
-        connection = pool.reuse(started) or await pool.acquire(started, timeouts)
-        may_retry = connection.reused
+        now = started = pool.loop.time()
+        connection = pool.reuse(now)
+        if connection is None:
+            connection = await pool.acquire(started, timeouts)
+            now = pool.loop.time()
+        again = False
         while True:
-            reply, answered = connection.request(head, body, timeouts, started)
+            reply, answered = connection.request(head, body, timeouts, started, now)
             try:
                 return await answered
             except asyncio.CancelledError:
                 reply.abort()
                 raise
-            except NothingSentError as refused:
-                if not may_retry:
+            except faults.NothingSentError as refused:
+                if again or not connection.reused:
                     raise UpstreamUnreachable(f"{origin} reset the connection") from refused
-            may_retry = False
+            again = True
             connection = await pool.acquire(started, timeouts, fresh=True)
+            now = pool.loop.time()
 
     async def close(self) -> None:
         """Close every connection; exchanges in progress fail with Unavailable. Closing twice does nothing."""

@@ -153,7 +153,7 @@ class OpenAILane:
             if choice.finish_reason:
                 reason = choice.finish_reason
                 break
-        counted = usage.source is not UsageSource.NONE
+        counted = usage is not NO_USAGE
         if reason == "error" or not choices:
             self._check(said, body, counted=counted)
         return Completed(usage=usage, finish_reason=reason, text=0 if counted else _text_size(body))

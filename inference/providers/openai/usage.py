@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from inference.codecs.mending import mended
-from inference.codecs.token_counts import believed
+from inference.codecs.token_counts import MOST_TOKENS, believed
 from inference.ir.usage import NO_USAGE, Usage, UsageSource
 
 
@@ -69,7 +69,11 @@ def usage_of(said: Reported, source: UsageSource = UsageSource.REPORTED) -> Usag
     seen, drawn = before.image_tokens or 0, after.image_tokens or 0
     tools = said.server_tool_use_details
     searched = 0 if tools is None else tools.web_search_requests or 0
-    if not believed(given, made, read, write, thought, heard, spoken, seen, drawn, searched):
+    # Their bits together are below zero where one of them is, and no less than any: mostly that is all to be asked.
+    together = given | made | read | write | thought | heard | spoken | seen | drawn | searched
+    if not 0 <= together <= MOST_TOKENS and not believed(
+        given, made, read, write, thought, heard, spoken, seen, drawn, searched
+    ):
         return NO_USAGE
     return Usage(
         input_tokens=given,

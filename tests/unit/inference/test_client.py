@@ -199,6 +199,17 @@ def test_each_such_header_goes_once() -> None:
     assert plain.head_to(Outgoing(path="/v1/messages", body=b"")).endswith(own)
 
 
+def test_what_many_clients_say_is_not_kept_for_ever() -> None:
+    """Each is told on as it said it, also after the first few, whose lines are kept; and so are those kept."""
+    plain, own = versioned(), b"anthropic-version: 2023-06-01\r\n"
+    for _ in range(2):
+        for number in range(100):
+            beta = b"anthropic-beta: %d\r\n" % number
+            assert plain.beside(beta) == beta + own
+        long = b"anthropic-beta: %b\r\n" % (b"x" * 4096)
+        assert plain.beside(long) == long + own
+
+
 async def test_a_key_that_google_refuses_with_400_is_still_the_tenants(transport: Transport) -> None:
     details = b'[{"reason":"API_KEY_INVALID"}]'
     body = b'{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":%b}}'

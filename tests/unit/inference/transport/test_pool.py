@@ -79,7 +79,8 @@ async def test_an_old_connection_is_not_used_even_before_its_timer_ran(transport
     async with Peer(answering(OK)) as peer:
         pool = Pool(asyncio.get_running_loop(), peer.origin(keepalive=50), None)
         connection = await pool.acquire(pool.loop.time(), PATIENT)
-        _, answered = connection.request(head(), b"", PATIENT, pool.loop.time())
+        now = pool.loop.time()
+        _, answered = connection.request(head(), b"", PATIENT, now, now)
         await answered
         now = pool.loop.time()
         assert connection.usable(now + 49)
@@ -192,7 +193,7 @@ async def test_a_turn_given_to_somebody_just_cancelled_goes_on_to_the_next(trans
             second = group.create_task(pool.acquire(pool.loop.time(), PATIENT))
             third = group.create_task(pool.acquire(pool.loop.time(), PATIENT))
             await until(lambda: pool.occupancy.waiting == 2)
-            reply, answered = connection.request(head(), b"", PATIENT, pool.loop.time())
+            reply, answered = connection.request(head(), b"", PATIENT, pool.loop.time(), pool.loop.time())
             answered.add_done_callback(lambda _: second.cancel())
             await answered
             assert await reply.read(10) == b"ok"

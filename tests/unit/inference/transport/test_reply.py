@@ -1,5 +1,7 @@
 """A reply on its own, over a wire that only writes down what it is asked."""
 
+from collections.abc import Callable
+
 import pytest
 
 from inference.ir.errors import UpstreamGarbled, UpstreamTimeout
@@ -10,6 +12,10 @@ from tests.scripted_peer import Drain
 class Wire:
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.sink: Callable[[bytes], None] | None = None
+
+    def relay(self, sink: Callable[[bytes], None]) -> None:
+        self.sink = sink
 
     def pause(self) -> None:
         self.asked.append("pause")
@@ -54,13 +60,15 @@ async def test_a_body_past_the_limit_is_garbled_and_cut() -> None:
 
 
 async def test_relay_pushes_what_has_come_as_one_piece_then_the_end() -> None:
-    _, reply = arriving()
+    """What comes later is the connection's to push."""
+    wire, reply = arriving()
     reply.deliver(b"ab")
     reply.deliver(b"cd")
     drain = Drain()
     reply.relay(drain)
     assert drain.chunks == [b"abcd"]
-    reply.deliver(b"ef")
+    assert wire.sink is not None
+    wire.sink(b"ef")
     assert drain.chunks == [b"abcd", b"ef"]
     assert not drain.over.is_set()
     reply.finish()

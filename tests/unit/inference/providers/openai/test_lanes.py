@@ -109,6 +109,31 @@ def test_usage_counts_each_token_once(reported: dict[str, object], expected: tup
     ) == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "made", "cached", "believed"),
+    [
+        (67_000_000, 99_999_999, 100_000_000, True),  # whose bits together are more than any call has
+        (100_000_001, 1, 0, False),
+        (1, 100_000_001, 0, False),
+        (1, 1, 2**70, False),
+        (-1, 5, 0, False),
+        (5, 1, -1, False),
+    ],
+)
+def test_usage_that_no_call_can_have_is_not_believed(
+    given: int, made: int, cached: int, believed: bool
+) -> None:
+    said = {
+        "prompt_tokens": given,
+        "completion_tokens": made,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
+    usage = read_usage(Raw(json.dumps(said).encode()))
+    expected = (given, made, cached) if believed else (0, 0, 0)
+    assert (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens) == expected
+    assert (usage.source is UsageSource.REPORTED) is believed
+
+
 def test_a_whole_response() -> None:
     body = b'{"choices":[{"finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
     completed = LANE.completion(body)
