@@ -20,6 +20,7 @@ from billing.ledger.hot import Hot, read_hot
 from billing.ledger.ledger import DEFAULT_PRIORITY, Ledger
 from billing.ledger.proof import snapshots
 from gateway.database.engine import away_as_unavailable
+from gateway.database.lull import Lull
 from inference.ir.errors import Unavailable
 from policies.stores.step import Cold, Store
 
@@ -34,7 +35,7 @@ class Credit:
 
     `store` is what requests are counted in; `shared` the store behind it that other processes share, where `store`
     has a fall-back of its own and so never says that it could not be reached. `patience`: seconds the journal may
-    take to be drained. `clock` gives unix nanoseconds.
+    take to be drained. `lull` spares looks for news where nobody has written. `clock` gives unix nanoseconds.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Credit:
         *,
         shared: Store | None = None,
         patience: float = 2.0,
+        lull: Lull | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.ledger = ledger
@@ -52,6 +54,7 @@ class Credit:
         self._store = store
         self._shared = shared
         self._patience = patience
+        self._lull = lull
         self._clock = clock
         self._engine = snapshots(ledger.engine)
         self._loading: dict[str, asyncio.Lock] = {}
@@ -207,9 +210,14 @@ class Credit:
             return count
 
     async def _tell(self) -> int:
+        mark = None if self._lull is None else self._lull.mark()
+        if self._lull is not None and self._lull.lasts(mark):
+            return 0
         async with self.ledger.engine.connect() as connection:
             fresh = await news.untold(connection, limit=_NEWS_A_TIME)
         if not fresh:
+            if self._lull is not None:
+                self._lull.begin(mark)
             return 0
         for posting in fresh:
             await self._store.credit(posting.account_id, posting.amount_nano, once=posting.id)

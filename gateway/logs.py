@@ -17,7 +17,8 @@ _FLUSH_SECONDS = 0.1
 class LineWriter:
     """A file-like sink that gathers lines; a thread of its own writes what has gathered, ten times a second.
 
-    Whoever logs only appends to a list: waking the thread for every line would cost more than the line.
+    Whoever logs only appends to a list: waking the thread for every line would cost more than the line. It is woken
+    for the first after a write, and sleeps where there is none.
     """
 
     def __init__(self, stream: IO[bytes], *, owned: bool = False) -> None:
@@ -27,12 +28,19 @@ class LineWriter:
         self._lines: list[bytes] = []
         self._writing = threading.Lock()
         self._stop = threading.Event()
+        self._some = threading.Event()
+        self._awaited = True
+        """Nobody has woken the thread since it last took what had gathered: a plain attribute is a cheaper question
+        than an event is."""
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def write(self, line: bytes) -> int:
         """Queue one line; never blocks on the disk."""
         self._lines.append(line)
+        if self._awaited:
+            self._awaited = False
+            self._some.set()
         return len(line)
 
     def flush(self) -> None:
@@ -53,13 +61,17 @@ class LineWriter:
     def close(self) -> None:
         """Write what is queued and stop."""
         self._stop.set()
+        self._some.set()
         self._thread.join(timeout=5)
         self.sync()
         if self._owned:
             self._stream.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(_FLUSH_SECONDS):
+        while self._some.wait() and not self._stop.wait(_FLUSH_SECONDS):
+            self._some.clear()
+            # Before what has gathered is taken: what comes after that wakes this thread again.
+            self._awaited = True
             self.sync()
 
 

@@ -110,18 +110,11 @@ class MonthlyGrants:
         A pass that fails is logged, and costs nobody a grant: the next one posts it. One that is under way when
         this is cancelled ends the posting it is at.
         """
-        bells = [
-            spawn(bell.listen(self._woken.set), name="monthly grants: bell") for bell in self._changes.bells
-        ]
-        try:
+        async with self._changes.ringing(self._woken.set):
             await self._whole(self._changed())
             while True:
                 await self._whole(self._pass())
                 await self._until_due()
-        finally:
-            for bell in bells:
-                bell.cancel()
-            await asyncio.gather(*bells, return_exceptions=True)
 
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()

@@ -51,5 +51,7 @@ class Treasury:
                 _log.warning("credit lines could not be read again", reason=error.message)
 
     async def _read_floors(self, accounts: tuple[str, ...]) -> None:
+        if not accounts:
+            return
         with away_as_unavailable():
             self._floors.update(await self._ledger.floors(accounts))

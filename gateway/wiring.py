@@ -39,6 +39,7 @@ from gateway.database.engine import Database
 from gateway.database.holders import HolderService
 from gateway.database.keyring import Keyring
 from gateway.database.keys import KeyService
+from gateway.database.lull import Lull
 from gateway.database.master_keys import MasterKeys
 from gateway.database.members import MemberService
 from gateway.database.organisations import OrganisationService
@@ -92,6 +93,7 @@ _MIGRATE_AGAIN_SECONDS = 2.0
 _LAST_DRAIN_SECONDS = 5.0
 _REDIS_SECONDS = 1.0
 _FLUSH_SECONDS = 1.0
+_LULL_SECONDS = 10.0
 _TURN_SECONDS = 0.0005
 _QUIET_SECONDS = 3.0
 """Longer than another machine's drain takes: an account at rest for so long can be compared."""
@@ -248,7 +250,13 @@ class Gateway:
         self.store = store_for(settings, self.database, self.drain)
         self.ledger = Ledger(self.database.engine)
         shared = self.store.redis if isinstance(self.store, FallbackStore) else None
-        self.credit = Credit(self.ledger, self.drain, self.store, shared=shared)
+        self.credit = Credit(
+            self.ledger,
+            self.drain,
+            self.store,
+            shared=shared,
+            lull=Lull(self.database, at_most=_LULL_SECONDS),
+        )
         self.credits = CreditDesk(
             self.database, self.ledger, self.drain, attach=self.holders.set_account, tell=self.credit.tell
         )
@@ -382,7 +390,8 @@ class Gateway:
         self._tasks.append(spawn(self.reconciler.tell_place(), name="journal place"))
         self._tasks.append(spawn(self.treasury.run(), name="treasury"))
         self._tasks.append(spawn(self.monthly_grants.run(), name="monthly-grants"))
-        self._tasks.append(spawn(self.metrics.hand_on_for_ever(), name="metrics"))
+        if self._supervisor is not None:  # a process alone hands on what it gathered when it is asked
+            self._tasks.append(spawn(self.metrics.hand_on_for_ever(), name="metrics"))
         for name, desk in self.payments.items():
             self._tasks.append(spawn(desk.worker.run(), name=f"payments-{name}"))
         tune_collector()

@@ -22,6 +22,7 @@ from billing.budgets.tables import alert_outbox, alert_targets, budget_alerts, b
 from gateway.alerts.delivery import Parcel
 from gateway.alerts.event import TEST_MARK, decoded, encoded, event_of
 from gateway.database.engine import Database
+from gateway.database.lull import Lull
 from policies.api_keys import Entropy
 
 WEBHOOK, MAIL, LOG = "webhook", "mail", "log"
@@ -35,6 +36,8 @@ _FIRST_RETRY = 10
 _LONGEST_RETRY = 3_600
 _KEPT_SECONDS = 90 * 86_400
 _LONGEST_ERROR = 300
+_LULL_SECONDS = 10.0
+_NEVER = 1 << 62
 
 _t = alert_outbox.c
 
@@ -60,6 +63,8 @@ class Outbox:
         self._database = database
         self._clock = clock
         self._entropy = entropy
+        self._lull = Lull(database, at_most=_LULL_SECONDS)
+        self._next_at = 0
 
     async def raise_alert(self, figures: Figures, crossing: Crossing) -> bool:
         """Write an alert and its parcels; False where that was done before, or the budget is gone."""
@@ -92,20 +97,21 @@ class Outbox:
     async def take(self, limit: int) -> list[Parcel]:
         """Lease up to `limit` parcels that are due, the oldest first."""
         now = int(self._clock())
-        due = (
-            select(_t.id, _t.next_at)
-            .where(_t.state == WAITING, _t.next_at <= now)
-            .order_by(_t.next_at)
-            .limit(limit)
-        )
+        mark = self._lull.mark()
+        if now < self._next_at and self._lull.lasts(mark):
+            return []
+        waiting = select(_t.id, _t.next_at).where(_t.state == WAITING).order_by(_t.next_at).limit(limit)
         async with self._database.reading() as session:
-            found = (await session.execute(due)).all()
+            first = (await session.execute(waiting)).all()
+        found = [(parcel_id, next_at) for parcel_id, next_at in first if next_at <= now]
         if not found:
+            self._next_at = first[0].next_at if first else _NEVER
+            self._lull.begin(mark)
             return []
         taken: list[Parcel] = []
         async with self._database.writing() as session:
             # In the order of ids, so that two takers lock rows in the same order.
-            for parcel_id, seen in sorted(map(tuple, found)):
+            for parcel_id, seen in sorted(found):
                 mine = (
                     update(alert_outbox)
                     .where(_t.id == parcel_id, _t.state == WAITING, _t.next_at == seen)

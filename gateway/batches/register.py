@@ -12,11 +12,13 @@ from sqlalchemy import CursorResult, and_, insert, or_, select, update
 from gateway.batches.batch import ACTIVE, WINDOW, Batch, Status
 from gateway.database.batch_rows import BatchRow
 from gateway.database.engine import Database
+from gateway.database.lull import Lull
 from gateway.responses.shelf import Owner
 from inference.ir.errors import Conflict, NotFound
 
 LEASE_SECONDS = 30.0
 _LOOKED_AT = 100
+_LULL_SECONDS = 10.0
 
 
 class LeaseLost(Exception):
@@ -33,6 +35,7 @@ class Register:
         self._machine = machine[:80]
         self._holder = f"{self._machine}/{process}"
         self._now = now
+        self._lull = Lull(database, at_most=_LULL_SECONDS)
 
     # For clients
 
@@ -99,11 +102,19 @@ class Register:
 
     async def open_ones(self) -> list[Batch]:
         """Batches with something to do that nobody else may be at, the oldest first. Raises Unavailable."""
+        mark = self._lull.mark()
+        if self._lull.lasts(mark):
+            return []
         row = BatchRow
-        query = select(row).where(row.status.in_(ACTIVE), self._free()).order_by(row.created_at, row.id)
+        # Those of others are read too, after ours: a lease ends without anybody's writing, so only where there is
+        # no batch at all is there nothing to come.
+        free = self._free().label("free")
+        query = select(row, free).where(row.status.in_(ACTIVE)).order_by(free.desc(), row.created_at, row.id)
         async with self._database.reading() as session:
-            rows = (await session.execute(query.limit(_LOOKED_AT))).scalars().all()
-        return [_batch(each) for each in rows]
+            rows = (await session.execute(query.limit(_LOOKED_AT))).all()
+        if not rows:
+            self._lull.begin(mark)
+        return [_batch(each) for each, ours in rows if ours]
 
     async def claim(self, batch_id: str) -> Batch | None:
         """Have it, whoever holds its lock on this machine; None where another machine does, or it is over.

@@ -5,22 +5,20 @@ A ring may be lost, and then costs time and never correctness: readers look ever
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.database.engine import Database, away_as_unavailable
+from gateway.database.lull import Mark, written
 from gateway.tasks import spawn
 from inference.ir.errors import Unavailable
 
 CHANNEL = "aspendos_changes"
 _SQLITE_POLL_SECONDS = 0.25
-_JUST_NOW_NS = 50_000_000
 PROBE_SECONDS = 5.0
 _FIRST_RETRY_SECONDS = 0.25
 _LAST_RETRY_SECONDS = 5.0
@@ -95,16 +93,16 @@ class SqliteBell:
     async def _listen_once(self, ring: Ring) -> None:
         engine, path = self._database.lone_engine(), self._database.path
         assert path is not None
-        seen: tuple[int, ...] | None = None
+        seen: Mark | None = None
         counted: int | None = None
         try:
             with away_as_unavailable():
                 async with _connected(engine) as connection:
                     driver = cast("Any", (await connection.get_raw_connection()).driver_connection)
                     while True:
-                        written = _written(path)
-                        if written is None or written != seen:
-                            seen, before = written, counted
+                        mark = written(path)
+                        if mark is None or mark != seen:
+                            seen, before = mark, counted
                             counted = await _counter(driver)
                             if counted is None or counted != before:
                                 ring()
@@ -113,28 +111,14 @@ class SqliteBell:
             await engine.dispose()
 
 
-def _written(path: Path) -> tuple[int, ...] | None:
-    """When and how far the database's files were written last; None where that was only just: more may have been
-    written since, within the same tick of the file system's clock."""
-    found: list[int] = []
-    for file in (path, path.with_name(f"{path.name}-wal")):
-        with suppress(FileNotFoundError):
-            about = file.stat()
-            found += (about.st_mtime_ns, about.st_size)
-    return tuple(found) if found and time.time_ns() - max(found[::2]) > _JUST_NOW_NS else None
-
-
 async def _counter(driver: Any) -> int | None:
     """The number of the last change; None where it cannot be read now, as before the tables are made."""
     try:
-        return await _number(driver, "SELECT value FROM change_counter")
+        # In one go: each step of a cursor would be a trip to the connection's thread and back.
+        ((counted,),) = await driver.execute_fetchall("SELECT value FROM change_counter")
     except sqlite3.Error:
         return None
-
-
-async def _number(driver: Any, query: str) -> int:
-    async with driver.execute(query) as cursor:
-        return (await cursor.fetchone())[0]
+    return counted
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ A bell only says "look again"; what changed is always read from the log, in the 
 ring costs time and never correctness. Readers also look every few seconds unasked.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -12,11 +13,15 @@ from msgspec import Struct
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.database.bells import CHANNEL, Bell, PostgresBell, SqliteBell
+from gateway.database.bells import CHANNEL, Bell, PostgresBell, Ring, SqliteBell
 from gateway.database.engine import Database
+from gateway.database.lull import Lull
 from gateway.database.tables import ChangeCounterRow, ChangeRow
+from gateway.tasks import spawn
 
 _KEPT = 10_000
+_LULL_SECONDS = 4.0
+"""Less than the time between two looks that are taken unasked: those are to make up for bells that are deaf."""
 
 Kind = Literal["org", "team", "user", "key", "budget", "provider", "session"]
 """`provider` is a tenant's own provider key; `session` a login that ended."""
@@ -44,6 +49,37 @@ class Changes:
         own: Bell = PostgresBell(database) if database.is_postgres else SqliteBell(database)
         self.bells: tuple[Bell, ...] = (own, _redis_bell(redis_url)) if redis_url else (own,)
         self._looks: list[Callable[[], Awaitable[None]]] = []
+        self._rings: list[Ring] = []
+        self._listening: list[asyncio.Task[None]] = []
+        self._lull = Lull(database, at_most=_LULL_SECONDS)
+        self._newest: int | None = None
+
+    @asynccontextmanager
+    async def ringing(self, ring: Ring) -> AsyncGenerator[None]:
+        """Within, `ring` is called on every change and whenever one may have been missed, as now.
+
+        However many listen, each bell is heard once for all of them: by a task, and a connection, that the first
+        begins and the last ends.
+        """
+        self._rings.append(ring)
+        if len(self._rings) == 1:
+            self._listening = [
+                spawn(bell.listen(self._ring), name=f"{type(bell).__name__} heard") for bell in self.bells
+            ]
+        ring()
+        try:
+            yield
+        finally:
+            self._rings.remove(ring)
+            if not self._rings:
+                listening, self._listening = self._listening, []
+                for task in listening:
+                    task.cancel()
+                await asyncio.gather(*listening, return_exceptions=True)
+
+    def _ring(self) -> None:
+        for ring in tuple(self._rings):
+            ring()
 
     def tell(self, look: Callable[[], Awaitable[None]]) -> None:
         """From now on, whoever writes here awaits `look` before going on: a call that refuses a key answers
@@ -77,8 +113,14 @@ class Changes:
 
     async def since(self, seq: int | None) -> News:
         """What changed after `seq`; everything for None. Raises Unavailable."""
+        mark = self._lull.mark()
+        if seq is not None and seq == self._newest and self._lull.lasts(mark):
+            await asyncio.sleep(0)  # whoever asks again and again lets others run, as with a query
+            return News(seq=seq, everything=False)
         async with self._database.reading() as session:
             newest = (await session.execute(select(ChangeCounterRow.value))).scalar_one()
+            self._newest = newest
+            self._lull.begin(mark)
             if newest == seq:
                 return News(seq=newest, everything=False)
             if seq is None or newest < seq:

@@ -38,10 +38,7 @@ class Follower:
             await self._sync()
         except Unavailable as error:
             self.trouble = error.message
-        return [
-            *(spawn(bell.listen(self._rung.set), name=f"{self._name} bell") for bell in self._changes.bells),
-            spawn(self._follow(), name=f"{self._name} follow"),
-        ]
+        return [spawn(self._follow(), name=f"{self._name} follow")]
 
     def caught_up(self) -> None:
         """Memory agrees with the database."""
@@ -50,16 +47,17 @@ class Follower:
     async def _follow(self) -> None:
         self._changes.tell(self._look)
         try:
-            while True:
-                try:
-                    async with asyncio.timeout(
-                        _LOOK_SECONDS if self.trouble is None else _LOOK_AGAIN_SECONDS
-                    ):
-                        await self._rung.wait()
-                except TimeoutError:
-                    pass  # nobody rang: look all the same
-                self._rung.clear()
-                await self._look()
+            async with self._changes.ringing(self._rung.set):
+                while True:
+                    try:
+                        async with asyncio.timeout(
+                            _LOOK_SECONDS if self.trouble is None else _LOOK_AGAIN_SECONDS
+                        ):
+                            await self._rung.wait()
+                    except TimeoutError:
+                        pass  # nobody rang: look all the same
+                    self._rung.clear()
+                    await self._look()
         finally:
             self._changes.tell_no_more(self._look)
 

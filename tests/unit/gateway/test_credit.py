@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.drain import Drain
+from billing.ledger import news
 from billing.ledger.accounts import Reason
 from billing.ledger.ledger import Ledger
 from gateway.credit import Credit
 from gateway.database.engine import Database
+from gateway.database.lull import Lull
 from inference.ir.errors import Unavailable
 from policies.stores.step import Cold
 from tests.credit_world import ACCOUNT, CreditWorld
+from tests.reads import unwritten
 
 
 @pytest.fixture
@@ -110,3 +114,26 @@ async def test_run_tells_what_others_post(world: CreditWorld) -> None:
         while await world.store.available(ACCOUNT) != 5:
             await asyncio.sleep(0.01)
         running.cancel()
+
+
+async def test_in_a_lull_nobody_asks_for_news_until_something_is_posted(
+    database: Database, world: CreditWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await unwritten(database)
+    credit = Credit(world.ledger, world.drain, world.store, lull=Lull(database, at_most=60))
+    asked = 0
+    untold = news.untold
+
+    async def counted(connection: AsyncConnection, *, limit: int) -> list[news.News]:
+        nonlocal asked
+        asked += 1
+        return await untold(connection, limit=limit)
+
+    monkeypatch.setattr(news, "untold", counted)
+    for _ in range(3):
+        assert await credit.tell() == 0
+    assert asked == 1
+    await world.credit.warm(Cold((ACCOUNT,)))
+    await world.ledger.grant(ACCOUNT, 100, reason=Reason.PURCHASE, reference="p")
+    assert await credit.tell() == 1
+    assert await world.store.available(ACCOUNT) == 100

@@ -1,5 +1,6 @@
 """Logs: JSON lines, written whole, and never what an exception says or held."""
 
+import asyncio
 import io
 import json
 import logging
@@ -68,3 +69,19 @@ def test_a_full_disk_loses_lines_not_requests(capsys: pytest.CaptureFixture[str]
     writer.write(b"{}\n")
     writer.close()
     assert "log lines lost" in capsys.readouterr().err
+
+
+async def test_lines_are_written_soon_whether_or_not_there_were_some_just_before(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    writer = LineWriter(path.open("ab"), owned=True)
+    try:
+        for number in range(3):
+            line = b"%d\n" % number
+            writer.write(line)
+            async with asyncio.timeout(10):
+                while not path.read_bytes().endswith(line):
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.25 if number else 0)  # asleep for good, or about to look again
+    finally:
+        writer.close()
+    assert path.read_bytes() == b"0\n1\n2\n"

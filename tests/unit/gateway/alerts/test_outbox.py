@@ -14,6 +14,7 @@ from gateway.alerts.outbox import GIVEN_UP, LEASE_SECONDS, LOG, MAIL, SENT, WAIT
 from gateway.database.engine import Database
 from tests.budget_figures import BUDGET, DAY, NOW, alerts, figures, outbox, store, store_targets
 from tests.control_plane import Clock
+from tests.reads import Reads, unwritten
 
 _HALF = Crossing(mark="50", period_id="2026-11")
 _FIGURES = figures(spent=500)
@@ -170,3 +171,31 @@ async def test_alerts_of_a_deleted_budget_are_still_delivered(database: Database
     async with database.writing() as session:
         await session.execute(delete(budgets))
     assert (await _one(box)).event.data.threshold == 50
+
+
+async def test_where_nothing_waits_the_database_is_asked_again_once_it_is_written(
+    database: Database, box: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(database)
+    await unwritten(database)
+    reads = Reads(database, monkeypatch)
+    for _ in range(3):
+        assert await box.take(10) == []
+    assert reads.count == 1
+    assert await Outbox(database, clock=Clock(NOW)).raise_alert(_FIGURES, _HALF)
+    assert (await _one(box)).channel == LOG
+
+
+async def test_what_is_to_be_tried_again_is_due_in_time_though_nobody_writes(
+    database: Database, box: Outbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(database)
+    assert await box.raise_alert(_FIGURES, _HALF)
+    assert not await box.failed(await _one(box), "away", final=False)
+    await unwritten(database)
+    reads = Reads(database, monkeypatch)
+    for _ in range(3):
+        assert await box.take(10) == []
+    assert reads.count == 1
+    clock.now += 10
+    assert len(await box.take(10)) == 1

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.database import bells
+from gateway.database.lull import Mark, written
 from gateway.tasks import spawn
 from tests.control_plane import Plane
 
@@ -16,9 +17,8 @@ async def test_on_sqlite_only_news_is_rung_for(plane: Plane, monkeypatch: pytest
         pytest.skip("PostgreSQL notifies of changes alone")
     monkeypatch.setattr(bells, "_SQLITE_POLL_SECONDS", 0.01)
     looked, rings = 0, 0
-    written = bells._written  # pyright: ignore[reportPrivateUsage] - the bell's looks are counted
 
-    def counting(path: Path) -> tuple[int, ...] | None:
+    def counting(path: Path) -> Mark | None:
         nonlocal looked
         looked += 1
         return written(path)
@@ -33,7 +33,7 @@ async def test_on_sqlite_only_news_is_rung_for(plane: Plane, monkeypatch: pytest
         nonlocal rings
         rings += 1
 
-    monkeypatch.setattr(bells, "_written", counting)
+    monkeypatch.setattr(bells, "written", counting)
     listening = spawn(bells.SqliteBell(plane.database).listen(ring), name="listening")
     try:
         await looks(20)

@@ -1,7 +1,8 @@
 """Following: every ring is a look, trouble is known and ends, and the rest of the process never hears of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
@@ -11,25 +12,19 @@ from gateway.database.follower import Follower
 from inference.ir.errors import Unavailable
 
 
-class Bell:
-    def __init__(self) -> None:
-        self.ring: Callable[[], None] = lambda: None
-
-    async def listen(self, ring: Callable[[], None]) -> None:
-        self.ring = ring
-        await asyncio.Event().wait()
-
-    async def strike(self) -> None:
-        raise AssertionError("a follower only listens")
-
-
 class News:
     def __init__(self) -> None:
-        self.bells = (Bell(),)
+        self.rings: list[Callable[[], None]] = []
         self.told: list[Callable[[], Awaitable[None]]] = []
 
     def tell(self, look: Callable[[], Awaitable[None]]) -> None:
         self.told.append(look)
+
+    @asynccontextmanager
+    async def ringing(self, ring: Callable[[], None]) -> AsyncGenerator[None]:
+        self.rings.append(ring)
+        yield
+        self.rings.remove(ring)
 
     def tell_no_more(self, look: Callable[[], Awaitable[None]]) -> None:
         self.told.remove(look)
@@ -52,7 +47,7 @@ class Memory:
 
     async def look_again(self) -> None:
         self.looked.clear()
-        self.news.bells[0].ring()
+        self.news.rings[0]()
         async with asyncio.timeout(10):
             await self.looked.wait()
         await asyncio.sleep(0)
