@@ -42,10 +42,10 @@ class SseReader:
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
-        if b"\r" in chunk:
+        if chunk.find(b"\r") >= 0:  # not `in`, which asks of bytes first whether they are a number
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        lines = (self._buffer + chunk).split(b"\n")
+        lines = (self._buffer + chunk if self._buffer else chunk).split(b"\n")
         self._buffer = lines.pop()
         if len(self._buffer) > LONGEST:
             raise UpstreamGarbled("The upstream sent an event too long to be one.")
@@ -54,7 +54,7 @@ class SseReader:
             if not line:
                 if self._data:
                     data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-                    if b"\\u" in data or self._halves.held:
+                    if data.find(b"\\u") >= 0 or self._halves.held:
                         found += self._halves.read(self._event, data)
                     else:
                         found.append((self._event, data))

@@ -6,6 +6,7 @@ cookies, no decompression, no proxies.
     origin       where: scheme, host, port, and how to trust it
     reply        what comes back: a head, then a body that is read whole or relayed piece by piece
     connection   one socket: a request out, a response in, one timer
+    receiver     the receiving half of a connection
     pump         the sending of a body that does not leave in one write
     ending       whether a response that ends with its connection is whole
     pool         the connections to one origin: keep-alive, cap, first come first served

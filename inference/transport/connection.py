@@ -20,10 +20,9 @@ from inference.transport import faults
 from inference.transport.ending import ends_with_connection, said_goodbye
 from inference.transport.origin import Origin
 from inference.transport.pump import Pump
+from inference.transport.receiver import HEAD_MAX, Receiver
 from inference.transport.reply import Reply
 
-_HEAD_MAX = 64 * 1024
-"""Bytes of a response head; also of framing (chunk extensions, trailers) between two pieces of a body."""
 _ONE_WRITE = 64 * 1024
 """Bodies up to this are copied behind their head and leave in one write."""
 _BODILESS = (b"GET ", b"HEAD ", b"DELETE ", b"OPTIONS ")
@@ -44,11 +43,7 @@ class Home(Protocol):
         ...
 
 
-class _TrailingDataError(Exception):
-    """Bytes after the end of a response: stops the parser."""
-
-
-class Connection(asyncio.Protocol):
+class Connection(Receiver):
     """One socket to an origin, used for one exchange at a time.
 
     It becomes part of a pool with `adopt`; one that dies before that is nobody's.
@@ -57,25 +52,13 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answered",
         "_blocked_size",
-        "_bodiless",
-        "_complete",
         "_dead",
-        "_first_at",
-        "_headers",
         "_home",
         "_idle_since",
-        "_interim",
-        "_keep",
-        "_last",
         "_loop",
-        "_oversized",
-        "_parser",
         "_paused_at",
-        "_pieces",
         "_poll",
         "_pump",
-        "_quiet",
-        "_receiving",
         "_reply",
         "_sent_at",
         "_sink",
@@ -87,13 +70,13 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_unsent",
         "_until_close",
-        "on_body",
         "origin",
     )
 
     _transport: asyncio.Transport
 
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> None:
+        super().__init__()
         self.origin = origin
         self._loop = loop
         self._home: Home | None = None
@@ -109,22 +92,11 @@ class Connection(asyncio.Protocol):
         self._sink: Callable[[bytes], None] | None = None
         self._answered: asyncio.Future[Reply] | None = None
         self._pump: Pump | None = None
-        self._unsent = False
+        self._unsent = self._until_close = False
         self._total_at = 0.0
         self._sent_at: float | None = None
-        self._last = 0.0
         self._blocked_size: int | None = None
         self._paused_at: float | None = None
-        # of the response
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._pieces: list[bytes] = []
-        self._receiving = False
-        self._first_at = 0.0
-        self._quiet = 0
-        self._bodiless = self._interim = self._complete = False
-        self._keep = self._until_close = self._oversized = False
-        self.on_body = self._pieces.append
-        self._parser = httptools.HttpResponseParser(self)
 
     # for the pool
 
@@ -173,7 +145,6 @@ class Connection(asyncio.Protocol):
         self._last = now
         reply = self._reply = Reply(self)
         answered = self._answered = self._loop.create_future()
-        self._headers = []
         self._receiving = self._complete = self._unsent = False
         self._quiet = 0
         self._sent_at = None
@@ -252,8 +223,8 @@ class Connection(asyncio.Protocol):
                 return
         if self._complete:
             self._finish(reply, reusable=self._keep and fault is None)
-        elif self._oversized or (fault is None and self._quiet > _HEAD_MAX):
-            self._fail(faults.oversized(self.origin, _HEAD_MAX))
+        elif self._oversized or (fault is None and self._quiet > HEAD_MAX):
+            self._fail(faults.oversized(self.origin, HEAD_MAX))
         elif fault is not None:
             self._fail(faults.not_http(self.origin, fault))
 
@@ -279,28 +250,7 @@ class Connection(asyncio.Protocol):
         else:
             self._sent_at = now
 
-    # httptools' callbacks; `on_body` is the list's own append
-
-    def on_message_begin(self) -> None:
-        if self._complete:
-            raise _TrailingDataError
-        self._receiving = True
-        self._first_at = self._last
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        parser = self._parser
-        status = parser.get_status_code()
-        headers, self._headers = self._headers, []  # trailers land in a list nobody reads
-        if self._quiet > _HEAD_MAX and sum(len(n) + len(v) + 4 for n, v in headers) > _HEAD_MAX:
-            self._oversized = True
-            raise httptools.HttpParserError("head too large")
-        self._interim = status < 200
-        if self._interim:
-            return
-        self._keep = parser.should_keep_alive()
+    def _begun(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         reply, answered = self._reply, self._answered
         if reply is None or answered is None:
             return
@@ -310,16 +260,6 @@ class Connection(asyncio.Protocol):
             answered.set_result(reply)
         if self._pump is not None and status >= 400:
             self._pump.cancel()
-        if self._bodiless:
-            # The parser cannot be told that no body follows, so it is of no more use.
-            self._complete = True
-            raise _TrailingDataError
-
-    def on_message_complete(self) -> None:
-        if self._interim:  # 100 Continue, 103 Early Hints: the response is still to come
-            self._receiving = False
-        else:
-            self._complete = True
 
     # sending
 
