@@ -281,7 +281,8 @@ class Connection(GuardedReader):
         elif self._deaf or (self._draining and self._phase == "idle"):
             self._end(unread=self._deaf)
         else:
-            self.flow.resume_reading()
+            if self.flow.read_paused:
+                self.flow.resume_reading()
             self._await_next()
 
     def _await_next(self) -> None:

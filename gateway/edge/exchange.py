@@ -338,7 +338,8 @@ class Exchange:
         self.complete = True
         if self._stopped:
             self._go_on()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, fault: AspendosError) -> None:
         """The body will never be whole; the handler learns it where it awaits the body."""

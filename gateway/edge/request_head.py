@@ -16,10 +16,10 @@ class RequestHead:
     """Who is asked, how, and by whom. `chunked`: the client speaks HTTP/1.1, so a stream may be framed in chunks."""
 
     __slots__ = (
-        "_first",
         "_headers",
         "chunked",
         "expects_continue",
+        "first",
         "handler",
         "method",
         "path",
@@ -46,16 +46,10 @@ class RequestHead:
         self.expects_continue = expects_continue
         self.recalled: dict[Any, Any] = {}
         """What was said of this head, by whoever was asked; see `gateway.edge.edge.Edge.recall`."""
-        self._headers = headers
-        self._first: dict[bytes, bytes] | None = None
-
-    @property
-    def first(self) -> dict[bytes, bytes]:
+        self.first = dict(reversed(headers))
         """The first value of each header but Content-Length, blanks and all."""
-        if self._first is None:
-            self._first = dict(reversed(self._headers))
-            self._first.pop(CONTENT_LENGTH, None)
-        return self._first
+        self.first.pop(CONTENT_LENGTH, None)
+        self._headers = headers
 
     def headers(self, length: bytes | None) -> Sequence[Header]:
         """All of them, in order. `length`: the Content-Length of a request that repeats this head."""
