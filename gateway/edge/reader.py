@@ -26,6 +26,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _CHUNK_FRAMING = 16
 """Framing bytes a chunk may cost; what a body has beyond that, and beyond one head's worth, is padding."""
 
+_STRANGERS = 32
+"""Heads in a row that were learnt in vain, after which a connection learns no more. Behind a proxy that shares its
+connections among many clients, or numbers their requests, no head comes twice."""
+
 
 class GuardedReader(HttpToolsProtocol):
     """The receiving half of a connection; `gateway.edge.connection.Connection` is the whole."""
@@ -54,6 +58,7 @@ class GuardedReader(HttpToolsProtocol):
         self._opening = b""
         self._repeated: Repeated | None = None
         self._head: RequestHead | None = None
+        self._in_vain = 0
         self._due = 0
         self._encoding: bytes | None = None
         self._length = 0
@@ -76,8 +81,10 @@ class GuardedReader(HttpToolsProtocol):
 
     def _remember(self, head: RequestHead, opening: bytes) -> None:
         """Know this head when it comes again. `opening`: the read that began with it, if one did."""
-        self._repeated = Repeated.learn(opening, self.edge_config.max_header_bytes)
-        self._head = head
+        if self._in_vain < _STRANGERS:
+            self._in_vain += 1
+            self._repeated = Repeated.learn(opening, self.edge_config.max_header_bytes)
+            self._head = head
 
     def _forget(self) -> None:
         self._repeated = self._head = None
@@ -95,6 +102,7 @@ class GuardedReader(HttpToolsProtocol):
             if found is None or int(found[0]) > self._most:
                 return data
             length, start = found
+            self._in_vain = 0
             self._due = int(length)
             self._phase = "body"
             self._late = "idle"

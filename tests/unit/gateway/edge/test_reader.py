@@ -299,6 +299,14 @@ async def test_what_is_said_of_a_head_is_worked_out_once_while_it_is_repeated(
     assert world.recalled == times
 
 
+@pytest.mark.parametrize(("strangers", "times"), [(20, 20 + 1), (60, 60 + 4)])
+async def test_where_no_head_comes_twice_none_is_learnt_in_the_end(strangers: int, times: int) -> None:
+    world = World(Connection)
+    numbered = [part for n in range(strangers) for part in (post(3, b"X-Who: %d" % n), "turn")]
+    await world.lived([*numbered, *[part for n in range(4) for part in (post(n), "turn")]])
+    assert world.recalled == times
+
+
 async def test_a_length_belongs_to_its_request() -> None:
     world = World(Connection)
     await world.lived([post(3), "turn", post(12), "turn", post(3), "turn"])
