@@ -56,6 +56,7 @@ class Database:
             with suppress(OSError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         self.engine = self._engine(
+            _STATEMENT_SECONDS,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=_CONNECT_SECONDS,
@@ -94,7 +95,7 @@ class Database:
 
     def lone_engine(self) -> AsyncEngine:
         """An engine without a pool, for a connection that lives long or needs settings of its own."""
-        return self._engine(poolclass=NullPool)
+        return self._engine(_STATEMENT_SECONDS, poolclass=NullPool)
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision; safe from many processes at once. Raises Unavailable."""
@@ -129,10 +130,14 @@ class Database:
             return rows.scalar_one_or_none()
 
     async def _migrate_postgres(self) -> None:
-        async with self.engine.execution_options(aspendos_writes=True).begin() as connection:
-            await connection.execute(text(f"SET LOCAL statement_timeout = {int(_MIGRATION_SECONDS * 1000)}"))
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-            await connection.run_sync(_upgrade)
+        # Of its own: an index on millions of rows takes longer than any request may, and the driver counts too.
+        engine = self._engine(_MIGRATION_SECONDS, poolclass=NullPool)
+        try:
+            async with engine.execution_options(aspendos_writes=True).begin() as connection:
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+                await connection.run_sync(_upgrade)
+        finally:
+            await engine.dispose()
 
     async def _migrate_sqlite(self) -> None:
         engine = self.lone_engine()
@@ -148,22 +153,23 @@ class Database:
         finally:
             await engine.dispose()
 
-    def _engine(self, **options: Any) -> AsyncEngine:
+    def _engine(self, seconds: float, **options: Any) -> AsyncEngine:
+        """`seconds` are what a statement may take; on SQLite, what it may wait for another that writes."""
         if self.is_postgres:
             return create_async_engine(
                 self.url,
                 connect_args={
                     "timeout": _CONNECT_SECONDS,
-                    "command_timeout": _STATEMENT_SECONDS,
+                    "command_timeout": seconds,
                     "server_settings": {
                         "application_name": "aspendos",
-                        "statement_timeout": str(int(_STATEMENT_SECONDS * 1000)),
+                        "statement_timeout": str(int(seconds * 1000)),
                         "idle_in_transaction_session_timeout": "30000",
                     },
                 },
                 **options,
             )
-        engine = create_async_engine(self.url, connect_args={"timeout": _STATEMENT_SECONDS}, **options)
+        engine = create_async_engine(self.url, connect_args={"timeout": seconds}, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from gateway.database import schema
+from gateway.database import engine, schema
 from gateway.database.engine import Database, normalise
 from inference.ir.errors import Internal, InvalidField, Unavailable
 
@@ -47,6 +47,27 @@ async def test_starts_at_once_migrate_once(database_url: str) -> None:
     for one in several:
         await one.ping()
         await one.close()
+
+
+async def test_a_migration_may_take_longer_than_a_request(
+    postgres_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index on millions of records takes its time, and neither the server nor the driver may cut it short."""
+    begun: list[str] = []
+
+    def upgrade(connection: Connection) -> None:
+        begun.append("upgrade")
+        connection.execute(text("SELECT pg_sleep(1)"))
+
+    monkeypatch.setattr(engine, "_STATEMENT_SECONDS", 0.3)
+    monkeypatch.setattr(engine, "_upgrade", upgrade)
+    database = Database(postgres_database_url)
+    with pytest.raises(Unavailable):
+        async with database.reading() as session:
+            await session.execute(text("SELECT pg_sleep(1)"))
+    await database.migrate()
+    assert begun == ["upgrade"]
+    await database.close()
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
