@@ -2,7 +2,7 @@
 
 Money and times are BIGINT on both databases: nano-USD and unix nanoseconds. Indices are few, since
 every one is paid for on each insert; they serve "newest first", of all or of one team, key, organisation,
-user or payer.
+user or payer. Many records have no user and no payer: those are not in the indices of these.
 """
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -26,6 +27,13 @@ metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
 Document = JSON().with_variant(JSONB(), "postgresql")
 """JSON, in PostgreSQL's binary form where there is one."""
+
+
+def _of_known(column: str) -> Index:
+    """Both databases use it for `column = ...`, which no NULL satisfies."""
+    known = text(f"{column} IS NOT NULL")
+    return Index(f"ix_usage_records_{column}_at", column, "at", postgresql_where=known, sqlite_where=known)
+
 
 usage_records = Table(
     "usage_records",
@@ -68,8 +76,8 @@ usage_records = Table(
     Index("ix_usage_records_team_id_at", "team_id", "at"),
     Index("ix_usage_records_key_id_at", "key_id", "at"),
     Index("ix_usage_records_org_id_at", "org_id", "at"),
-    Index("ix_usage_records_user_id_at", "user_id", "at"),
-    Index("ix_usage_records_account_at", "account", "at"),
+    _of_known("user_id"),
+    _of_known("account"),
 )
 
 journal_offsets = Table(

@@ -115,7 +115,11 @@ async def write(
     if sum(entry.amount_nano for entry in entries) != 0:
         raise ValueError(f"transaction {transaction.id} does not sum to zero")
     await connection.execute(tables.transactions.insert(), msgspec.structs.asdict(transaction))
-    await connection.execute(tables.entries.insert(), [msgspec.structs.asdict(entry) for entry in entries])
+    # As the driver takes them: a drain posts thousands at a time.
+    await connection.exec_driver_sql(
+        str(tables.entries.insert().compile(dialect=connection.dialect)),
+        [msgspec.structs.astuple(entry) for entry in entries],
+    )
     touched = {entry.account_id for entry in entries}
     await connection.execute(
         _update_balance,

@@ -4,6 +4,7 @@ Each request is settled once: its id is looked for under the lock of its account
 One transaction per batch: a line per request on its payer's account, one sum on the installation's.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
@@ -45,10 +46,26 @@ async def settle(
     books = await lock(connection, {*accounts, System.REVENUE, System.PROVIDER_COST}, now=now)
     done = set((await connection.execute(_posted, {"ids": [charge.id for charge in charges]})).scalars())
     transaction = Transaction(id=new_id(), at=books.at, reason=Reason.MODEL_USAGE)
+    # Thousands at a time, which is too long for the event loop to stand still.
+    posted = await asyncio.to_thread(_post, charges, done, books, transaction.id)
+    if posted.lines:
+        others = _other_side(books, transaction.id, posted.earned, posted.spent)
+        await write(connection, transaction, [*posted.lines, *others], books)
+    return posted.refused
+
+
+class _Posted(Struct):
+    """The customers' entries, what they come to for the installation, and what does not fit."""
+
     lines: list[Entry] = []
     refused: list[Charge] = []
-    earned = spent = 0
-    revenue = books.by_id[System.REVENUE]
+    earned: int = 0
+    spent: int = 0
+
+
+def _post(charges: Sequence[Charge], done: set[str], books: Books, transaction: str) -> _Posted:
+    found = _Posted()
+    revenue, expense = books.by_id[System.REVENUE], books.by_id[System.PROVIDER_COST]
     for charge in charges:
         if charge.id in done:
             continue
@@ -57,30 +74,26 @@ async def settle(
         book = books.by_id[charge.account]
         if not (
             book.fits(-cost)
-            and revenue.fits(earned + cost)
-            and revenue.fits(earned + cost - spent - provider_cost)
-            and books.by_id[System.PROVIDER_COST].fits(spent + provider_cost)
+            and revenue.fits(found.earned + cost)
+            and revenue.fits(found.earned + cost - found.spent - provider_cost)
+            and expense.fits(found.spent + provider_cost)
         ):
-            refused.append(charge)
+            found.refused.append(charge)
             continue
-        earned += cost
-        spent += provider_cost
+        found.earned += cost
+        found.spent += provider_cost
         portions = book.take(cost)
-        lines.append(
+        found.lines.append(
             book.post(
                 -cost,
                 portions,
-                transaction_id=transaction.id,
+                transaction_id=transaction,
                 at=books.at,
                 reference=charge.id,
                 label=charge.label,
             )
         )
-    if lines:
-        await write(
-            connection, transaction, [*lines, *_other_side(books, transaction.id, earned, spent)], books
-        )
-    return refused
+    return found
 
 
 def _other_side(books: Books, transaction: str, earned: int, spent: int) -> list[Entry]:

@@ -2,11 +2,17 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
+from billing.reporting.records import read_page
+from billing.reporting.selection import UsageFilter
+from billing.tables import usage_records
+from billing.usage import UsageRecord
 from gateway.database import schema
 from gateway.database.engine import Database
 from gateway.database.teams import TeamCreate
@@ -15,13 +21,13 @@ from policies.caller import OPERATOR
 from tests.control_plane import PEPPER, Plane
 
 
-def upgrade(connection: Connection) -> None:
-    """To the last revision without organisations."""
+def upgrade(connection: Connection, revision: str = "0002_usage") -> None:
+    """By default to the last revision without organisations."""
     config = Config()
     config.set_main_option("script_location", str(schema.MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "0002_usage")
+    command.upgrade(config, revision)
 
 
 async def test_teams_and_keys_move_to_the_default_organisation(database_url: str, tmp_path: Path) -> None:
@@ -64,3 +70,26 @@ async def test_teams_and_keys_move_to_the_default_organisation(database_url: str
         assert (await plane.organisations.get(OPERATOR, "default")).teams == 2
     finally:
         await database.close()
+
+
+async def test_usage_of_users_and_payers_is_found_after_their_indices_have_changed(database_url: str) -> None:
+    database = Database(database_url)
+    try:
+        async with database.engine.execution_options(aspendos_writes=True).begin() as connection:
+            await connection.run_sync(upgrade, "0016_no_replacing")
+            await connection.execute(insert(usage_records), [_used("before", "u"), _used("nobody's", None)])
+        await database.migrate()
+        async with database.engine.execution_options(aspendos_writes=True).begin() as connection:
+            await connection.execute(insert(usage_records), [_used("after", "u")])
+        async with database.session() as session:
+            page = await read_page(session, UsageFilter(user="u"), limit=10, cursor=None)
+            assert {row.id for row in page.records} == {"before", "after"}
+            page = await read_page(session, UsageFilter(), limit=10, cursor=None)
+            assert {row.id for row in page.records} == {"before", "after", "nobody's"}
+    finally:
+        await database.close()
+
+
+def _used(name: str, user: str | None) -> dict[str, Any]:
+    record = UsageRecord(id=name, at=1, route="chat", user_id=user, duration_us=2, overhead_us=3, status=200)
+    return msgspec.structs.asdict(record)

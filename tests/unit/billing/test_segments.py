@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from billing.frames import frame
 from billing.journal import Journal
 from billing.segments import Segment, discard, read_piece, some_unwritten, survey, writer_of, writes_on
-from billing.tables import usage_records
 from billing.usage import HoldRecord, UsageRecord
 from inference.ir.usage import UNCOMMON
 
@@ -77,17 +76,13 @@ def test_a_segment_whose_writer_died_while_opening_it_is_tidied_up(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rows_are_in_the_tables_column_order() -> None:
-    assert [column.name for column in usage_records.columns] == list(UsageRecord.__struct_fields__)
-
-
 def test_a_line_longer_than_a_piece_is_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "s.log"
     path.write_bytes(frame(_record("long", model="m" * 300)) + frame(_record("next", model="n" * 300)))
     piece = read_piece(path, 0, live=False, size=16)
-    assert [row[0] for row in piece.rows] == ["long"]
+    assert [record.id for record in piece.records] == ["long"]
     piece = read_piece(path, piece.next, live=False, size=16)
-    assert [row[0] for row in piece.rows] == ["next"]
+    assert [record.id for record in piece.records] == ["next"]
     assert piece.next == path.stat().st_size
 
 
@@ -107,22 +102,45 @@ def test_what_is_no_usage_record_is_damage(tmp_path: Path, payload: bytes) -> No
     path = tmp_path / "s.log"
     path.write_bytes(frame(payload) + frame(_record("good")))
     piece = read_piece(path, 0, live=False, size=1 << 16)
-    assert [row[0] for row in piece.rows] == ["good"]
+    assert [record.id for record in piece.records] == ["good"]
     assert piece.damaged == 1
 
 
 def test_text_no_database_takes_is_made_fit(tmp_path: Path) -> None:
     path = tmp_path / "s.log"
     path.write_bytes(frame(_record("a", model="nul\x00nul")) + frame(_record("b", model="m" * 5000)))
-    rows = read_piece(path, 0, live=False, size=1 << 16).rows
-    model = UsageRecord.__struct_fields__.index("model")
-    assert [row[model] for row in rows] == ["nul\ufffdnul", "m" * 512]
+    records = read_piece(path, 0, live=False, size=1 << 16).records
+    assert [record.model for record in records] == ["nul\ufffdnul", "m" * 512]
+
+
+@pytest.mark.parametrize("before", range(0, 260, 13))
+@pytest.mark.parametrize("length", [511, 512, 513, 514, 800])
+def test_a_long_text_is_cut_wherever_it_stands(tmp_path: Path, before: int, length: int) -> None:
+    path = tmp_path / "s.log"
+    long = "é" * 5 + "x" * (length - 5)
+    path.write_bytes(frame(_record("a", tier="t" * before, target=long)) + frame(_record("b", account=long)))
+    first, second = read_piece(path, 0, live=False, size=1 << 16).records
+    assert (first.tier, first.target, second.account) == ("t" * before, long[:512], long[:512])
+
+
+def test_quotes_and_newlines_in_a_text_are_kept_and_hide_no_length(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    path.write_bytes(frame(_record("a", model='m"\n')) + frame(_record("b", model='"' * 600)))
+    first, second = read_piece(path, 0, live=False, size=1 << 16).records
+    assert (first.model, second.model) == ('m"\n', '"' * 512)
+
+
+def test_of_one_id_the_first_record_counts(tmp_path: Path) -> None:
+    path = tmp_path / "s.log"
+    path.write_bytes(frame(_record("a", model="first")) + frame(_record("a", model="second", tier="t")))
+    (record,) = read_piece(path, 0, live=False, size=1 << 16).records
+    assert record.model == "first"
 
 
 def test_fields_of_a_newer_version_do_not_stop_an_older_one(tmp_path: Path) -> None:
     path = tmp_path / "s.log"
     path.write_bytes(frame(_record("a", invented_later=7)))
-    assert len(read_piece(path, 0, live=False, size=1 << 16).rows) == 1
+    assert len(read_piece(path, 0, live=False, size=1 << 16).records) == 1
 
 
 def test_discard_removes_or_keeps_aside(tmp_path: Path) -> None:
@@ -138,7 +156,7 @@ def test_holds_are_told_from_records(tmp_path: Path) -> None:
     hold = HoldRecord(hold="h", account="acct_team_a", held_nano=5, at=1)
     path.write_bytes(frame(msgspec.json.encode(hold)) + frame(_record("a", account="acct_team_a")))
     piece = read_piece(path, 0, live=False, size=1 << 16)
-    assert (piece.holds, [row[0] for row in piece.rows], piece.damaged) == ([hold], ["a"], 0)
+    assert (piece.holds, [record.id for record in piece.records], piece.damaged) == ([hold], ["a"], 0)
 
 
 def test_a_journal_of_an_older_version_still_reads(tmp_path: Path) -> None:
@@ -153,11 +171,11 @@ def test_a_journal_of_an_older_version_still_reads(tmp_path: Path) -> None:
     path.write_bytes(frame(old))
     piece = read_piece(path, 0, live=False, size=1 << 16)
     assert piece.damaged == 0
-    row = dict(zip(UsageRecord.__struct_fields__, piece.rows[0], strict=True))
-    assert (row["cost_nano"], row["account"], row["tags"], row["held_nano"], row["byok"]) == (
+    (record,) = piece.records
+    assert (record.cost_nano, record.account, record.tags, record.held_nano, record.byok) == (
         9,
         None,
-        "{}",
+        {},
         0,
         False,
     )
@@ -170,20 +188,15 @@ def test_what_is_as_it_mostly_is_is_not_written_and_is_there_when_read(tmp_path:
     line = msgspec.json.encode(plain)
     assert line == b'{"id":"a","at":1,"route":"chat","duration_us":2,"overhead_us":3,"status":200}'
     path.write_bytes(frame(line) + frame(msgspec.json.encode(rich)))
-    rows = read_piece(path, 0, live=False, size=1 << 16).rows
-    names = UsageRecord.__struct_fields__
-    first, second = (dict(zip(names, row, strict=True)) for row in rows)
-    assert (first["input_tokens"], first["tags"], first["images"], first["error"]) == (0, "{}", 0, None)
-    assert [second[name] for name in UNCOMMON] == list(range(1, len(UNCOMMON) + 1))
+    assert read_piece(path, 0, live=False, size=1 << 16).records == [plain, rich]
 
 
-def test_tags_are_json_fit_for_a_database(tmp_path: Path) -> None:
+def test_tags_are_fit_for_a_database(tmp_path: Path) -> None:
     path = tmp_path / "s.log"
     path.write_bytes(frame(_record("a", tags={"a": "b"})) + frame(_record("b", tags={"nul\x00": "v" * 600})))
-    tags = UsageRecord.__struct_fields__.index("tags")
-    first, second = (row[tags] for row in read_piece(path, 0, live=False, size=1 << 16).rows)
-    assert msgspec.json.decode(first) == {"a": "b"}
-    assert msgspec.json.decode(second) == {"nul\ufffd": "v" * 512}
+    first, second = read_piece(path, 0, live=False, size=1 << 16).records
+    assert first.tags == {"a": "b"}
+    assert second.tags == {"nul\ufffd": "v" * 512}
 
 
 def test_a_writer_goes_on_while_it_has_another_segment(tmp_path: Path) -> None:
