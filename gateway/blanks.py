@@ -31,9 +31,8 @@ class Blanks:
         if kept is not None:
             return kept[0]
         blank = _blank(call, principal)
-        if (
-            not blank.byok
-        ):  # a target with a tenant's key is made for one call, and the key is not ours to keep
+        # A target with a tenant's key is made for one call, and the key is not ours to keep.
+        if not blank.byok:
             if len(self._kept) >= _MOST:
                 self._kept.clear()
             # Kept with what it was made from, lest another object comes to lie in its place.

@@ -57,7 +57,6 @@ class Call:
         "tier",
         "ttft_us",
         "turn",
-        "wanted",
     )
 
     def __init__(self, call_id: str, route: str, edge: Edge) -> None:
@@ -67,7 +66,6 @@ class Call:
         self.task: asyncio.Task[object] | None = asyncio.current_task()
         self.arrived_ns = time.time_ns()
         self.principal: Principal | None = None
-        self.wanted: str | None = None
         self.model: Model | None = None
         self.tier: Tier | None = None
         self.feature: Feature | None = None

@@ -264,6 +264,15 @@ async def test_time_spent_waiting_is_not_overhead() -> None:
     assert waiting.overhead_us() <= before + 200
     waiting.working()
     assert waiting.elapsed_us() >= waiting.overhead_us() + 2000
+    waiting.waiting()
+    until = waiting.elapsed_us() + 3000
+    while waiting.elapsed_us() < until:
+        pass
+    duration, overhead = waiting.ended()
+    assert duration >= overhead + 5000, "it ended while it waited"
+    assert waiting.overhead_us() >= overhead
+    later = waiting.ended()
+    assert later[0] - duration == pytest.approx(later[1] - overhead, abs=2), "the time is ours again"
 
 
 def test_request_ids_never_repeat() -> None:
