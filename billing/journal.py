@@ -94,6 +94,7 @@ class Journal:
         self._directory = directory
         self._writer_id = writer_id
         self._fsync = fsync
+        self._fsync_each = fsync is Fsync.ALWAYS
         self._interval = interval
         self._segment_bytes = segment_bytes
         self._backlog_limit = backlog_bytes
@@ -209,7 +210,7 @@ class Journal:
             written = os.write(self._fd, data)
             while written < len(data):  # asking for the rest either gets it done or tells why not
                 written += os.write(self._fd, data[written:])
-            if self._fsync is Fsync.ALWAYS:
+            if self._fsync_each:
                 os.fsync(self._fd)
         except OSError as error:
             self._refused(error)
@@ -330,7 +331,7 @@ class Journal:
         self._number += 1
         self._sound = True
         self._new_name = True
-        if self._fsync is Fsync.ALWAYS:
+        if self._fsync_each:
             self._sync_directory()
 
     def _tend(self) -> None:

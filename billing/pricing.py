@@ -108,8 +108,7 @@ def usd(nano: int) -> str:
 
     Never an exponent, never a rounded digit, no trailing zeros.
     """
-    whole, fraction = divmod(abs(nano), NANO_PER_USD)
-    sign = "-" if nano < 0 else ""
-    if not fraction:
-        return f"{sign}{whole}"
-    return f"{sign}{whole}.{fraction:09d}".rstrip("0")
+    if nano < 0:
+        return f"-{usd(-nano)}"
+    whole, fraction = divmod(nano, NANO_PER_USD)
+    return f"{whole}.{str(fraction).zfill(9).rstrip('0')}" if fraction else str(whole)

@@ -134,9 +134,10 @@ def unpaid(needs: int, missing: int, affords: int, account: str) -> PaymentRequi
 
 def credits_text(nano: int) -> str:
     """Nano-USD as credits (US cents), exact: 12_345_000_000 -> "1234.5"."""
-    sign, nano = ("-", -nano) if nano < 0 else ("", nano)
+    if nano < 0:
+        return f"-{credits_text(-nano)}"
     whole, rest = divmod(nano, NANO_PER_CREDIT)
-    return f"{sign}{whole}" if not rest else f"{sign}{whole}.{rest:07d}".rstrip("0")
+    return f"{whole}.{str(rest).zfill(7).rstrip('0')}" if rest else str(whole)
 
 
 def duration(seconds: float) -> str:
