@@ -34,6 +34,10 @@ _CONNECT_SECONDS = 3.0
 _STATEMENT_SECONDS = 5.0
 _MIGRATION_SECONDS = 120.0
 _UNDEFINED_TABLE = "42P01"
+_CACHE_KIB = 8192
+"""Of each of SQLite's connections, at most: the pages a second's usage records touch, thousands of keys' and users',
+must not push each other out to the disk before they are committed."""
+
 _MIGRATION_LOCK = 0x61736B  # any constant of ours: PostgreSQL's advisory locks are numbers
 
 _log = structlog.stdlib.get_logger("database")
@@ -254,6 +258,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor.close()
 
 
