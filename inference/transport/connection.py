@@ -200,7 +200,9 @@ class Connection(Receiver):
             self._drop()
             return
         self._last = self._loop.time()
-        self._quiet += len(data)
+        sink = self._sink
+        if sink is None:
+            self._quiet += len(data)
         fault: Exception | None = None
         try:
             self._parser.feed_data(data)
@@ -214,13 +216,16 @@ class Connection(Receiver):
                 pieces.append(chunk)
                 chunk = b"".join(pieces)
                 pieces.clear()
-            sink = self._sink
             if sink is not None:
                 sink(chunk)
             else:
                 reply.deliver(chunk)
+            if not self._complete and fault is None:  # there is more to come
+                return
             if self._reply is not reply:  # aborted by its reader
                 return
+        elif sink is not None:
+            self._quiet += len(data)
         if self._complete:
             self._finish(reply, reusable=self._keep and fault is None)
         elif self._oversized or (fault is None and self._quiet > HEAD_MAX):

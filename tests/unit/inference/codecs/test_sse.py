@@ -125,6 +125,19 @@ def test_events_alike_pass_and_the_first_that_differs_is_noticed() -> None:
     assert tap.feed(said("late")) == b""
 
 
+def test_several_in_one_read_are_not_taken_for_one() -> None:
+    tap = StreamTap(hide_usage=True, hide_continuous=False)
+    for piece in (ROLE, said("a"), said("b")):
+        tap.feed(piece)
+    events = tap.events
+    two = said("c") + said("d")
+    assert tap.feed(two) == two
+    assert tap.events == events + 2
+    hidden = said("e") + event('{"error":{"message":"died"}}') + said("f")
+    assert tap.feed(hidden) == hidden
+    assert b"died" in tap.upstream_error
+
+
 def test_events_alike_with_usage_are_stripped_and_remembered() -> None:
     def counted(text: str, tokens: int) -> bytes:
         return said(text, f',"usage":{{"prompt_tokens":7,"completion_tokens":{tokens},"details":{{"x":1}}}}')

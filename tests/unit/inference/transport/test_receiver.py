@@ -251,3 +251,20 @@ async def test_the_chunks_of_one_packet_are_one_piece(transport: Transport) -> N
         (await transport.send(peer.origin(), head(), b"", PATIENT)).relay(drain)
         await drain.over.wait()
     assert drain.chunks == [b"".join(b"data%d\n" % n for n in range(9))]
+
+
+async def test_trailers_are_not_taken_for_headers_of_the_next_response(transport: Transport) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.ask()
+        await talk.say(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nset-by: trailer\r\n\r\n"
+        )
+        await talk.ask()
+        await talk.say(OK)
+
+    async with Peer(script) as peer:
+        for _ in range(2):
+            reply = await transport.send(peer.origin(), head(), b"", PATIENT)
+            assert await reply.read(10) == b"ok"
+            assert reply.header(b"set-by") is None
+        assert peer.accepted == 1

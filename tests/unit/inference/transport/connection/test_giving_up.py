@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from inference.ir.errors import UpstreamGarbled
 from inference.transport import Transport
 from tests.scripted_peer import (
     OK,
@@ -111,6 +112,8 @@ async def test_a_sink_may_abort_in_the_middle_of_a_read(transport: Transport) ->
         reply.relay(drain)
         await asyncio.wait_for(left.wait(), 10)
         assert (drain.body, drain.over.is_set()) == (b"ok", False)
+        with pytest.raises(UpstreamGarbled, match="given up"):
+            await reply.read(10)  # though it had come whole
 
 
 async def test_abort_of_a_finished_reply_spares_the_connections_next_user(transport: Transport) -> None:
