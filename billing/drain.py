@@ -176,8 +176,7 @@ class Drain:
     async def _pass(self) -> bool:
         """Drain every segment up to the size it has now. False: there is more, in no segment yet."""
         started, began = self._clock(), time.monotonic()
-        complete = not await asyncio.to_thread(some_unwritten, self._dir)
-        segments = await asyncio.to_thread(survey, self._dir)
+        complete, segments = await asyncio.to_thread(self._look)
         names = [segment.name for segment in segments]
         self._known = {name: self._known[name] for name in names if name in self._known}
         if any(not s.live or s.size > self._known.get(s.name, 0) for s in segments):
@@ -191,6 +190,11 @@ class Drain:
         if complete:
             self._as_of, self._complete_at = started, began
         return complete
+
+    def _look(self) -> tuple[bool, list[Segment]]:
+        """Whether the segments are all there is, and the segments: what is written in between is not left out."""
+        complete = not some_unwritten(self._dir)
+        return complete, survey(self._dir)
 
     async def _places(self, names: Sequence[str]) -> dict[str, tuple[int, int]]:
         query = select(journal_offsets).where(journal_offsets.c.segment.in_(names))

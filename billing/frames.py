@@ -60,7 +60,5 @@ def scan(data: bytes, *, final: bool) -> Scan:
 
 
 def _payload(line: bytes) -> bytes | None:
-    if len(line) < _HEAD or line[8:9] != b" ":
-        return None
     payload = line[_HEAD:]
-    return payload if line[:8] == b"%08x" % crc32(payload) else None
+    return payload if line[:_HEAD] == b"%08x " % crc32(payload) else None

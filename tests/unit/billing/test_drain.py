@@ -220,6 +220,24 @@ async def test_one_row_the_database_refuses_does_not_hold_up_the_others(
     assert len(list((tmp_path / "j/quarantine").iterdir())) == 1
 
 
+async def test_one_refused_among_many_that_share_a_statement_costs_itself_alone(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(usage_records.drop)
+        await connection.execute(text(str(_create_with_check(engine))))
+    journal = Journal(tmp_path / "j", writer_id="w")
+    meter = Meter(journal)
+    names = [f"{number:03d}" for number in range(120)]
+    for name in names:
+        meter.record(_record(name, "forbidden" if name == "070" else "m"))
+    journal.close()
+    drain = Drain(tmp_path / "j", engine)
+    assert await drain.flush()
+    assert await _ids(engine) == [name for name in names if name != "070"]
+    assert (drain.state.drained, drain.state.damaged) == (119, 1)
+
+
 def _create_with_check(engine: AsyncEngine) -> str:
     from sqlalchemy.schema import CreateTable
 
