@@ -57,6 +57,8 @@ _EVENT_STREAM: tuple[Header, ...] = (
     (b"x-accel-buffering", b"no"),
 )
 _JSON = b"application/json"
+# A member of an enumeration costs a hundred nanoseconds to look up.
+_CACHED, _UNTOLD = PromptCache.AUTO, UsageSource.NONE
 
 
 class Catalogue(Protocol):
@@ -165,7 +167,7 @@ class Pipeline:
             max_output=admitted.max_output,
             translate=None if translation is None else translation.outgoing,
             headers=forwarded(edge, dialect.forwarded) if dialect.forwarded else b"",
-            cached=admitted.route.model.prompt_cache is PromptCache.AUTO,
+            cached=admitted.route.model.prompt_cache is _CACHED,
             salt=partial(self._salt, principal),
             content_type=content_type,
             form=form,
@@ -284,7 +286,7 @@ class Pipeline:
             body = call.turn.whole(body)
         call.edge.watch(None)
         usage = completed.usage
-        if usage.source is UsageSource.NONE:
+        if usage.source is _UNTOLD:
             usage = Usage(
                 input_tokens=estimate_input(call.prompt),
                 output_tokens=estimate_text(completed.text),
