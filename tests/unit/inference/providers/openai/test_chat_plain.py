@@ -93,9 +93,10 @@ COUNTS = {
     [
         (OPENAI, {"logprobs": None}, {"service_tier": "default", "system_fingerprint": "fp_1"}),
         (VLLM, {"logprobs": None, "stop_reason": None, "token_ids": None}, {"prompt_logprobs": None}),
+        ({}, {}, {"system_fingerprint": "fp_1", "x_groq": {"id": "req_1"}, "usage_breakdown": None}),
         ({}, {}, {}),
     ],
-    ids=["openai", "vllm", "least"],
+    ids=["openai", "vllm", "groq", "least"],
 )
 def test_what_most_servers_answer_is_plain(
     message: dict[str, Any], choice: dict[str, Any], more: dict[str, Any]
@@ -113,4 +114,4 @@ def test_what_most_servers_answer_is_plain(
     found = plain(json.dumps(body).encode())
     assert found is not None
     assert found.usage.cache_read_tokens == 4
-    assert list(found.rest) == [name for name in more if name == "system_fingerprint"]
+    assert list(found.rest) == [name for name in ("system_fingerprint", "x_groq") if name in more]
