@@ -53,6 +53,9 @@ class _Standing(Struct):
     wanted_at: int = 0
     spent: int | None = None
     died: bool = False
+    ahead: bool = False
+    """Some was given ahead in this draw: once is enough, or a hundred bids of one process would leave the others
+    nothing."""
 
 
 class _Found(Struct):
@@ -350,8 +353,9 @@ def _serve(bid: Bid, process: str, found: _Found, noted: dict[str, dict[str, obj
         standing = found.standings[want.counter]
         granted = 0
         if fits:
-            ahead = left // max(want.part, 2 * found.processes)
+            ahead = 0 if standing.ahead else left // max(want.part, 2 * found.processes)
             granted = min(max(want.short, ahead), left)
+            standing.ahead = True
         lacks = not fits and want.short > left and standing.others > 0
         if granted or (lacks and found.now - standing.wanted_at > _US):
             own = max(standing.own or 0, want.share) if want.counter in noted else want.share

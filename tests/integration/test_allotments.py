@@ -119,6 +119,13 @@ async def test_a_share_is_given_back_where_another_process_lacks_it(database: Da
     assert got == 9
 
 
+async def test_many_requests_at_once_on_one_process_leave_the_others_their_part(database: Database) -> None:
+    await funded(database, 100_000)
+    one, other = opened(database), opened(database)
+    assert len(await served([one], PAID, times=100, amount=10)) == 100
+    assert len(await served([other], PAID, times=300, amount=100)) == 300
+
+
 async def test_a_dead_process_frees_slots_and_unspent_credit_after_its_lease(database: Database) -> None:
     await funded(database, 1_000)
     clock = Hand()
