@@ -19,22 +19,17 @@ from policies.stores.step import Refused, Slot, Standing, Ticket, Unit, Window
 _DEGRADED = b"x-aspendos-degraded"
 _Names = tuple[bytes, bytes, bytes]
 """Of limit, remaining and reset."""
-_NAMES: dict[Unit, _Names] = {
-    unit: (
-        f"x-ratelimit-limit-{unit}".encode(),
-        f"x-ratelimit-remaining-{unit}".encode(),
-        f"x-ratelimit-reset-{unit}".encode(),
-    )
-    for unit in Unit
-}
-_THEIRS: dict[Unit, _Names] = {
-    unit: (
-        f"anthropic-ratelimit-{unit}-limit".encode(),
-        f"anthropic-ratelimit-{unit}-remaining".encode(),
-        f"anthropic-ratelimit-{unit}-reset".encode(),
-    )
-    for unit in Unit
-}
+
+
+def _spelled(form: str) -> dict[Unit, _Names]:
+    def name(measure: str, unit: Unit) -> bytes:
+        return form.format(measure=measure, unit=unit).encode()
+
+    return {unit: (name("limit", unit), name("remaining", unit), name("reset", unit)) for unit in Unit}
+
+
+_NAMES = _spelled("x-ratelimit-{measure}-{unit}")
+_THEIRS = _spelled("anthropic-ratelimit-{unit}-{measure}")
 _ANTHROPICS = {
     ours: theirs for unit in Unit for ours, theirs in zip(_NAMES[unit], _THEIRS[unit], strict=True)
 }

@@ -149,11 +149,11 @@ class Pipeline:
         lane = request.lane or dialect.route
         translation = None
         if not route.speaks(lane):
-            translation = translation_of(edge, dialect, form or body, request, call)
+            translation = translation_of(dialect, form or body, request, call, strict=head.strict)
         admitted = await self._admission.admit(call, table, principal, request, route)
         self._settlement.hold(call)
         if translation is None and not admitted.route.speaks(lane):
-            translation = translation_of(edge, dialect, form or body, request, call)
+            translation = translation_of(dialect, form or body, request, call, strict=head.strict)
         if translation is not None:
             translation.admitted(admitted.route.model, admitted.max_output)
         ask = Ask(

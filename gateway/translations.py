@@ -5,9 +5,7 @@ from functools import partial
 from gateway.call import Call
 from gateway.counting import CountTranslation
 from gateway.dialects.dialect import Counting, Dialect, Rendered, Request, Setting, form_reader, limited
-from gateway.edge.edge import Edge
 from gateway.exchange import ExchangeTranslation
-from gateway.request_head import wants_all
 from gateway.translation import Translation
 from inference.codecs.form import Form
 from inference.codecs.surrogates import read_whole
@@ -19,9 +17,12 @@ AnyTranslation = Translation | ExchangeTranslation
 
 
 def translation_of(
-    edge: Edge, dialect: Dialect, body: bytes | Form, request: Request, call: Call
+    dialect: Dialect, body: bytes | Form, request: Request, call: Call, *, strict: bool
 ) -> AnyTranslation:
-    """The whole request read, for a target that speaks another format. Raises InvalidField."""
+    """The whole request read, for a target that speaks another format. `strict`: nothing may be left out on the way.
+
+    Raises InvalidField.
+    """
     options = request.options
     setting = Setting(
         id=call.id,
@@ -29,7 +30,6 @@ def translation_of(
         created=call.arrived_ns // 1_000_000_000,
         include_usage=options is not None and bool(options.include_usage),
     )
-    strict = wants_all(edge)
     if isinstance(body, Form):
         reader = form_reader(dialect)
         asked = reader.parse_form(body)
