@@ -24,7 +24,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.edge import guards
+from gateway.edge import guards, outlet
 from gateway.edge.edge import Header
 from gateway.edge.exchange import Exchange
 from gateway.edge.head import response_head
@@ -83,6 +83,9 @@ class Connection(GuardedReader):
     def write_paused(self) -> bool:
         return self.flow.write_paused
 
+    def progress(self) -> outlet.Progress | None:
+        return outlet.progress(self.transport)
+
     def stop_reading(self) -> None:
         self.flow.pause_reading()
 
@@ -110,6 +113,7 @@ class Connection(GuardedReader):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.peer = self.client[0] if self.client else ""
+        outlet.bound(transport)
         self._deadline.set(self.edge_config.header_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
