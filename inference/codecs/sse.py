@@ -16,7 +16,7 @@ _CONTINUOUS_USAGE = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}')
 """vLLM's per-event usage. A quote inside a JSON string is always escaped, so this can match only a key."""
 
 _USAGE_AT_END = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}\}\n\n')
-_TEXT_VALUE = re.compile(rb'"(?:content|text)":"((?:[^"\\]|\\.)*)"')
+_TEXT_VALUE = re.compile(rb'"(?:content|text)":"([^"\\]*(?:\\.[^"\\]*)*)"')
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\][ \t]*(?:\r\n|\r|\n)*$")
 _ERROR = re.compile(rb'"error"\s*:\s*[{"]|"object"\s*:\s*"error"')
@@ -25,6 +25,7 @@ _TEXT = re.compile(rb'"(?:content|text)"\s*:\s*"')
 BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 """What ends an event."""
 
+_END = b"data: [DONE]\n\n"
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _LONGEST_EVENT = 8 * 1024 * 1024
 _valid = msgspec.json.Decoder(Raw)
@@ -102,6 +103,15 @@ class StreamTap:
         if self._tail:
             chunk = self._tail + chunk
             self._tail = b""
+        # Mostly one event on one line. (`find`, because `in` first tries bytes as a number, which costs more than the
+        # search.)
+        if chunk.find(b"\n") == len(chunk) - 2 and chunk.endswith(b"}\n\n") and chunk.find(b"\r") < 0:
+            return self._look(chunk, one=True)
+        if chunk == _END:
+            self._held = chunk
+            self.done = True
+            self._prefix = b""
+            return b""
         if not chunk.endswith(b"\n\n"):
             chunk = self._whole_events(chunk)
             if not chunk:
@@ -138,33 +148,49 @@ class StreamTap:
         self._tail = chunk[cut:]
         return chunk[:cut]
 
-    def _look(self, block: bytes) -> bytes:
-        told = block.count(b"\n\n")
-        if block.count(b"}\n\n") != told or not told:
-            told = told or len(BREAK.findall(block))
-            _check_json(block)
-        if not self.events:
-            self.size -= event_bounds(block, 0)[1]  # the first event carries the role and no text
+    def _look(self, block: bytes, *, one: bool = False) -> bytes:
+        """Note what whole events say. `one`: it is one event, so what holds any place in it is all of the block."""
+        size = len(block)
+        told = 1 if one else _count(block)
+        if not self.events:  # the first event carries the role and no text
+            self.size -= size if one else event_bounds(block, 0)[1]
         self.events += told
-        self.size += len(block)
-        if not self.sample and self.events > 1:
-            self.sample = _first_content(block)
-            self._prefix, self._suffix, self._counts = _template(self.sample)
+        self.size += size
         if self.finish_reason is None:
             self.finish_reason = _finish_reason(block)
-        if b'"error"' in block and not self.upstream_error:
-            found = _ERROR.search(block)
-            start, end = event_bounds(block, found.end()) if found is not None else (0, 0)
-            if _tells_error(block[start:end]):
-                self.upstream_error = block[start:end]
-                self.events -= 1  # it delivered nothing
-                self.size -= end - start
+        if not self.sample and self.events > 1:
+            self._learn(block, one=one)
+        if block.find(b'"error"') >= 0 and not self.upstream_error:
+            self._look_for_error(block)
         at = _last_usage(block)
         if at < 0:
             return block
-        start, end = event_bounds(block, at)
-        self.usage_event = block[start:end]
-        return self._without_usage(block) if self.hide_usage or self.hide_continuous else block
+        if not one:
+            start, end = event_bounds(block, at)
+            self.usage_event = block[start:end]
+            return self._without_usage(block) if self.hide_usage or self.hide_continuous else block
+        self.usage_event = block
+        if _chooses_nothing(block):
+            return b"" if self.hide_usage else block
+        return self._continuous(block)
+
+    def _learn(self, block: bytes, *, one: bool) -> None:
+        """Keep the first event with text: as a sample, and as what those to come are known by."""
+        at = _last_text(block)
+        if at < 0:
+            return
+        start, end = (0, len(block)) if one else event_bounds(block, at)
+        self.sample = sample = block[start:end]
+        if self.finish_reason is None:
+            self._prefix, self._suffix, self._counts = _template(sample, at - start)
+
+    def _look_for_error(self, block: bytes) -> None:
+        found = _ERROR.search(block)
+        start, end = event_bounds(block, found.end()) if found is not None else (0, 0)
+        if _tells_error(block[start:end]):
+            self.upstream_error = block[start:end]
+            self.events -= 1  # it delivered nothing
+            self.size -= end - start
 
     def _without_usage(self, block: bytes) -> bytes:
         """The block less what only we asked for, from its end to its beginning."""
@@ -174,7 +200,7 @@ class StreamTap:
             if at < 0:
                 break
             start, end = event_bounds(block, at)
-            if _NO_CHOICES.search(block, start, end) is None:
+            if not _chooses_nothing(block[start:end]):
                 break  # usage beside choices: continuous, taken out below, or the upstream's own
             after.append(self._continuous(block[end:]))
             if not self.hide_usage:
@@ -184,6 +210,15 @@ class StreamTap:
 
     def _continuous(self, block: bytes) -> bytes:
         return _CONTINUOUS_USAGE.sub(b"", block) if self.hide_continuous and block else block
+
+
+def _count(block: bytes) -> int:
+    """How many events a block holds. Raises UpstreamGarbled for one that is no JSON."""
+    told = block.count(b"\n\n")
+    if block.count(b"}\n\n") != told or not told:
+        told = told or len(BREAK.findall(block))
+        _check_json(block)
+    return told
 
 
 def _check_json(block: bytes) -> None:
@@ -234,6 +269,8 @@ def comment(text: str) -> bytes:
 
 def event_json(event: bytes) -> bytes:
     """The data of one event, its lines joined as the standard says."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and event.find(b"\r") < 0:
+        return event[6:-2]
     lines = event.splitlines()
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
 
@@ -280,34 +317,38 @@ def _finish_reason(block: bytes) -> str | None:
 
 def _last_usage(block: bytes) -> int:
     """Where the last usage that is an object begins, -1 if there is none."""
-    return max(block.rfind(b'"usage":{'), block.rfind(b'"usage": {'))
+    dense, spaced = block.rfind(b'"usage":{'), block.rfind(b'"usage": {')
+    return dense if dense > spaced else spaced
 
 
-def _first_content(block: bytes) -> bytes:
-    """An event that carries text, kept as the sample from which an envelope's size is estimated."""
+def _chooses_nothing(event: bytes) -> bool:
+    """Whether an event has a list of choices, and nothing in it: the one that brings the final usage."""
+    return event.find(b'"choices":[]') >= 0 or _NO_CHOICES.search(event) is not None
+
+
+def _last_text(block: bytes) -> int:
+    """Where the last text begins, its name before it; -1 if there is none."""
     at = block.rfind(b'"content":"')
     if at < 0:
         at = block.rfind(b'"text":"')
     if at < 0 and (spaced := _TEXT.search(block)) is not None:
         at = spaced.start()
-    if at < 0:
-        return b""
-    start, end = event_bounds(block, at)
-    return block[start:end]
+    return at
 
 
-def _template(sample: bytes) -> tuple[bytes, bytes, bool]:
-    """What comes before and after an event's text, and whether usage in every event comes after that.
+def _template(sample: bytes, at: int) -> tuple[bytes, bytes, bool]:
+    """What comes before and after an event's text, which is at `at`, and whether usage in every event comes after that.
 
-    Empty where later events cannot be known by it: usage in another place, a reason to finish.
+    Empty where later events cannot be known by it: usage in another place.
     """
-    text = _TEXT_VALUE.search(sample)
-    if text is None or _finish_reason(sample) is not None or not sample.endswith(b"\n\n"):
+    text = _TEXT_VALUE.match(sample, at)
+    if text is None or not sample.endswith(b"\n\n"):
         return b"", b"", False
-    rest = sample[text.end(1) :]
+    start, end = text.span(1)
+    rest = sample[end:]
     at = rest.rfind(b',"usage":{')
     if at < 0:
-        return sample[: text.start(1)], rest, False
+        return sample[:start], rest, False
     if _USAGE_AT_END.fullmatch(rest, at) is None:
         return b"", b"", False
-    return sample[: text.start(1)], rest[:at], True
+    return sample[:start], rest[:at], True

@@ -45,21 +45,34 @@ _HOLDS = {"/embeddings": "data", "/moderations": "results"}
 
 
 class _Groq(Struct):
-    usage: Raw = _NULL
+    usage: Reported | None = None
 
 
 class _Event(Struct):
-    usage: Raw = _NULL
+    usage: Reported | None = None
     x_groq: _Groq | None = None
+
+
+class _LooseGroq(Struct):
+    usage: Raw = _NULL
+
+
+class _LooseEvent(Struct):
+    """The same where counts are not of the types OpenAI gives them."""
+
+    usage: Raw = _NULL
+    x_groq: _LooseGroq | None = None
 
 
 _Decoder = msgspec.json.Decoder[_Typed] | msgspec.json.Decoder[_Listed]
 _typed = msgspec.json.Decoder(_Typed)
 _listed = msgspec.json.Decoder(_Listed)
 _event = msgspec.json.Decoder(_Event)
+_loose_event = msgspec.json.Decoder(_LooseEvent)
 _options = msgspec.json.Decoder(dict[str, Raw])
 _anything = msgspec.json.Decoder()
 _TRUE = Raw(b"true")
+_CONTINUOUS, _REPORTED = UsageSource.CONTINUOUS, UsageSource.REPORTED
 _REASONS = re.compile(r"(openai/)?(o\d|gpt-[5-9])")
 
 
@@ -81,15 +94,18 @@ class OpenAITap(StreamTap):
         """The last usage the stream reported, NO_USAGE if it reported none."""
         if not self.usage_event:
             return NO_USAGE
+        source = _CONTINUOUS if self._every_event and not self.done else _REPORTED
+        data = event_json(self.usage_event)
         try:
-            event = _event.decode(event_json(self.usage_event))
+            event = _event.decode(data)
+        except msgspec.ValidationError:
+            return _loose_usage(data, source)
         except (msgspec.DecodeError, RecursionError):
             return NO_USAGE
-        reported = event.usage
-        if is_null(reported) and event.x_groq is not None:
-            reported = event.x_groq.usage
-        source = UsageSource.REPORTED if self.done or not self._every_event else UsageSource.CONTINUOUS
-        return read_usage(reported, source)
+        said = event.usage
+        if said is None and event.x_groq is not None:
+            said = event.x_groq.usage
+        return NO_USAGE if said is None else usage_of(said, source)
 
     def estimate(self) -> int | None:
         """Tokens delivered so far; None where nothing came."""
@@ -217,6 +233,18 @@ def _text_size(body: bytes) -> int:
         return 0
     parts = [(choice.message.content if choice.message else None) or choice.text or "" for choice in choices]
     return sum(len(part.encode()) for part in parts)
+
+
+def _loose_usage(data: bytes, source: UsageSource) -> Usage:
+    """The usage of an event whose counts have surprising types."""
+    try:
+        event = _loose_event.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return NO_USAGE
+    reported = event.usage
+    if is_null(reported) and event.x_groq is not None:
+        reported = event.x_groq.usage
+    return read_usage(reported, source)
 
 
 def _measure(body: bytes, decoder: _Decoder) -> tuple[Usage, _Typed]:

@@ -1,6 +1,10 @@
 """The tap over streams: cut at every byte, with every line end, and against what must be hidden or kept."""
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inference.codecs.sse import StreamTap, comment, data_event, event_bounds, event_json, whole_events
 from inference.ir.errors import UpstreamGarbled
@@ -143,10 +147,10 @@ def test_events_alike_with_usage_are_stripped_and_remembered() -> None:
         return said(text, f',"usage":{{"prompt_tokens":7,"completion_tokens":{tokens},"details":{{"x":1}}}}')
 
     tap = StreamTap(hide_usage=True, hide_continuous=True)
-    given = [
+    seen = [
         tap.feed(counted(text, tokens)) for tokens, text in enumerate(["", "a", "b", '\\"usage\\":{', "d"])
     ]
-    assert given == [said(text) for text in ["", "a", "b", '\\"usage\\":{', "d"]]
+    assert seen == [said(text) for text in ["", "a", "b", '\\"usage\\":{', "d"]]
     assert b'"completion_tokens":4' in tap.usage_event
     kept = said("e", ',"usage":{"completion_tokens":5},"more":{}')
     assert tap.feed(kept) == said("e", ',"more":{}')
@@ -221,13 +225,77 @@ def test_odd_events_that_are_json_pass(odd: bytes, newline: bytes) -> None:
 def test_an_event_without_end_does_not_grow_for_ever() -> None:
     tap = StreamTap(hide_usage=False, hide_continuous=False)
     piece = b"data: " + b"x" * (1 << 20)
-    given = sum(len(tap.feed(piece)) for _ in range(12))
-    assert given > 8 << 20
+    passed = sum(len(tap.feed(piece)) for _ in range(12))
+    assert passed > 8 << 20
+
+
+_COUNTED = ',"usage":{"prompt_tokens":7,"completion_tokens":%d,"details":{"x":1}}'
+_TEXTS = ["a", "b\\n", '\\"usage\\":{', "data: [DONE]", '\\"', "\\\\", ""]
+_EVENTS = [
+    ROLE,
+    event('{"choices":[{"delta":{},"finish_reason":"length"}],"usage":{"prompt_tokens":1}}'),
+    event('{"choices":[{"text":"x"}]}'),
+    event('{"choices": [{"text": "x"}]}'),
+    b": ping\n\n",
+    b"event: x\ndata: {}\n\n",
+    *(said(text) for text in _TEXTS),
+    *(said(text, _COUNTED % tokens) for tokens, text in enumerate(_TEXTS)),
+]
+
+
+@given(
+    events=st.lists(st.sampled_from(_EVENTS), max_size=8),
+    failure=st.sampled_from(
+        [b"", event('{"error":{"message":"died"}}'), event('{"error":null,"choices":[]}')]
+    ),
+    last=st.sampled_from(
+        [
+            [STOP, USAGE],
+            [STOP, event('{"choices": [], "usage": {"prompt_tokens":3}}')],
+            [said("z"), STOP],
+            [STOP, said("z")],
+        ]
+    ),
+    end=st.sampled_from([DONE, b"", b"data: [DONE]\n\n\n"]),
+    newline=st.sampled_from([b"\n", b"\n", b"\r\n", b"\r"]),
+    cuts=st.lists(st.integers(0, 3000), max_size=4),
+    hide=st.tuples(st.booleans(), st.booleans()),
+)
+@settings(max_examples=400, deadline=None)
+def test_however_it_is_read_a_stream_is_the_same(
+    events: list[bytes],
+    failure: bytes,
+    last: list[bytes],
+    end: bytes,
+    newline: bytes,
+    cuts: list[int],
+    hide: tuple[bool, bool],
+) -> None:
+    def told(pieces: list[bytes]) -> tuple[object, ...]:
+        tap = StreamTap(hide_usage=hide[0], hide_continuous=hide[1])
+        out = run(tap, [piece for piece in pieces if piece])
+        return out, tap.events, tap.size, tap.usage_event, tap.finish_reason, tap.upstream_error, tap.done
+
+    pieces = [each.replace(b"\n", newline) for each in (ROLE, *events, failure, *last, end)]
+    stream = b"".join(pieces)
+    at = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    whole = told([stream])
+    assert told(pieces) == whole
+    assert told([stream[start:stop] for start, stop in pairwise(at)]) == whole
+
+
+def test_a_line_that_ends_in_a_carriage_return_ends_an_event() -> None:
+    tap = StreamTap(hide_usage=True, hide_continuous=False)
+    failure = b'data: {"error":{"message":"died"}}\n\n'
+    assert tap.feed(b"data: {}\r\r" + failure) == b"data: {}\r\r" + failure
+    assert tap.upstream_error == failure
 
 
 def test_framing_helpers() -> None:
     assert data_event(b"{}") == b"data: {}\n\n"
     assert comment("x: 1") == b": x: 1\n\n"
+    assert event_json(b"data: {}\n\n") == b"{}"
+    assert event_json(b"data: {\rdata: }\n\n") == b"{\n}"
     assert event_json(b"event: a\r\ndata: {\r\ndata: }\r\n\r\n") == b"{\n}"
 
 

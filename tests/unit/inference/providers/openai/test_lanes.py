@@ -196,6 +196,11 @@ def test_stream_usage_from_groqs_place_and_its_source() -> None:
     tap = LANE.stream(None)
     tap.feed(b'data: {"choices":[],"x_groq":{"usage":{"prompt_tokens":4,"completion_tokens":2}}}\n\n')
     assert tap.usage() == Usage(input_tokens=4, output_tokens=2, source=UsageSource.REPORTED)
+    odd = LANE.stream(None)
+    odd.feed(
+        b'data: {"choices":[],"x_groq":{"usage":{"prompt_tokens":"4","completion_tokens":2}},"usage":null}\n\n'
+    )
+    assert odd.usage() == Usage(input_tokens=4, output_tokens=2, source=UsageSource.REPORTED)
     cut = VLLM.stream(None)
     cut.feed(b'data: {"choices":[{}],"usage":{"prompt_tokens":4,"completion_tokens":2}}\n\n')
     assert cut.usage().source is UsageSource.CONTINUOUS
