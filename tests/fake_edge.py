@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gateway.edge.edge import Edge, Header, T, Watcher
+from gateway.edge.outlet import Progress
 from gateway.edge.spool import Spools
 
 
@@ -22,6 +23,8 @@ class FakeEdge:
         self.finished = False
         self.aborted = False
         self.watcher: Watcher | None = None
+        self.waiting: int | None = None
+        """Bytes of what was written that have not left; None: nobody knows."""
         self._body = body
 
     def header(self, name: bytes) -> bytes | None:
@@ -60,6 +63,10 @@ class FakeEdge:
 
     def abort(self) -> None:
         self.aborted = True
+
+    def progress(self) -> Progress | None:
+        written = len(self.text)
+        return None if self.waiting is None else Progress(written, written - self.waiting)
 
     def watch(self, watcher: Watcher | None) -> None:
         self.watcher = watcher

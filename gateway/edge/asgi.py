@@ -16,6 +16,7 @@ from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Handler, Header, T, Watcher
 from gateway.edge.head import BODILESS, check_headers
 from gateway.edge.intake import Intake
+from gateway.edge.outlet import Progress
 from gateway.edge.spool import Spools
 from gateway.tasks import spawn
 from inference.ir.bulk import Data
@@ -284,6 +285,10 @@ class AsgiEdge:
                 self._watcher.client_resumed()
 
     # The client
+
+    def progress(self) -> Progress | None:
+        """Not known through ASGI."""
+        return None
 
     def watch(self, watcher: Watcher | None) -> None:
         if self._gone:

@@ -7,6 +7,7 @@ blocks: a slow client is told through `Watcher.paused`, and whoever feeds the re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+from gateway.edge.outlet import Progress
 from gateway.edge.spool import Spools
 from inference.ir.bulk import Data
 
@@ -102,6 +103,13 @@ class Edge(Protocol):
         """Cut the connection, so that the client can tell the response is not whole.
 
         What was written before is still sent.
+        """
+        ...
+
+    def progress(self) -> Progress | None:
+        """How far the client's connection has come; asked for on its own account, and when the client has gone.
+
+        None where it is not known. It costs a system call.
         """
         ...
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from gateway.edge import outlet
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Header, T, Watcher
 from gateway.edge.guards import request_id
@@ -46,6 +47,10 @@ class Line(Protocol):
 
     @property
     def write_paused(self) -> bool: ...
+
+    def progress(self) -> outlet.Progress | None:
+        """How far what was written to the connection has come."""
+        ...
 
     def stop_reading(self) -> None:
         """Leave what the client sends with the kernel, and so with the client."""
@@ -281,9 +286,10 @@ class Exchange:
 
     def _release(self) -> None:
         if self._held:
-            self._transport.write(b"".join(self._held))
+            pieces = b"".join(self._held)
             self._held.clear()
             self._held_size = 0
+            self._transport.write(pieces)
 
     def finish(self) -> None:
         if self._over:
@@ -308,6 +314,11 @@ class Exchange:
         self._line.exchange_done(self)
 
     # The client
+
+    def progress(self) -> outlet.Progress | None:
+        told = self._line.progress()
+        # What is held back has been written too; when the client has gone, its size is all that is left of it.
+        return told and outlet.Progress(told.written + self._held_size, told.left)
 
     def watch(self, watcher: Watcher | None) -> None:
         if self._gone:
@@ -358,6 +369,8 @@ class Exchange:
             self.fail(ClientGone("The client closed the connection before the request was whole."))
         if watcher is not None:
             watcher.client_gone()
+        if self._gone and self._streaming:
+            outlet.drop(self._transport)  # what had not left was not counted as delivered
 
     def paused(self) -> None:
         if self._watcher is not None:

@@ -18,6 +18,7 @@ have 13 MB a second."""
 _SENT = struct.Struct("=144xI52xQQ")
 """Of Linux's `struct tcp_info` (include/uapi/linux/tcp.h): `tcpi_notsent_bytes`, `tcpi_bytes_sent` and
 `tcpi_bytes_retrans`. The last two came with Linux 4.19."""
+_NO_LINGER = struct.pack("ii", 1, 0)
 _LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _INFO: int | None = getattr(socket, "TCP_INFO", None)
 
@@ -54,6 +55,14 @@ def progress(transport: asyncio.WriteTransport) -> Progress | None:
         return None  # a kernel that fills these fields has sent at least a response's head
     left = sent - again
     return Progress(left + waiting + transport.get_write_buffer_size(), left)
+
+
+def drop(transport: asyncio.WriteTransport) -> None:
+    """Cut the connection, and throw away what has not left: the kernel would go on sending it to who still listens."""
+    sock = _socket(transport)
+    if sock is not None and sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
 
 
 def _socket(transport: asyncio.BaseTransport) -> socket.socket | None:

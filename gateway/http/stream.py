@@ -6,6 +6,8 @@ from math import inf
 from billing.pricing import usd
 from gateway.call import Call
 from gateway.dialects.dialect import Voice
+from gateway.edge.outlet import Progress
+from gateway.http.delivery import Delivery
 from gateway.settlement import Purse, Settlement
 from gateway.tasks import spawn
 from inference.client import Answer
@@ -19,12 +21,14 @@ from inference.ir.errors import (
     UpstreamFailed,
     UpstreamGarbled,
 )
-from inference.ir.usage import Usage, UsageSource, filled
+from inference.ir.usage import Usage, UsageSource, filled, shortened
 from inference.wire import Tap
 
 _DRY = "x-aspendos-stopped: the credit left, or a budget, does not cover more of this answer"
 _STRIDE_BYTES = 4096
 """So much of a stream goes by between two looks at what it costs: some twenty events."""
+_MARK_BYTES = 8 * _STRIDE_BYTES
+"""And so much between two looks at how far it has come, each a system call."""
 
 
 class Relay:
@@ -35,7 +39,9 @@ class Relay:
         "_begun",
         "_call",
         "_check_at",
+        "_delivery",
         "_edge",
+        "_mark_at",
         "_over",
         "_purse",
         "_settlement",
@@ -62,7 +68,9 @@ class Relay:
         self._voice = voice
         self._settlement = settlement
         self._purse = purse
-        self._check_at: float = _STRIDE_BYTES if purse is not None else inf
+        self._delivery = Delivery()
+        self._mark_at = _MARK_BYTES
+        self._check_at: float = _STRIDE_BYTES if purse is not None else _MARK_BYTES
         self._begun = False
         self._over = False  # not the same as `done`, which whoever awaits it may cancel
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -145,7 +153,7 @@ class Relay:
         error = self._reported() or ClientGone("The client closed the connection.")
         self._settlement.settle(
             call,
-            self._delivered(),
+            self._left(),
             status=error.http_status,
             error=error,
             finish_reason=self._tap.finish_reason,
@@ -155,6 +163,7 @@ class Relay:
     def client_paused(self) -> None:
         """The client is slow: let the upstream wait."""
         self._answer.reply.pause()
+        self._mark()
 
     def client_resumed(self) -> None:
         """It has caught up."""
@@ -185,9 +194,13 @@ class Relay:
 
     def _afford(self, out: bytes) -> bool:
         """Whether what is held still covers the stream with these bytes; if not, they and the upstream wait."""
+        size = self._tap.size
+        if size > self._mark_at:
+            self._mark_at = size + _MARK_BYTES
+            self._mark(len(out))
         purse = self._purse
         if purse is None or purse.covers(self._delivered()):
-            self._check_at = self._tap.size + _STRIDE_BYTES
+            self._check_at = self._mark_at if purse is None else size + _STRIDE_BYTES
             return True
         self._check_at = inf
         self._answer.reply.pause()
@@ -265,6 +278,21 @@ class Relay:
             output_tokens=counted,
             source=UsageSource.COUNTED,
         )
+
+    def _mark(self, ahead: int = 0) -> None:
+        """Remember how far the stream has come, `ahead` bytes of it about to be written."""
+        progress = self._edge.progress()
+        if progress is not None:
+            tap = self._tap
+            self._delivery.mark(Progress(progress.written + ahead, progress.left), tap.events, tap.size)
+
+    def _left(self) -> Usage:
+        """Usage without what never left for the client: for one that hung up while some of its stream waited here."""
+        usage, progress = self._delivered(), self._edge.progress()
+        if progress is None:
+            return usage
+        tap = self._tap
+        return shortened(usage, self._delivery.left(progress, tap.events, tap.size), tap.events)
 
     def _close(self, error: Exception | None = None) -> None:
         self._over = True

@@ -44,6 +44,18 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 NO_USAGE = Usage()
 
 
+def shortened(usage: Usage, part: int, whole: int) -> Usage:
+    """A usage of whose output only `part` in `whole` reached the client, rounded down: an estimate from then on.
+
+    What is not counted in tokens is the provider's work once it has begun, and stays.
+    """
+    if part >= whole:
+        return usage
+    made = {name: getattr(usage, name) * part // whole for name in _OUTPUT}
+    source = UsageSource.NONE if usage.source is UsageSource.NONE else UsageSource.COUNTED
+    return structs.replace(usage, **made, source=source)
+
+
 def filled(usage: Usage, counted: Usage) -> Usage:
     """What a target reported, with what it does not sell by the token as the gateway `counted` it, where the target
     said nothing of that."""
@@ -55,6 +67,7 @@ def filled(usage: Usage, counted: Usage) -> Usage:
     return structs.replace(usage, **missing)
 
 
+_OUTPUT = ("output_tokens", "reasoning_tokens", "audio_output_tokens", "image_output_tokens")
 _UNITS = ("characters", "audio_ms", "images")
 
 

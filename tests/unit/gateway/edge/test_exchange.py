@@ -6,6 +6,7 @@ from typing import cast
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Header
 from gateway.edge.exchange import Exchange
+from gateway.edge.outlet import Progress
 from gateway.edge.request_head import RequestHead
 from tests.edge_server import render_error
 
@@ -13,9 +14,16 @@ from tests.edge_server import render_error
 class Transport:
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.aborted = False
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 class Line:
@@ -30,6 +38,9 @@ class Line:
         self.fixed_headers: list[Header] = []
         self.write_paused = False
         self.ends: list[str] = []
+
+    def progress(self) -> Progress:
+        return Progress(sum(map(len, self.sent.written)), 0)
 
     def stop_reading(self) -> None: ...
 
@@ -122,3 +133,33 @@ async def test_nothing_is_written_to_a_client_that_has_gone() -> None:
     exchange.write(b"one")
     await asyncio.sleep(0)
     assert line.sent.written == []
+
+
+async def test_what_is_held_back_counts_as_written_also_when_the_client_has_gone() -> None:
+    line = Line()
+    exchange = exchange_on(line)
+    exchange.start(200, [])
+    exchange.write(b"one")
+    assert line.sent.written == []
+    written = exchange.progress()
+    assert written is not None
+    assert written.written > len(b"3\r\none\r\n")
+    exchange.gone()
+    assert exchange.progress() == written
+
+
+async def test_what_waits_of_a_stream_is_thrown_away_when_its_client_has_gone() -> None:
+    line = Line()
+    exchange = exchange_on(line)
+    exchange.start(200, [])
+    exchange.gone()
+    assert line.sent.aborted
+
+
+async def test_an_answer_that_is_whole_is_still_sent_to_a_client_that_closed_its_half() -> None:
+    line = Line()
+    exchange = exchange_on(line)
+    exchange.start(200, [])
+    exchange.finish()
+    exchange.gone()
+    assert not line.sent.aborted

@@ -114,6 +114,22 @@ async def test_how_much_has_left_is_known_when_the_client_is_gone(leaves: str) -
 
 
 @linux
+async def test_what_had_not_left_never_arrives() -> None:
+    flood = Flood()
+    async with stalled(flood) as client:
+        got = arrived(client)
+        client.shutdown(socket.SHUT_WR)
+        await asyncio.wait_for(flood.gone.wait(), 10)
+        await asyncio.sleep(0.1)
+        read = 0
+        client.settimeout(10)
+        with contextlib.suppress(ConnectionResetError):
+            while piece := client.recv(65_536):
+                read += len(piece)
+        assert read == got
+
+
+@linux
 async def test_a_reader_that_catches_up_has_everything() -> None:
     flood = Flood()
     async with stalled(flood) as client:

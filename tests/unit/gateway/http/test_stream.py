@@ -155,6 +155,41 @@ async def test_a_vllm_worker_says_exactly_what_was_delivered() -> None:
     assert b"usage" not in stage.edge.text
 
 
+async def test_what_never_left_for_a_client_is_not_charged() -> None:
+    stage = Stage("vllm")
+    event = b'data: {"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":7,"completion_tokens":%d}}\n\n'
+    stage.edge.waiting = 0
+    for token in range(1, 1001):
+        stage.relay.data(event % token)
+    a_token = len(stage.edge.text) // 1000
+    stage.edge.waiting = 100 * a_token - 1
+    stage.relay.client_gone()
+    assert (stage.record.input_tokens, stage.record.output_tokens) == (7, 900)
+    assert stage.record.usage_source == "counted"
+
+
+async def test_a_pause_is_where_the_client_was() -> None:
+    stage = Stage("vllm")
+    event = b'data: {"choices":[{"delta":{"content":"%b"}}],"usage":{"prompt_tokens":7,"completion_tokens":%d}}\n\n'
+    stage.edge.waiting = 0
+    stage.relay.data(event % (b"a" * 10_000, 1))
+    stage.relay.client_paused()
+    for token in range(2, 101):
+        stage.relay.data(event % (b"a", token))
+    stage.edge.waiting = len(stage.edge.text) - 10_200
+    stage.relay.client_gone()
+    assert 1 <= stage.record.output_tokens <= 5  # by bytes alone it would be two thirds
+
+
+async def test_a_quick_reader_pays_for_all_it_was_sent() -> None:
+    stage = Stage()
+    stage.edge.waiting = 0
+    for _ in range(1000):
+        stage.relay.data(EVENT)
+    stage.relay.client_gone()
+    assert stage.record.output_tokens == 999
+
+
 async def test_nothing_delivered_costs_nothing() -> None:
     stage = Stage()
     stage.relay.client_gone()
