@@ -12,7 +12,6 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     disable_created_metrics,
     generate_latest,
 )
@@ -20,14 +19,17 @@ from prometheus_client.multiprocess import MultiProcessCollector  # pyright: ign
 
 from billing.usage import UsageRecord
 from gateway.attempt import Attempt
+from gateway.histogram import Durations
 from gateway.quotas import Quotas
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 _LABELS = ("route", "model", "provider", "status")
 NANO = 1_000_000_000
+_WAITING = 32
+"""Requests after which those that ended are counted: thirty microseconds' work."""
 _GATHERED = 100
-"""Requests of one kind after which what has gathered is handed on: a tenth of a millisecond's work."""
+"""Requests of one kind after which what has gathered is handed on: another thirty."""
 _UNITS = {
     "characters": ("characters", 1),
     "audio_ms": ("audio_seconds", 1000),
@@ -61,8 +63,8 @@ ROUTES = (
 class _Bound:
     """One combination of labels: what was counted since the last settling, and the children it goes to.
 
-    A child's `inc` takes a lock; adding to an attribute does not. So requests add here, and what has gathered
-    is handed on when somebody looks, or once a second.
+    A child's `inc` takes a lock; adding to an attribute does not. So requests are added up here, and what has
+    gathered is handed on when somebody looks, or once a second.
     """
 
     __slots__ = (
@@ -110,6 +112,23 @@ class _Bound:
             tokens.labels(model, provider, "reasoning"),
         )
 
+    def add(self, record: UsageRecord, more: Mapping[str, int] | None) -> None:
+        """Count one request."""
+        self.requests += 1
+        self.cost_nano += record.cost_nano
+        self.input += record.input_tokens
+        self.output += record.output_tokens
+        self.read += record.cache_read_tokens
+        self.reasoning += record.reasoning_tokens
+        if more is not None or record.cache_write_tokens:
+            rare = self.more
+            for name, amount in (("cache_write_tokens", record.cache_write_tokens), *(more or {}).items()):
+                rare[name] = rare.get(name, 0) + amount
+        self.durations.append(record.duration_us)
+        self.overheads.append(record.overhead_us)
+        if record.ttft_us is not None:
+            self.ttfts.append(record.ttft_us)
+
     def hand_on(self) -> None:
         """Move what has gathered into the children."""
         if not self.requests:
@@ -122,8 +141,7 @@ class _Bound:
         if self.more:
             self._hand_on_more()
         for microseconds, histogram in self.histograms:
-            for value in microseconds:
-                histogram.observe(value / 1e6)
+            histogram.observe_all(microseconds)
             microseconds.clear()
 
     def _hand_on_more(self) -> None:
@@ -165,21 +183,21 @@ class Metrics:
         self.cost = Counter(
             "aspendos_cost_usd", "Cost metered, USD.", ("model", "provider"), registry=registry
         )
-        self.ttft = Histogram(
+        self.ttft = Durations(
             "aspendos_time_to_first_token_seconds",
             "From a stream's request to the first byte of its answer.",
             ("model", "provider"),
             buckets=_SECONDS,
             registry=registry,
         )
-        self.duration = Histogram(
+        self.duration = Durations(
             "aspendos_request_duration_seconds",
             "From a request's head to the end of its response.",
             ("route", "model", "provider"),
             buckets=_SECONDS,
             registry=registry,
         )
-        self.overhead = Histogram(
+        self.overhead = Durations(
             "aspendos_overhead_seconds",
             "The gateway's own share of the duration.",
             ("route",),
@@ -237,32 +255,30 @@ class Metrics:
             "aspendos_holds_reclaimed", "Holds of dead processes given back.", registry=registry
         )
         self._bound: dict[tuple[str, str | None, str | None, int], _Bound] = {}
+        self._ended: list[tuple[UsageRecord, Mapping[str, int] | None]] = []
+        """Requests that ended and are not counted yet: many in a row cost less than each in its turn."""
 
     def ended(self, record: UsageRecord, more: Mapping[str, int] | None = None) -> None:
         """Count one request that is over. `more` is what `uncommon` makes of its usage."""
-        key = (record.route, record.model, record.provider, record.status)
-        bound = self._bound.get(key)
-        if bound is None:
-            bound = self._bound[key] = _Bound(self, record)
-        bound.requests += 1
-        bound.cost_nano += record.cost_nano
-        bound.input += record.input_tokens
-        bound.output += record.output_tokens
-        bound.read += record.cache_read_tokens
-        bound.reasoning += record.reasoning_tokens
-        if more is not None or record.cache_write_tokens:
-            rare = bound.more
-            for name, amount in (("cache_write_tokens", record.cache_write_tokens), *(more or {}).items()):
-                rare[name] = rare.get(name, 0) + amount
-        bound.durations.append(record.duration_us)
-        bound.overheads.append(record.overhead_us)
-        if record.ttft_us is not None:
-            bound.ttfts.append(record.ttft_us)
-        if bound.requests >= _GATHERED:
-            bound.hand_on()
+        ended = self._ended
+        ended.append((record, more))
+        if len(ended) >= _WAITING:
+            self._count()
+
+    def _count(self) -> None:
+        ended, self._ended = self._ended, []
+        for record, more in ended:
+            key = (record.route, record.model, record.provider, record.status)
+            bound = self._bound.get(key)
+            if bound is None:
+                bound = self._bound[key] = _Bound(self, record)
+            bound.add(record, more)
+            if bound.requests >= _GATHERED:
+                bound.hand_on()
 
     def hand_on(self) -> None:
         """Move what has gathered into the registry, where other processes and scrapes see it."""
+        self._count()
         for bound in self._bound.values():
             bound.hand_on()
         for route, count in self.in_flight.items():
