@@ -243,6 +243,7 @@ def build_app(settings: Settings, gateway: Gateway, *, last: Callable[[], None] 
         header_timeout=settings.header_timeout,
         body_timeout=settings.body_timeout,
         keepalive_timeout=settings.keepalive_timeout,
+        leaving=gateway.leave,
     )
     return EdgeApp(HeadAsGet(cast(AsgiApp, app)), config)
 

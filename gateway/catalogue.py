@@ -42,9 +42,10 @@ class LiveCatalogue:
         """The cards in force."""
         return self.table.catalog
 
-    def reload(self) -> Reloaded:
+    def reload(self, *, counted: bool = True) -> Reloaded:
         """Read the file again. The table is swapped in one step, or not at all.
 
+        Uncounted where it is part of a reload that another process counts.
         Raises CatalogueRefused, which names every mistake; the catalogue before stays in force.
         """
         try:
@@ -52,7 +53,7 @@ class LiveCatalogue:
             table = RoutingTable(catalog, self._loads)
         except CatalogError as error:
             self.last_error = str(error)
-            self._metrics.reloads.labels("failed").inc()
+            self._count("failed", counted)
             problems = tuple(str(problem) for problem in error.problems)
             _log.error("catalogue not reloaded, the old one stays", problems=problems)
             raise CatalogueRefused(
@@ -60,14 +61,18 @@ class LiveCatalogue:
             ) from None
         self.table = table
         self.last_error = None
-        self._metrics.reloads.labels("ok").inc()
+        self._count("ok", counted)
         _log.info("catalogue reloaded", version=catalog.version, routable=self.routable())
         return Reloaded(version=catalog.version, routable=self.routable(), warnings=catalog.warnings)
 
-    def reload_quietly(self) -> None:
+    def reload_quietly(self, *, counted: bool = True) -> None:
         """The same for a signal, to which nobody can answer: the log has the mistakes."""
         with suppress(CatalogueRefused):
-            self.reload()
+            self.reload(counted=counted)
+
+    def _count(self, result: str, counted: bool) -> None:
+        if counted:
+            self._metrics.reloads.labels(result).inc()
 
     def routable(self) -> int:
         """How many models can be used now, aliases not counted."""

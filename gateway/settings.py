@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     body_timeout: float = 60.0
     keepalive_timeout: float = 75.0
     max_response: int = 128 * _MIB
+    drain_delay: float = 0.0
     drain_timeout: float = 30.0
     fsync: str = "interval"
     log_level: str = "info"
@@ -130,6 +131,14 @@ def _seconds(text: str) -> float:
     expected = "expected seconds above zero, such as 30 or 0.5"
     value = _number(text.removesuffix("s"), expected)
     if not 0 < value < 86400:
+        raise ValueError(expected)
+    return value
+
+
+def _pause(text: str) -> float:
+    expected = "expected seconds from 0 to 3600, such as 5"
+    value = _number(text.removesuffix("s"), expected)
+    if not 0 <= value <= 3600:
         raise ValueError(expected)
     return value
 
@@ -304,6 +313,11 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     "ASPENDOS_HEADER_TIMEOUT": ("header_timeout", _seconds, "for a request's head to arrive (10)"),
     "ASPENDOS_BODY_TIMEOUT": ("body_timeout", _seconds, "for a request's body to arrive (60)"),
     "ASPENDOS_KEEPALIVE_TIMEOUT": ("keepalive_timeout", _seconds, "idle client connections are kept (75)"),
+    "ASPENDOS_DRAIN_DELAY": (
+        "drain_delay",
+        _pause,
+        "seconds after SIGTERM in which /health/ready says 503 and all else goes on, for load balancers to hear (0)",
+    ),
     "ASPENDOS_DRAIN_TIMEOUT": ("drain_timeout", _seconds, "running requests may finish at shutdown (30)"),
     "ASPENDOS_FSYNC": (
         "fsync",

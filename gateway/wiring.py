@@ -399,10 +399,16 @@ class Gateway:
         tune_threads()
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+            if self._supervisor is not None:  # it is one reload, and another process counts it
+                asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._reload, False)
         catalog = self.catalogue.catalog
         _log.info("started", catalogue=catalog.version, models=self.catalogue.routable(), pid=os.getpid())
         for warning in catalog.warnings:
             _log.warning("catalogue", warning=warning)
+
+    def leave(self) -> None:
+        """The process is to end soon: whoever asks whether it is ready hears that it is not."""
+        self._stopping = True
 
     async def stop(self) -> None:
         """Stop what was started, in reverse; what is in the journal is drained if the database is there."""
@@ -433,19 +439,19 @@ class Gateway:
 
     @property
     def announce_reload(self) -> Announce:
-        """Has the supervisor tell the other worker processes to reload; does nothing for a single process."""
+        """Has the supervisor tell the other worker processes to reload, uncounted; nothing for a single process."""
         supervisor = self._supervisor
 
         def announce() -> None:
             if supervisor is not None:
-                os.kill(int(supervisor), signal.SIGHUP)
+                os.kill(int(supervisor), signal.SIGUSR1)
 
         return announce
 
-    def _reload(self) -> None:
-        """What SIGHUP asks for."""
+    def _reload(self, counted: bool = True) -> None:
+        """What SIGHUP asks for, and SIGUSR1 where another process has counted it."""
         before = self.catalogue.catalog.version
-        self.catalogue.reload_quietly()
+        self.catalogue.reload_quietly(counted=counted)
         told = ReloadLog(self.database).signalled(before, self.catalogue.catalog.version)
         self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(spawn(told, name="reload log"))

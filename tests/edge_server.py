@@ -176,20 +176,25 @@ def make_app() -> EdgeApp:
         edge.finish()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        """Only the lifespan; SIGHUP is heard, as the gateway hears it."""
+        """Only the lifespan; SIGHUP and SIGUSR1 are heard, as the gateway hears them."""
         if scope["type"] != "lifespan":
             raise RuntimeError(f"no {scope['type']} here")
         loop = asyncio.get_running_loop()
         await receive()
-        reloads: list[None] = []
-        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.append(None))
-        routes["GET", "/reloads"] = lambda edge: _say(edge, b"%d" % len(reloads))
+        reloads: list[bytes] = []
+        loop.add_signal_handler(signal.SIGHUP, reloads.append, b"HUP")
+        loop.add_signal_handler(signal.SIGUSR1, reloads.append, b"USR1")
+        routes["GET", "/reloads"] = lambda edge: _say(edge, b" ".join((b"%d" % os.getpid(), *reloads)))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
     routes: dict[tuple[str, str], Handler] = {("GET", "/pid"): pid, ("GET", "/slow"): slow}
-    return EdgeApp(app, EdgeConfig(routes=routes, render_error=render_error))
+    routes["GET", "/left"] = lambda edge: _say(edge, b"%d" % len(left))
+    left: list[None] = []
+    return EdgeApp(
+        app, EdgeConfig(routes=routes, render_error=render_error, leaving=lambda: left.append(None))
+    )
 
 
 def make_broken_app() -> EdgeApp:

@@ -36,10 +36,14 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     workers: int | None = None,
+    drain_delay: float | None = None,
     config: Path | None = None,
     embedded_port: int = 8081,
 ) -> int:
     """Run the gateway until Ctrl-C or SIGTERM; requests under way may finish.
+
+    SIGTERM begins with --drain-delay: /health/ready says 503 and everything goes on, so that a load balancer can
+    look away. Ctrl-C leaves that out. A second signal waits for nothing. SIGHUP has the catalogue read again.
 
     Parameters
     ----------
@@ -51,12 +55,20 @@ def serve(
         Port to listen on (ASPENDOS_PORT, 8080).
     workers
         How many processes serve (ASPENDOS_WORKERS, 1).
+    drain_delay
+        Seconds from SIGTERM until no connection is taken any more (ASPENDOS_DRAIN_DELAY, 0).
     config
         The catalogue (ASPENDOS_CONFIG, config/models.yaml).
     embedded_port
         Port of the embedded worker; another is taken if it is in use.
     """
-    given = {"HOST": host, "PORT": port, "WORKERS": workers, "CONFIG": config}
+    given = {
+        "HOST": host,
+        "PORT": port,
+        "WORKERS": workers,
+        "DRAIN_DELAY": drain_delay,
+        "CONFIG": config,
+    }
     os.environ.update({f"ASPENDOS_{name}": str(value) for name, value in given.items() if value is not None})
     try:
         settings = load_settings(os.environ)
@@ -112,6 +124,8 @@ def run(settings: Settings) -> int:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
+        preload=("gateway.app", "gateway.logs", "gateway.wiring"),
+        delay=settings.drain_delay,
         graceful=max(1, round(settings.drain_timeout)),
     )
     try:

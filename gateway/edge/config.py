@@ -46,6 +46,8 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_timeout: float = 75.0
     """How long a connection may idle between requests; longer than the idle time-out of common load
     balancers, so that they close first and never send into a closing connection."""
+    leaving: Callable[[], None] = lambda: None
+    """Told once, when the server has been asked to end: from then on it wants no more traffic."""
 
     def handler(self, method: str, path: str) -> Handler | None:
         """The hot route for a path, however it is written down; None where it is none."""

@@ -3,30 +3,34 @@
 docs/choices.md has the figures behind the choice.
 """
 
-import os
 import signal
-from socket import socket
+import time
 from types import FrameType
 
 import msgspec
-import structlog
-from uvicorn import Config, Server
+from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from gateway.edge.connection import Connection
-
-_log = structlog.stdlib.get_logger("server")
+from gateway.edge.orders import Orders
+from gateway.edge.watch import Watch
+from gateway.edge.worker import prepare
+from gateway.edge.workers import Workers
 
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how a server listens. `graceful` in seconds: how long answers under way may still take."""
+    """Where and how a server listens. Times in seconds."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     """0: any free port."""
     workers: int = 1
+    preload: tuple[str, ...] = ()
+    """Modules every one of several workers needs."""
+    delay: float = 0.0
+    """Between a SIGTERM and the drain: the application knows that it is leaving, and serves."""
     graceful: int = 30
+    """How long answers under way may take from then on."""
     backlog: int = 2048
     certificate: str | None = None
     """A PEM file with the certificate chain; with `key` the server speaks TLS."""
@@ -70,24 +74,24 @@ def run(app: object, listen: Listen) -> None:
     """Serve until SIGTERM or SIGINT, finish what is under way, and return. Main thread only.
 
     One process runs the application itself. Several are started and watched by this one: a worker that
-    dies or hangs is replaced, and SIGHUP is passed on to each. Raises SystemExit (status 3) where the
-    application fails to start or the address is taken.
+    dies or hangs is replaced. What signals mean is in gateway.edge.orders and gateway.edge.workers. Raises
+    SystemExit (status 3) where the application fails to start or the address is taken.
     """
     config = uvicorn_config(app, listen)
-    # uvicorn raises the signal that ended it once more when all is done; by then it has been obeyed.
+    # Those that come when all is done are not to kill what has been obeyed.
     previous = {number: signal.signal(number, _obeyed) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         if listen.workers > 1:
-            with config.bind_socket() as sock:
-                workers = Workers(config, sockets=[sock])
-                workers.run()
-            if workers.failed:
-                raise SystemExit(STARTUP_FAILURE)
+            prepare(listen.preload)
+            workers = Workers(config, config.bind_socket(), delay=listen.delay)
+            workers.run()
+            failed = workers.failed
         else:
-            server = Server(config)
+            server = Watch(config, heard=Orders(time.monotonic).heard, delay=listen.delay)
             server.run()
-            if not server.started:
-                raise SystemExit(STARTUP_FAILURE)
+            failed = not server.started
+        if failed:
+            raise SystemExit(STARTUP_FAILURE)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -95,52 +99,3 @@ def run(app: object, listen: Listen) -> None:
 
 def _obeyed(number: int, frame: FrameType | None) -> None:
     pass
-
-
-class Workers(Multiprocess):
-    """uvicorn's supervisor with three things changed.
-
-    On SIGHUP it tells the workers instead of replacing them: they reload their configuration in place, as a
-    single process does, and no stream is cut for it. And where no worker has ever served, one that ends by
-    itself ends them all: started again it would fail again, for ever. And a worker that died is an error in the log.
-    """
-
-    def __init__(self, config: Config, sockets: list[socket]) -> None:
-        super().__init__(config, sockets)
-        self._served = False
-
-    @property
-    def failed(self) -> bool:
-        """A worker ended by itself, not by a signal."""
-        return any((process.exitcode or 0) > 0 for process in self.processes)
-
-    def keep_subprocess_alive(self) -> None:
-        limit = self.config.timeout_worker_healthcheck
-        self._served = self._served or any(process.is_ready(limit) for process in self.processes)
-        if self.failed and not self._served:
-            self.should_exit.set()
-        before = tuple(self.processes)
-        super().keep_subprocess_alive()
-        for old, new in zip(before, self.processes, strict=True):
-            if old is not new:
-                _log.error(
-                    "a worker died and another is being started",
-                    worker=old.pid,
-                    reason=_end(old.exitcode),
-                    started=new.pid,
-                )
-
-    def handle_hup(self) -> None:
-        for process in self.processes:
-            if process.pid is not None and process.exitcode is None:
-                os.kill(process.pid, signal.SIGHUP)
-
-
-def _end(exitcode: int | None) -> str:
-    """How a process ended, as multiprocessing tells: a status, or a signal's number below zero."""
-    if exitcode is None or exitcode >= 0:
-        return f"status {exitcode}"
-    try:
-        return f"signal {-exitcode} ({signal.Signals(-exitcode).name})"
-    except ValueError:  # a real-time signal has no name
-        return f"signal {-exitcode}"

@@ -101,6 +101,25 @@ def test_a_drain_has_a_deadline_and_says_so(provider: UpstreamThread, tmp_path: 
         assert record.output_tokens > 0
 
 
+@pytest.mark.parametrize("arguments", [(), ("--workers", "2")])
+def test_before_it_drains_it_is_not_ready_and_serves(
+    provider: UpstreamThread, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    environment = {"ASPENDOS_DRAIN_DELAY": "2"}
+    with GatewayProcess(
+        tmp_path, catalogue(provider.base_url), arguments=arguments, environment=environment
+    ) as own:
+        key = own.new_key()
+        until("every process knows it", lambda: {chat(own, key).status_code for _ in range(8)} == {200})
+        os.kill(own.pid, signal.SIGTERM)
+        until("it is not ready", lambda: httpx.get(f"{own.url}/health/ready").status_code == 503)
+        told = httpx.get(f"{own.url}/health/ready").json()
+        assert (told["status"], told["dependencies"]["process"]) == ("unavailable", "shutting down")
+        assert httpx.get(f"{own.url}/health/live").status_code == 200
+        assert chat(own, key).status_code == 200
+        assert own.stop() == 0  # a second SIGTERM, in the same breath or not: it ends
+
+
 def reloads(own: GatewayProcess) -> list[dict[str, Any]]:
     """What the audit log has of them, newest first."""
     answer = own.admin.get(f"{own.url}/admin/v1/audit", params={"action": "config.reload"})
@@ -153,6 +172,10 @@ def test_a_bad_file_is_refused_with_its_mistakes_and_the_old_one_stays(own: Gate
     assert httpx.get(f"{own.url}/health/ready").json()["status"] == "ok"
 
 
+def reloaded(own: GatewayProcess, result: str) -> float:
+    return own.metric("aspendos_config_reloads_total", result=result)
+
+
 def test_several_processes_are_one_gateway(provider: UpstreamThread, tmp_path: Path) -> None:
     with GatewayProcess(tmp_path, catalogue(provider.base_url), arguments=("--workers", "2")) as own:
         key, other = own.new_key(), own.new_key()
@@ -170,6 +193,21 @@ def test_several_processes_are_one_gateway(provider: UpstreamThread, tmp_path: P
         assert len(own.usage(key=key.id)) == 20
         own.configure(models={"brand-new": json.loads(own.config_path.read_text())["models"]["events-8"]})
         until("not every process knows a model", lambda: every_process("brand-new", 200))
+        counted = {"ok": 1.0, "failed": 0.0}
+        assert {result: reloaded(own, result) for result in counted} == counted
+        good = own.config_path.read_text()
+        renamed = good.replace('"brand-new"', '"newer-still"')
+        for text, result in ((renamed, "ok"), ("nonsense: 1", "failed")):
+            own.config_path.write_text(text)
+            before = len(own.log_path.read_text().split('"event":"catalogue'))
+            os.kill(own.pid, signal.SIGHUP)
+            until(
+                "a process has not heard the signal",
+                lambda before=before: len(own.log_path.read_text().split('"event":"catalogue')) >= before + 2,
+            )
+            counted[result] += 1
+            assert {result: reloaded(own, result) for result in counted} == counted
+        own.config_path.write_text(good)
         disabled = own.admin.patch(f"{own.url}/admin/v1/keys/{other.id}", json={"disabled": True})
         assert disabled.status_code == 200
         until("not every process forgets a key", lambda: every_process("free", 401))

@@ -57,6 +57,18 @@ def test_a_bad_file_changes_nothing_and_says_why(file: Path, text: str) -> None:
     assert live.last_error is None
 
 
+def test_what_another_process_counts_is_not_counted_here(file: Path) -> None:
+    metrics = Metrics()
+    live = LiveCatalogue(file, {}, metrics)
+    live.reload(counted=False)
+    file.write_text("what: 1\n")
+    live.reload_quietly(counted=False)
+    assert live.last_error is not None
+    assert "aspendos_config_reloads_total{" not in metrics.expose().decode()
+    live.reload_quietly()
+    assert 'aspendos_config_reloads_total{result="failed"} 1.0' in metrics.expose().decode()
+
+
 def test_a_start_on_a_bad_file_fails(tmp_path: Path) -> None:
     with pytest.raises(CatalogError):
         LiveCatalogue(tmp_path / "missing.yaml", {}, Metrics())

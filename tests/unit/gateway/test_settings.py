@@ -20,12 +20,15 @@ def test_what_is_set_is_read() -> None:
             "ASPENDOS_PORT": "9000",
             "ASPENDOS_MAX_BODY": "1m",
             "ASPENDOS_BODY_TIMEOUT": "2.5s",
+            "ASPENDOS_DRAIN_DELAY": "5",
             "ASPENDOS_DATABASE_URL": "postgresql://u:p@h/d",
             "ASPENDOS_WORKERS": "3",
             "ASPENDOS_FSYNC": "Always",
         }
     )
     assert (settings.port, settings.max_body, settings.body_timeout) == (9000, 1024 * 1024, 2.5)
+    assert settings.drain_delay == 5.0
+    assert load_settings({"ASPENDOS_DRAIN_DELAY": "0"}).drain_delay == 0.0
     assert (settings.database, settings.workers, settings.fsync) == ("postgresql://u:p@h/d", 3, "always")
 
 
@@ -35,6 +38,7 @@ def test_every_mistake_is_reported_and_no_secret_is_shown() -> None:
         "ASPENDOS_MAX_BODY": "-1",
         "ASPENDOS_WORKERS": "0",
         "ASPENDOS_BODY_TIMEOUT": "soon",
+        "ASPENDOS_DRAIN_DELAY": "-1",
         "ASPENDOS_FSYNC": "maybe",
         "ASPENDOS_ADMIN_KEY": "hunter2",
         "ASPENDOS_DATABASE_URL": "mysql://user:hunter2@host/db",
