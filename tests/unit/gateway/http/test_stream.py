@@ -181,6 +181,19 @@ async def test_a_pause_is_where_the_client_was() -> None:
     assert 1 <= stage.record.output_tokens <= 5  # by bytes alone it would be two thirds
 
 
+async def test_where_events_are_not_alike_a_look_now_and_then_tells_them_apart() -> None:
+    stage = Stage("vllm")
+    event = b'data: {"choices":[{"delta":{"content":"%b"}}],"usage":{"prompt_tokens":7,"completion_tokens":%d}}\n\n'
+    stage.edge.waiting = 0
+    stage.relay.data(event % (b"", 0))
+    stage.relay.data(event % (b"a" * 40_000, 1))
+    for token in range(2, 402):
+        stage.relay.data(event % (b"a", token))
+    stage.edge.waiting = (len(stage.edge.text) - 40_000) // 2
+    stage.relay.client_gone()
+    assert 195 <= stage.record.output_tokens <= 205  # by bytes alone it would be more than three quarters
+
+
 async def test_a_quick_reader_pays_for_all_it_was_sent() -> None:
     stage = Stage()
     stage.edge.waiting = 0
