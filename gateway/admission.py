@@ -12,6 +12,7 @@ from msgspec import Struct
 from billing.budgets.budget import Action, Cap
 from gateway.access.bearer import bearer
 from gateway.access.origin import NOWHERE, Origin
+from gateway.bid import Bid
 from gateway.budget_book import refusal as over_budget
 from gateway.call import Call
 from gateway.database.keyring import Keyring
@@ -22,7 +23,6 @@ from gateway.routing.table import KeyFor, Route, RoutingTable
 from gateway.rule_book import RuleBook
 from gateway.settlement import journal_full
 from gateway.usable_models import OwnKeys, may_use, switched_off, unknown_model
-from inference.codecs.token_estimate import estimate_input
 from inference.ir.cards import Kind, Model, Price
 from inference.ir.errors import (
     AspendosError,
@@ -32,11 +32,11 @@ from inference.ir.errors import (
     ModelNotFound,
     Unavailable,
 )
-from inference.ir.tiers import REFUSE, Disconnect, Feature, Tier
+from inference.ir.tiers import REFUSE, Disconnect, Tier
 from policies.allowlist import allowed, require
 from policies.api_keys import Principal, Proof
 from policies.capability import incapable, lacking
-from policies.ceiling import Ask, Ceiling, ceiling
+from policies.ceiling import Ask, Ceiling
 from policies.degrade import Proceed, Refuse, Shorten, Switch, decide
 from policies.stores.step import Cold, Quota, Refused, Rules, Store, Ticket, Unit
 from policies.tiers import feature_of, includes, require_feature, require_model, tier_named
@@ -47,7 +47,6 @@ _UNKNOWN_OUTPUT = 512
 _MOST_HELD = 2**62
 """No hold is larger: counters are 64 bits wide."""
 _DRAIN = Disconnect.DRAIN
-_NOTHING: frozenset[str] = frozenset()
 _TURNS = 8
 """How often one request may be tried again because something had to be loaded, or somebody was quicker."""
 
@@ -86,21 +85,6 @@ class Admitted(Struct, frozen=True):
     key_for: KeyFor | None = None
     max_output: int | None = None
     endless: bool = False
-
-
-class _Bid(Struct):
-    """One request on its way through the rules; what is bid changes when it does not fit."""
-
-    call: Call
-    table: RoutingTable
-    principal: Principal
-    feature: Feature
-    own_key: bool
-    ask: Ask
-    route: Route
-    most: Ceiling
-    cut: int | None = None
-    spared: frozenset[str] = _NOTHING
 
 
 class Admission:
@@ -240,30 +224,19 @@ class Admission:
                 code="account_opening",
                 retry_after=1.0,
             )
-        ask = Ask(
-            prompt=estimate_input(request.prompt),
-            pictures=request.pictures,
-            images=request.images,
-            characters=request.characters,
-            audio=request.audio,
-            audio_bytes=request.audio_bytes,
-            documents=request.documents,
-            max_output=request.max_output,
-            answers=request.answers,
-        )
-        bid = _Bid(call, table, principal, feature, own_key, ask, route, ceiling(route.model, ask))
+        bid = Bid(call, table, principal, request, route, feature=feature, own_key=own_key)
         for _ in range(_TURNS):
-            most, rules = bid.most, self._rules(bid)
-            amount = min(most.amount, _MOST_HELD) if rules.account or rules.quotas else 0
-            tokens = charged_tokens(ask, most, rules)
+            rules = self._rules(bid)
+            amount = min(bid.most.amount, _MOST_HELD) if rules.account or rules.quotas else 0
+            tokens = charged_tokens(bid.ask, bid.most, rules) if rules.windows else 0
             verdict = await self._store.admit(call.id, rules, tokens=tokens, amount=amount)
             if isinstance(verdict, Ticket):
                 call.ticket = verdict
                 model = call.model = bid.route.model
                 disconnect = model.disconnect or (tier.disconnect if tier is not None else None)
                 call.drain = disconnect is _DRAIN
-                endless = most.assumed and amount > 0
-                cut = most.output if endless and not request.stream else bid.cut
+                endless = amount > 0 and bid.most.assumed
+                cut = bid.most.output if endless and not request.stream else bid.cut
                 return Admitted(bid.route, key_for, cut, endless and request.stream)
             if isinstance(verdict, Cold):
                 await self._treasury.warm(verdict)
@@ -279,7 +252,7 @@ class Admission:
             "The counters did not come to rest; send the request again.", code="busy", retry_after=1.0
         )
 
-    def _rules(self, bid: _Bid) -> Rules:
+    def _rules(self, bid: Bid) -> Rules:
         call = bid.call
         return self._rule_book.rules(
             bid.principal,
@@ -292,7 +265,7 @@ class Admission:
             spared=bid.spared,
         )
 
-    def _lower(self, bid: _Bid, rules: Rules, refused: Refused) -> None:
+    def _lower(self, bid: Bid, rules: Rules, refused: Refused) -> None:
         """Bid for what the credit left covers, as the tier says. Raises PaymentRequired where it says no."""
         tier = bid.call.tier
         rule = tier.when_empty if tier is not None else REFUSE
@@ -309,13 +282,14 @@ class Admission:
                 error = unpaid(decision.needs, decision.missing, decision.affords, rules.account or "unknown")
                 raise _with_headers(error, refused)
             case Shorten():
-                bid.most, bid.cut = decision.ceiling, decision.max_output
+                bid.lower(decision.ceiling, decision.max_output)
             case Switch() if other is not None:
-                bid.route, bid.most, bid.cut = other, decision.ceiling, None
+                bid.turn_to(other)
+                bid.lower(decision.ceiling, None)
             case Switch() | Proceed():  # somebody's hold was settled between: bid again
-                bid.most = decision.ceiling
+                bid.lower(decision.ceiling, bid.cut)
 
-    def _heed(self, bid: _Bid, refused: Refused) -> None:
+    def _heed(self, bid: Bid, refused: Refused) -> None:
         """Do what a used-up budget says: another model, or PaymentRequired."""
         quota = refused.by
         cap = self._budgets.cap(quota.key) if isinstance(quota, Quota) else None
@@ -325,22 +299,21 @@ class Admission:
         if cap.budget.action is Action.DOWNGRADE and cap.budget.id not in bid.spared:
             other = self._cheaper(bid, cap.budget.downgrade_to)
             if other is not None:
-                bid.route, bid.cut = other, None
-                bid.most = ceiling(other.model, bid.ask)
+                bid.turn_to(other)
                 bid.spared |= {cap.budget.id}
                 return
         raise _with_headers(
             over_budget(cap, refused.remaining, self._clock(), needs=bid.most.amount), refused
         )
 
-    def _allowed(self, bid: _Bid, name: str | None) -> Route | None:
+    def _allowed(self, bid: Bid, name: str | None) -> Route | None:
         """The route to a model that shall step in, if this caller may use it and it can be reached."""
         route = bid.table.routes.get(name) if name is not None else None
         if route is None or not route.model.targets or not _open(route.model, bid.principal, bid.call.tier):
             return None
         return route
 
-    def _cheaper(self, bid: _Bid, name: str | None) -> Route | None:
+    def _cheaper(self, bid: Bid, name: str | None) -> Route | None:
         """The model a budget names, else the cheapest of the kind that this caller may use."""
         if name is not None:
             return self._allowed(bid, name)
