@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -47,16 +48,30 @@ class Piece(Struct, frozen=True, kw_only=True):
 
 
 def survey(directory: Path) -> list[Segment]:
-    """All segments, oldest name first. A writer that died half-way through opening one is tidied up after."""
+    """All segments, oldest name first. A writer that died half-way through opening one is tidied up after.
+
+    What others remove meanwhile is left out, or told as it was.
+    """
     found: list[Segment] = []
-    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
-        if path.suffix == SEGMENT_SUFFIX:
-            live = not _is_free(path)
-            # The size comes after the lock is seen: a free segment's size is final.
-            found.append(Segment(name=path.name, size=path.stat().st_size, live=live))
-        elif path.suffix == OPENING_SUFFIX:
-            _is_free(path, remove=True)
+    folder = os.fspath(directory)
+    for name in sorted(_names(folder)):
+        if name.endswith(SEGMENT_SUFFIX):
+            path = os.path.join(folder, name)  # noqa: PTH118 - looked at every second: a Path costs more than the look
+            with suppress(FileNotFoundError):
+                live = not _is_free(path)
+                # The size comes after the lock is seen: a free segment's size is final.
+                found.append(Segment(name=name, size=os.stat(path).st_size, live=live))  # noqa: PTH116 - as above
+        elif name.endswith(OPENING_SUFFIX):
+            with suppress(FileNotFoundError):
+                _is_free(os.fspath(directory / name), remove=True)
     return found
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - as above
+    except FileNotFoundError:
+        return []
 
 
 def some_unwritten(directory: Path) -> bool:
@@ -170,15 +185,13 @@ def _text(value: str) -> str:
     return value.replace("\x00", "\ufffd")[:_TEXT_LIMIT]
 
 
-def _is_free(path: Path, *, remove: bool = False) -> bool:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+def _is_free(path: str, *, remove: bool = False) -> bool:
+    """Whether no writer has it. Raises FileNotFoundError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if remove:
-            path.unlink(missing_ok=True)
+            os.unlink(path)  # noqa: PTH108 - as above
     except BlockingIOError:
         return False
     finally:

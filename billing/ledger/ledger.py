@@ -252,7 +252,7 @@ class Ledger:
 
     async def _expire(self, connection: AsyncConnection, account: str, grant: str) -> Posting | None:
         other = OTHER_SIDE[Reason.EXPIRY]
-        books = await lock(connection, (account, other), now=self._clock())
+        books = await connection.run_sync(lock, (account, other), now=self._clock())
         book = books.by_id[account]
         lot = next((lot for lot in book.lots if lot.id == grant), None)
         if lot is None:
@@ -274,7 +274,7 @@ class Ledger:
         move: Callable[[Book, str], list[Portion]],
     ) -> Posting:
         await read_account(connection, account)
-        books = await lock(connection, (account, OTHER_SIDE[note.reason]), now=self._clock())
+        books = await connection.run_sync(lock, (account, OTHER_SIDE[note.reason]), now=self._clock())
         before = await posted(connection, note)
         if before is not None:
             if (before.account_id, before.amount_nano) != (account, amount):
@@ -302,7 +302,7 @@ class Ledger:
             books.by_id[account].post(amount, portions, transaction_id=head.id, at=books.at),
             other.post(-amount, transaction_id=head.id, at=books.at),
         ]
-        await write(connection, head, entries, books)
+        await connection.run_sync(write, head, entries, books)
         await connection.execute(
             tables.news.insert(),
             {

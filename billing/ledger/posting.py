@@ -1,49 +1,45 @@
 """Posting: transactions written to the database, in the transaction of whoever calls.
 
-Accounts are locked in the order of their ids, so writers wait for each other and never for ever. Refuses a
-transaction that does not sum to zero.
+Blocking: called in a thread, or within `run_sync` of an asynchronous connection. Accounts are locked in the order of
+their ids, so writers wait for each other and never for ever. Refuses a transaction that does not sum to zero.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.ledger import tables
 from billing.ledger.accounts import Kind, Reason, stray
 from billing.ledger.book import Book, Entry, Lot
+from billing.ledger.lines import inserts
+from billing.marks import listed, marked
+from billing.scribe import Aside, at_once
 
-_b = tables.balances.c
-_g = tables.grants.c
 _CLOCK_SLACK = 3_600_000_000_000
 """A clock set back by up to an hour does not make an account's entries go back in time."""
 
-_lock_books = (
-    select(tables.balances, tables.accounts.c.kind, tables.accounts.c.floor_nano)
-    .join(tables.accounts, tables.accounts.c.id == _b.account_id)
-    .where(_b.account_id.in_(bindparam("ids", expanding=True)))
-    .order_by(_b.account_id)
-    .with_for_update(of=tables.balances)
+_LOCK_BOOKS = (
+    "SELECT b.account_id, b.balance_nano, b.debt_nano, b.entries, b.last_at, a.kind, a.floor_nano"
+    " FROM ledger_balances b JOIN ledger_accounts a ON a.id = b.account_id"
+    " WHERE b.account_id {among} ORDER BY b.account_id"
 )
-_read_lots = select(_g.account_id, _g.id, _g.remaining_nano, _g.priority, _g.expires_at, _g.seq).where(
-    _g.account_id.in_(bindparam("ids", expanding=True)), _g.remaining_nano > 0
+_READ_LOTS = (
+    "SELECT account_id, id, remaining_nano, priority, expires_at, seq FROM ledger_grants"
+    " WHERE account_id {among} AND remaining_nano > 0"
 )
-_update_balance = (
-    update(tables.balances)
-    .where(_b.account_id == bindparam("account"))
-    .values(
-        balance_nano=bindparam("new_balance"),
-        debt_nano=bindparam("new_debt"),
-        entries=bindparam("new_entries"),
-        last_at=bindparam("new_at"),
-    )
+_TRANSACTION = (
+    "INSERT INTO ledger_transactions (id, at, reason, reference, actor, currency, fx, metadata)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_update_grant = (
-    update(tables.grants).where(_g.id == bindparam("grant")).values(remaining_nano=bindparam("left"))
+_UPDATE_BALANCE = (
+    "UPDATE ledger_balances SET balance_nano = ?, debt_nano = ?, entries = ?, last_at = ?"
+    " WHERE account_id = ?"
 )
+_UPDATE_GRANT = "UPDATE ledger_grants SET remaining_nano = ? WHERE id = ?"
 
 
 class Transaction(Struct, frozen=True, kw_only=True):
@@ -67,46 +63,44 @@ class Books(Struct, frozen=True, kw_only=True):
     at: int
 
 
-async def lock(connection: AsyncConnection, ids: Iterable[str], *, now: int) -> Books:
+def lock(connection: Connection, ids: Iterable[str], *, now: int) -> Books:
     """Lock accounts until the end of the database's transaction; those that are not there are made."""
     wanted = sorted(set(ids))
-    rows = (await connection.execute(_lock_books, {"ids": wanted})).all()
+    rows = _locked(connection, wanted)
     if len(rows) < len(wanted):
-        await _make(connection, set(wanted) - {row.account_id for row in rows}, now)
-        rows = (await connection.execute(_lock_books, {"ids": wanted})).all()
+        _make(connection, set(wanted) - {row[0] for row in rows}, now)
+        rows = _locked(connection, wanted)
     books = {
-        row.account_id: Book(
-            id=row.account_id,
-            balance=row.balance_nano,
-            debt=row.debt_nano,
-            seq=row.entries,
-            last_at=row.last_at,
-            system=row.kind == Kind.SYSTEM,
-            floor=row.floor_nano,
+        name: Book(
+            id=name,
+            balance=balance,
+            debt=debt,
+            seq=entries,
+            last_at=last_at,
+            system=kind == Kind.SYSTEM,
+            floor=floor,
         )
-        for row in rows
+        for name, balance, debt, entries, last_at, kind, floor in rows
     }
     customers = [book.id for book in books.values() if not book.system]
     left: dict[str, int] = {}
     if customers:
-        for row in (await connection.execute(_read_lots, {"ids": customers})).all():
-            left[row.id] = row.remaining_nano
-            books[row.account_id].lots.append(
-                Lot(
-                    id=row.id,
-                    remaining=row.remaining_nano,
-                    priority=row.priority,
-                    expires_at=row.expires_at,
-                    seq=row.seq,
-                )
+        for account, name, remaining, priority, expires_at, seq in _asked(connection, _READ_LOTS, customers):
+            left[name] = remaining
+            books[account].lots.append(
+                Lot(id=name, remaining=remaining, priority=priority, expires_at=expires_at, seq=seq)
             )
-        for name in customers:
-            books[name].lots.sort(key=lambda lot: lot.order)
+        for account in customers:
+            books[account].lots.sort(key=lambda lot: lot.order)
     return Books(by_id=books, left=left, at=_moment(now, books.values()))
 
 
-async def write(
-    connection: AsyncConnection, transaction: Transaction, entries: Sequence[Entry], books: Books
+def write(
+    connection: Connection,
+    transaction: Transaction,
+    entries: Sequence[Entry],
+    books: Books,
+    aside: Aside = at_once,
 ) -> None:
     """Store a transaction and its entries, and bring the projections up to `books`.
 
@@ -114,45 +108,53 @@ async def write(
     """
     if sum(entry.amount_nano for entry in entries) != 0:
         raise ValueError(f"transaction {transaction.id} does not sum to zero")
-    await connection.execute(tables.transactions.insert(), msgspec.structs.asdict(transaction))
-    # As the driver takes them: a drain posts thousands at a time.
-    await connection.exec_driver_sql(
-        str(tables.entries.insert().compile(dialect=connection.dialect)),
-        [msgspec.structs.astuple(entry) for entry in entries],
-    )
+    head = (*msgspec.structs.astuple(transaction)[:-1], msgspec.json.encode(transaction.metadata).decode())
+    _sent(connection, _TRANSACTION, [head])
+    for statement, rows in aside(lambda: inserts(entries, postgres=_is_postgres(connection))):
+        connection.exec_driver_sql(statement, rows)
     touched = {entry.account_id for entry in entries}
-    await connection.execute(
-        _update_balance,
-        [
-            {
-                "account": book.id,
-                "new_balance": book.balance,
-                "new_debt": book.debt,
-                "new_entries": book.seq,
-                "new_at": books.at,
-            }
-            for book in books.by_id.values()
-            if book.id in touched
-        ],
-    )
+    balances = [
+        (book.balance, book.debt, book.seq, books.at, book.id)
+        for book in books.by_id.values()
+        if book.id in touched
+    ]
+    _sent(connection, _UPDATE_BALANCE, balances)
     changed = [
-        {"grant": lot.id, "left": lot.remaining}
+        (lot.remaining, lot.id)
         for book in books.by_id.values()
         for lot in book.lots
         if lot.id in books.left and books.left[lot.id] != lot.remaining
     ]
     if changed:
-        await connection.execute(_update_grant, changed)
+        _sent(connection, _UPDATE_GRANT, changed)
 
 
-async def _make(connection: AsyncConnection, missing: set[str], now: int) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+def _locked(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
+    return _asked(connection, _LOCK_BOOKS + (" FOR UPDATE OF b" if _is_postgres(connection) else ""), ids)
+
+
+def _asked(connection: Connection, question: str, ids: Sequence[str]) -> Sequence[Any]:
+    postgres = _is_postgres(connection)
+    asked = marked(question, postgres=postgres)
+    return connection.exec_driver_sql(asked, (listed(ids, postgres=postgres),)).all()
+
+
+def _sent(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    connection.exec_driver_sql(marked(statement, postgres=_is_postgres(connection)), rows)
+
+
+def _is_postgres(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _make(connection: Connection, missing: set[str], now: int) -> None:
+    dialect = postgresql if _is_postgres(connection) else sqlite
     made = [stray(name, at=now) for name in sorted(missing)]
-    await connection.execute(
+    connection.execute(
         dialect.insert(tables.accounts).on_conflict_do_nothing(),
         [msgspec.structs.asdict(account) for account in made],
     )
-    await connection.execute(
+    connection.execute(
         dialect.insert(tables.balances).on_conflict_do_nothing(),
         [
             {"account_id": account.id, "balance_nano": 0, "debt_nano": 0, "entries": 0, "last_at": 0}

@@ -4,23 +4,28 @@ Each request is settled once: its id is looked for under the lock of its account
 One transaction per batch: a line per request on its payer's account, one sum on the installation's.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
-from sqlalchemy import bindparam, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.ledger import tables
 from billing.ledger.accounts import Reason, System
 from billing.ledger.book import Entry
 from billing.ledger.posting import Books, Transaction, lock, write
+from billing.marks import listed, marked
+from billing.scribe import Aside, at_once
 from billing.usage import HoldRecord
 
-_posted = select(tables.entries.c.reference).where(
-    tables.entries.c.reference.in_(bindparam("ids", expanding=True))
+_POSTED = "SELECT reference FROM ledger_entries WHERE reference {among}"
+_OVER = "DELETE FROM ledger_holds WHERE id {among}"
+_REMEMBER = (
+    "INSERT INTO ledger_holds (id, account_id, held_nano, at, writer) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET held_nano = excluded.held_nano, released_at = NULL"
+    " WHERE ledger_holds.writer = excluded.writer OR ledger_holds.released_at IS NOT NULL"
 )
+"""A replayed hold of a request that is settled is none: its usage record comes again right after it."""
 
 
 class Charge(Struct, frozen=True, kw_only=True):
@@ -33,8 +38,13 @@ class Charge(Struct, frozen=True, kw_only=True):
     label: str | None
 
 
-async def settle(
-    connection: AsyncConnection, charges: Sequence[Charge], *, now: int, new_id: Callable[[], str]
+def settle(
+    connection: Connection,
+    charges: Sequence[Charge],
+    *,
+    now: int,
+    new_id: Callable[[], str],
+    aside: Aside = at_once,
 ) -> list[Charge]:
     """Post what was not posted yet, in the caller's transaction. `now`: unix ns.
 
@@ -43,14 +53,16 @@ async def settle(
     if not charges:
         return []
     accounts = {charge.account for charge in charges}
-    books = await lock(connection, {*accounts, System.REVENUE, System.PROVIDER_COST}, now=now)
-    done = set((await connection.execute(_posted, {"ids": [charge.id for charge in charges]})).scalars())
+    books = lock(connection, {*accounts, System.REVENUE, System.PROVIDER_COST}, now=now)
+    postgres = connection.dialect.name == "postgresql"
+    names = listed([charge.id for charge in charges], postgres=postgres)
+    done = {name for (name,) in connection.exec_driver_sql(marked(_POSTED, postgres=postgres), (names,))}
     transaction = Transaction(id=new_id(), at=books.at, reason=Reason.MODEL_USAGE)
     # Thousands at a time, which is too long for the event loop to stand still.
-    posted = await asyncio.to_thread(_post, charges, done, books, transaction.id)
+    posted = aside(lambda: _post(charges, done, books, transaction.id))
     if posted.lines:
         others = _other_side(books, transaction.id, posted.earned, posted.spent)
-        await write(connection, transaction, [*posted.lines, *others], books)
+        write(connection, transaction, [*posted.lines, *others], books, aside)
     return posted.refused
 
 
@@ -105,49 +117,25 @@ def _other_side(books: Books, transaction: str, earned: int, spent: int) -> list
     return entries
 
 
-async def keep_holds(
-    connection: AsyncConnection, holds: Iterable[HoldRecord], ended: Iterable[str], *, writer: str
+def keep_holds(
+    connection: Connection, holds: Iterable[HoldRecord], ended: Sequence[str], *, writer: str
 ) -> None:
     """Remember the holds a piece of journal left open, and forget those of the requests that `ended` in it."""
-    over = list(ended)
     left = {hold.hold: hold for hold in holds}
-    for name in over:
+    for name in ended:
         left.pop(name, None)
-    if over:  # also those that began in this piece: they may have grown, having begun before it
-        await connection.execute(delete(tables.holds).where(tables.holds.c.id.in_(over)))
+    postgres = connection.dialect.name == "postgresql"
+    if ended:  # also those that began in this piece: they may have grown, having begun before it
+        connection.exec_driver_sql(marked(_OVER, postgres=postgres), (listed(ended, postgres=postgres),))
     if left:
-        await _remember(connection, left.values(), writer)
+        rows = [(hold.hold, hold.account, hold.held_nano, hold.at, writer) for hold in left.values()]
+        connection.exec_driver_sql(marked(_REMEMBER, postgres=postgres), rows)
 
 
-async def _remember(connection: AsyncConnection, holds: Iterable[HoldRecord], writer: str) -> None:
-    """A replayed hold of a request that is settled is none: its usage record comes again right after it."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(tables.holds)
-    grown = insert.on_conflict_do_update(
-        index_elements=["id"],
-        set_={"held_nano": insert.excluded.held_nano, "released_at": None},
-        where=or_(tables.holds.c.writer == insert.excluded.writer, tables.holds.c.released_at.is_not(None)),
-    )
-    await connection.execute(
-        grown,
-        [
-            {
-                "id": hold.hold,
-                "account_id": hold.account,
-                "held_nano": hold.held_nano,
-                "at": hold.at,
-                "writer": writer,
-                "released_at": None,
-            }
-            for hold in holds
-        ],
-    )
-
-
-async def release_holds(connection: AsyncConnection, writer: str, *, now: int) -> int:
+def release_holds(connection: Connection, writer: str, *, now: int) -> int:
     """The writer died: what its requests held and never used is released. Returns how many holds that was."""
     h = tables.holds.c
-    released = await connection.execute(
+    released = connection.execute(
         update(tables.holds).where(h.writer == writer, h.released_at.is_(None)).values(released_at=now)
     )
     return released.rowcount

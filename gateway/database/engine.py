@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -27,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from billing.scribe import BLOCKING
 from gateway.database import schema
 from inference.ir.errors import Internal, InvalidField, Unavailable
 
@@ -59,8 +60,10 @@ class Database:
             # Made here so that nobody else may read it: SQLite would let everybody, and its journals follow suit.
             with suppress(OSError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        self._blocking = None if self.is_postgres else self._blocking_engine()
         self.engine = self._engine(
             _STATEMENT_SECONDS,
+            execution_options={BLOCKING: self._blocking},
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=_CONNECT_SECONDS,
@@ -122,6 +125,8 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        if self._blocking is not None:
+            self._blocking.dispose()
 
     async def _revision(self) -> str | None:
         async with self.reading() as session:
@@ -174,8 +179,14 @@ class Database:
                 **options,
             )
         engine = create_async_engine(self.url, connect_args={"timeout": seconds}, **options)
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        _attend(engine.sync_engine)
+        return engine
+
+    def _blocking_engine(self) -> Engine:
+        """For whoever writes much at once, in a thread: a connection of SQLite's that is not driven from the loop."""
+        url = self.url.set(drivername="sqlite+pysqlite")
+        engine = create_engine(url, connect_args={"timeout": _STATEMENT_SECONDS}, pool_size=1)
+        _attend(engine)
         return engine
 
 
@@ -250,6 +261,12 @@ def _is_connection_error(cause: BaseException | None) -> bool:
         | OSError
         | TimeoutError,
     )
+
+
+def _attend(engine: Engine) -> None:
+    """SQLite's connections are prepared, and its transactions begun, as we mean them to be."""
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from billing.drain import Drain
 from billing.frames import frame
 from billing.journal import Fsync, Journal
 from billing.meter import Meter
+from billing.scribe import BLOCKING
 from billing.tables import metadata, usage_records
 from billing.usage import UsageRecord
+from gateway.database.engine import Database
 
 
 def _record(name: str) -> UsageRecord:
@@ -58,13 +58,15 @@ class JournalAndDrain(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="aspendos-journal-"))
         self.folder = self.root / "journal"
         self.runner = asyncio.Runner()
-        self.engine = create_async_engine(f"sqlite+aiosqlite:///{self.root / 'db'}", poolclass=NullPool)
+        self.database = Database(f"sqlite:///{self.root / 'db'}")
+        self.engine = self.database.engine
         self.runner.run(self._create())
         self.drain = Drain(self.folder, self.engine, piece_bytes=300)
         self.writers: list[_Writer] = []
         self.expected: list[str] = []
         self.countdown = -1
-        event.listen(self.engine.sync_engine, "before_cursor_execute", self._maybe_fail)
+        for engine in (self.engine.sync_engine, self.engine.get_execution_options()[BLOCKING]):
+            event.listen(engine, "before_cursor_execute", self._maybe_fail)
 
     def teardown(self) -> None:
         for writer in self.writers:
@@ -74,7 +76,7 @@ class JournalAndDrain(RuleBasedStateMachine):
         assert self.runner.run(Drain(self.folder, self.engine).flush())
         assert self._stored() == sorted(self.expected)
         assert list(self.folder.glob("*.log")) == []
-        self.runner.run(self.engine.dispose())
+        self.runner.run(self.database.close())
         self.runner.close()
         shutil.rmtree(self.root)
 

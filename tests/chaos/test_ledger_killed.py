@@ -26,11 +26,14 @@ PROCESSES = 5
 PROCESS = """
 import asyncio, os, sys
 from pathlib import Path
+import structlog
 from billing.drain import Drain
 from billing.journal import Journal, unique_writer_id
 from billing.meter import Meter
 from billing.usage import UsageRecord
 from gateway.database.engine import Database
+
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # only its word goes out
 
 async def main(folder, url):
     name = unique_writer_id()

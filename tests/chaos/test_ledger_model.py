@@ -38,6 +38,7 @@ from billing.ledger.grants import moment
 from billing.ledger.ledger import Ledger
 from billing.ledger.proof import prove
 from billing.meter import Meter
+from billing.scribe import BLOCKING
 from billing.usage import UsageRecord
 from gateway.database.engine import Database, normalise
 
@@ -110,7 +111,9 @@ class LedgerModel(RuleBasedStateMachine):
         self.journals: dict[str, Journal] = {}
         self.count = 0
         self.countdown = -1
-        event.listen(self.engine.sync_engine, "before_cursor_execute", self._maybe_fail)
+        for engine in (self.engine.sync_engine, self.engine.get_execution_options()[BLOCKING]):
+            if engine is not None:
+                event.listen(engine, "before_cursor_execute", self._maybe_fail)
         self.start_process()
 
     def teardown(self) -> None:

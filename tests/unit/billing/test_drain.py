@@ -17,6 +17,7 @@ from billing.drain import Drain
 from billing.frames import frame
 from billing.journal import Journal
 from billing.meter import Meter
+from billing.scribe import BLOCKING, Scribe
 from billing.tables import journal_offsets, usage_records
 from billing.usage import UsageRecord
 from inference.ir.usage import UsageSource
@@ -66,11 +67,15 @@ def _failing(engine: AsyncEngine, when: Callable[[str], bool]) -> Generator[None
         if gone:
             raise OperationalError(statement, {}, ConnectionError("the database is away"))
 
-    event.listen(engine.sync_engine, "before_cursor_execute", fail)
+    blocking = engine.get_execution_options().get(BLOCKING)
+    engines = [engine.sync_engine, *([blocking] if blocking is not None else [])]
+    for each in engines:
+        event.listen(each, "before_cursor_execute", fail)
     try:
         yield
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", fail)
+        for each in engines:
+            event.remove(each, "before_cursor_execute", fail)
 
 
 async def test_a_record_arrives_as_it_was(tmp_path: Path, engine: AsyncEngine) -> None:
@@ -353,3 +358,97 @@ def _row(name: str) -> dict[str, Any]:
     import msgspec
 
     return msgspec.structs.asdict(_record(name))
+
+
+async def test_a_segment_goes_only_when_what_was_stored_of_it_survives_a_power_cut(
+    tmp_path: Path, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "j", writer_id="w", segment_bytes=500)
+    _append(journal, "a", "b", "c", "d")
+    segments = sorted(path.name for path in (tmp_path / "j").glob("*.log"))
+    journal.close()
+    happened: list[str] = []
+    force, unlink = Scribe.force, Path.unlink
+
+    def forced(scribe: Scribe) -> None:
+        force(scribe)
+        happened.append("forced")
+
+    def unlinked(path: Path, missing_ok: bool = False) -> None:
+        happened.append(path.name)
+        unlink(path, missing_ok)
+
+    def committed(_: Any) -> None:
+        happened.append("committed")
+
+    blocking = engine.get_execution_options()[BLOCKING]
+    written = engine.sync_engine if blocking is None else blocking
+    event.listen(written, "commit", committed)
+    monkeypatch.setattr(Scribe, "force", forced)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    assert await Drain(tmp_path / "j", engine).flush()
+    event.remove(written, "commit", committed)
+    assert [name for name in happened if name in segments] == segments
+    for name in segments:
+        at = happened.index(name)
+        assert happened[at - 1] == "forced"
+        assert "committed" in happened[: at - 1]
+
+
+async def test_a_segment_whose_disk_does_not_answer_stays(
+    tmp_path: Path, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "j", writer_id="w")
+    _append(journal, "a")
+    journal.close()
+
+    def fails(_: Scribe) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    drain = Drain(tmp_path / "j", engine)
+    with monkeypatch.context() as patch:
+        patch.setattr(Scribe, "force", fails)
+        assert not await drain.flush()
+    assert len(list((tmp_path / "j").glob("*.log"))) == 1
+    assert await drain.flush()
+    assert list((tmp_path / "j").glob("*.log")) == []
+    assert await _ids(engine) == ["a"]
+
+
+async def test_what_another_drained_meanwhile_is_not_stored_again(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    journal = Journal(tmp_path / "j", writer_id="w")
+    first, second = Drain(tmp_path / "j", engine), Drain(tmp_path / "j", engine)
+    _append(journal, "a")
+    assert await first.flush()
+    assert await second.flush()
+    _append(journal, "b")
+    assert await second.flush()
+    _append(journal, "c")
+    assert await first.flush()  # which believes that the place is before "b"
+    assert await _ids(engine) == ["a", "b", "c"]
+    assert (first.state.drained, second.state.drained) == (2, 1)
+    journal.close()
+
+
+async def test_a_drain_that_gave_up_waiting_lets_go_only_when_its_thread_is_done(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    journal = Journal(tmp_path / "j", writer_id="w")
+    _append(journal, "a")
+    drain, other = Drain(tmp_path / "j", engine), Drain(tmp_path / "j", engine)
+    async with engine.execution_options(aspendos_writes=True).begin() as connection:
+        await connection.execute(
+            text("LOCK TABLE usage_records") if _is_postgres(engine) else text("SELECT 1")
+        )
+        assert not await drain.flush(timeout=0.2)
+    assert await other.flush(timeout=30)
+    assert await _ids(engine) == ["a"]
+    assert await drain.flush(timeout=30)
+    assert await _ids(engine) == ["a"]
+    journal.close()
+
+
+def _is_postgres(engine: AsyncEngine) -> bool:
+    return engine.dialect.name == "postgresql"

@@ -17,12 +17,12 @@ async def test_what_does_not_sum_to_zero_is_not_written(engine: AsyncEngine) -> 
     writer = engine.execution_options(aspendos_writes=True)
     with pytest.raises(ValueError, match="does not sum to zero"):
         async with writer.begin() as connection:
-            books = await lock(connection, ["acct_team_a", System.REVENUE], now=1)
+            books = await connection.run_sync(lock, ["acct_team_a", System.REVENUE], now=1)
             entries = [
                 books.by_id["acct_team_a"].post(-5, transaction_id="t", at=1),
                 books.by_id[System.REVENUE].post(4, transaction_id="t", at=1),
             ]
-            await write(connection, Transaction(id="t", at=1, reason=Reason.BONUS), entries, books)
+            await connection.run_sync(write, Transaction(id="t", at=1, reason=Reason.BONUS), entries, books)
     async with engine.connect() as connection:
         assert (
             await connection.execute(select(func.count()).select_from(tables.transactions))

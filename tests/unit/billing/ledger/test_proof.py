@@ -20,7 +20,7 @@ async def _books(engine: AsyncEngine) -> None:
             Charge(id=f"r{n}", account=account, cost_nano=7, provider_cost_nano=3, label="m")
             for n in range(20)
         ]
-        await settle(connection, charges, now=5, new_id=transaction_id)
+        await connection.run_sync(settle, charges, now=5, new_id=transaction_id)
 
 
 @pytest.mark.parametrize("piece", [1, 3, 20_000])

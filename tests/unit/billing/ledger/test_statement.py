@@ -30,7 +30,7 @@ class Calendar:
         charge = Charge(id=name, account=ACCOUNT, cost_nano=cost, provider_cost_nano=0, label=model)
         writer = self.engine.execution_options(aspendos_writes=True)
         async with writer.begin() as connection:
-            assert await settle(connection, [charge], now=self.now, new_id=transaction_id) == []
+            assert await connection.run_sync(settle, [charge], now=self.now, new_id=transaction_id) == []
 
 
 async def _figures(calendar: Calendar, month: str) -> tuple[int, ...]:
