@@ -13,7 +13,10 @@ _ESCAPED = re.compile(rb"\\u00[4-7]").search
 
 def shows(said: bytes) -> bool:
     """Whether pictures, sound or files may be shown, in the words of OpenAI's dialects."""
-    return _OPENAI(said) is not None or (b"\\u00" in said and _ESCAPED(said) is not None)
+    if _OPENAI(said) is not None:
+        return True
+    # One byte is found as fast as memory is read, several are not.
+    return said.find(b"\\") >= 0 and b"\\u00" in said and _ESCAPED(said) is not None
 
 
 def shows_by(word: bytes, said: bytes) -> bool:

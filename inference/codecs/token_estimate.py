@@ -41,7 +41,7 @@ _sample = msgspec.json.Decoder(_Sample)
 def estimate_input(prompt: bytes) -> int:
     """Tokens of a prompt from the bytes of its JSON: 4 bytes a token, 800 tokens for an inlined image."""
     media = 0
-    if b";base64," in prompt:
+    if prompt.find(b";") >= 0 and b";base64," in prompt:  # one byte is found as fast as memory is read
         prompt, media = _MEDIA.subn(b"", prompt)
     return math.ceil(len(prompt) / _BYTES_PER_TOKEN) + media * _TOKENS_PER_MEDIUM
 

@@ -72,6 +72,7 @@ _loose_event = msgspec.json.Decoder(_LooseEvent)
 _options = msgspec.json.Decoder(dict[str, Raw])
 _anything = msgspec.json.Decoder()
 _TRUE = Raw(b"true")
+_NOTHING_ASKED = StreamOptions()
 _CONTINUOUS, _REPORTED = UsageSource.CONTINUOUS, UsageSource.REPORTED
 _REASONS = re.compile(r"(openai/)?(o\d|gpt-[5-9])")
 
@@ -120,6 +121,8 @@ class OpenAILane:
         self._continuous = continuous_usage
         self._holds = _HOLDS.get(path[path.rfind("/") :])
         self._decoder: _Decoder = _typed if self._holds is None else _listed
+        self._options = self._with_usage({})
+        """What is asked of a stream whose client wrote nothing of that."""
 
     def path(self, model: str, *, stream: bool) -> str:
         """Below the base URL; the same for every model."""
@@ -144,14 +147,18 @@ class OpenAILane:
     def _patched(self, asked: Original, model: str) -> Fields:
         fields = decode_fields(asked.body)
         fields.pop("aspendos", None)
-        fields["model"] = raw(model)
+        if asked.model != model:
+            fields["model"] = raw(model)
         max_output = asked.max_output
         if max_output is not None:
             modern = "max_completion_tokens" in fields or takes_completion_limit(model)
             fields.pop("max_tokens", None)
             fields["max_completion_tokens" if modern else "max_tokens"] = raw(max_output)
         if asked.stream:
-            fields["stream_options"] = self._stream_options(fields.get("stream_options"))
+            given = fields.get("stream_options")
+            fields["stream_options"] = (
+                self._options if is_null(given) else self._with_usage(_options.decode(given or b"{}"))
+            )
         return fields
 
     def completion(self, body: bytes) -> Completed:
@@ -194,15 +201,14 @@ class OpenAILane:
 
     def stream(self, options: StreamOptions | None) -> OpenAITap:
         """The tap for one stream, hiding from the client what only we asked for."""
-        asked = options or StreamOptions()
+        asked = options or _NOTHING_ASKED
         return OpenAITap(
             hide_usage=not asked.include_usage,
             hide_continuous=self._continuous and not asked.continuous_usage_stats,
             continuous=self._continuous,
         )
 
-    def _stream_options(self, given: Raw | None) -> Raw:
-        options: dict[str, Raw] = {} if is_null(given) else _options.decode(given or b"{}")
+    def _with_usage(self, options: dict[str, Raw]) -> Raw:
         options["include_usage"] = _TRUE
         if self._continuous:
             options["continuous_usage_stats"] = _TRUE
