@@ -31,6 +31,7 @@ TESTED: dict[str, str] = {
     "tests/unit/gateway/dialects/test_tool_shapes.py",
     "gateway/dialects/openai_responses/tool_check.py": "by every dialect's decode: "
     "tests/unit/gateway/dialects/test_tool_shapes.py",
+    "gateway/edge/worker.py": "as processes: tests/integration/test_server_processes.py",
     "gateway/translations.py": "through sockets: tests/integration/test_exchanges_translated.py and others",
     "gateway/answer_headers.py": "through sockets: tests/integration/test_lane_upstreams.py, test_structured_header.py",
     "inference/catalog/provider_entry.py": "declarations, read through the catalogue: "

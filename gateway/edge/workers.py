@@ -137,7 +137,7 @@ class Workers:
         _log.error(
             "a worker died and another is being started",
             worker=worker.pid,
-            reason=_end(code),
+            reason=ended(code),
             in_seconds=self._miss(),
         )
 
@@ -198,9 +198,11 @@ def _rang(bell: socket.socket) -> bool:
         return False
 
 
-def _end(code: int | None) -> str:
-    """How a process ended, as multiprocessing tells: a status, or a signal's number below zero."""
-    if code is None or code >= 0:
+def ended(code: int | None) -> str:
+    """How a process ended, of what multiprocessing tells: a status, or a signal's number below zero."""
+    if code is None:
+        return "nobody knows how"
+    if code >= 0:
         return f"status {code}"
     try:
         return f"signal {-code} ({signal.Signals(-code).name})"
