@@ -66,9 +66,9 @@ def carried_headers(call: Call, answer: Answer, more: Sequence[str] = ()) -> lis
     """How a request was carried to the model: by what an answer of a given form was asked for, where a translated
     request asked for one, and the names of what was not carried there or back, where something was not."""
     written = answer.outgoing
-    names = (*call.dropped, *answer.dropped, *more)
     found: list[Header] = []
-    if names:
+    if call.dropped or answer.dropped or more:
+        names = (*call.dropped, *answer.dropped, *more)
         found.append((b"x-aspendos-dropped", ", ".join(dict.fromkeys(names)).encode("ascii", "replace")))
     if written is not None and written.structured is not None:
         found.append((b"x-aspendos-structured", written.structured.encode()))

@@ -20,8 +20,11 @@ class Hints(Struct, frozen=True):
 
 def least(*limits: int | None) -> int | None:
     """The smallest limit given. Some servers take 0 or -1 for "no limit", so those count as none."""
-    given = [limit for limit in limits if limit is not None and limit > 0]
-    return min(given) if given else None
+    least_yet = None
+    for limit in limits:  # every request asks: a list of them, and its `min`, would cost more
+        if limit is not None and limit > 0 and (least_yet is None or limit < least_yet):
+            least_yet = limit
+    return least_yet
 
 
 def tags_of(hints: Hints | UnsetType | None) -> dict[str, str] | None:

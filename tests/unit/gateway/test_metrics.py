@@ -49,6 +49,22 @@ def test_a_request_moves_every_figure() -> None:
         assert line in text
 
 
+def test_however_many_end_before_somebody_looks_each_is_counted_once() -> None:
+    metrics = Metrics()
+    for number in range(250):
+        ended(metrics, 200 if number % 5 else 502, Usage(output_tokens=2))
+    for _ in range(2):
+        text = metrics.expose().decode()
+        for line in (
+            'aspendos_requests_total{model="m",provider="p",route="chat",status="200"} 200.0',
+            'aspendos_requests_total{model="m",provider="p",route="chat",status="502"} 50.0',
+            'aspendos_tokens_total{kind="output",model="m",provider="p"} 500.0',
+            'aspendos_request_duration_seconds_count{model="m",provider="p",route="chat"} 250.0',
+            'aspendos_request_duration_seconds_sum{model="m",provider="p",route="chat"} 7.5',
+        ):
+            assert line in text
+
+
 def test_what_few_calls_have_has_series_only_where_it_came_up() -> None:
     metrics = Metrics()
     ended(metrics, 200, Usage(input_tokens=5, cache_write_tokens=4))
