@@ -15,6 +15,9 @@ WAITING = 128 * 1024
 """Bytes that may wait in the kernel to be sent. Where a turn of the loop takes ten milliseconds, a client can still
 have 13 MB a second."""
 
+_BUFFERED = 64 * 1024
+"""Bytes that wait in the process before a writer is told to pause: asyncio's own figure, but for TLS."""
+
 _SENT = struct.Struct("=144xI52xQQ")
 """Of Linux's `struct tcp_info` (include/uapi/linux/tcp.h): `tcpi_notsent_bytes`, `tcpi_bytes_sent` and
 `tcpi_bytes_retrans`. The last two came with Linux 4.19."""
@@ -30,8 +33,10 @@ class Progress(NamedTuple):
     left: int
 
 
-def bound(transport: asyncio.BaseTransport) -> None:
+def bound(transport: asyncio.WriteTransport) -> None:
     """Let no more than WAITING bytes wait in the kernel, where the system can be told so (Linux, macOS)."""
+    if transport.get_extra_info("sslcontext") is not None:
+        transport.set_write_buffer_limits(_BUFFERED)  # TLS has half a mebibyte of its own by default
     sock = _socket(transport)
     if sock is not None and _LOWAT is not None:
         with suppress(OSError):  # the client has gone already, which the loop tells; or a kernel that cannot

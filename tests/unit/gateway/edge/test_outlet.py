@@ -5,9 +5,13 @@ import asyncio
 import contextlib
 import fcntl
 import socket
+import ssl
+import subprocess
 import sys
 import termios
 from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -139,6 +143,61 @@ async def test_a_reader_that_catches_up_has_everything() -> None:
         while flood.written < paused_at + 4 * 1024 * 1024:
             got += len(await asyncio.wait_for(loop.sock_recv(client, 65_536), 10))
         assert got > 3 * 1024 * 1024
+
+
+class Writer(asyncio.Protocol):
+    """Writes for as long as it is let."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        self.paused = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # which uvloop's does not say it is
+        bound(self._transport)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        assert self._transport is not None
+        if not self.paused.is_set():
+            self._transport.write(EVENT)
+            self.written += len(EVENT)
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def pause_writing(self) -> None:
+        self.paused.set()
+
+    def resume_writing(self) -> None:
+        self.paused.clear()
+        self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.paused.set()
+
+
+@linux
+async def test_little_waits_behind_tls_too(tmp_path: Path) -> None:
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    )
+    await asyncio.to_thread(subprocess.run, command.split(), cwd=tmp_path, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.load_verify_locations(tmp_path / "cert.pem")
+    writer = Writer()
+    server = await asyncio.get_running_loop().create_server(lambda: writer, "127.0.0.1", 0, ssl=tls)
+
+    def connect() -> ssl.SSLSocket:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        client.connect(server.sockets[0].getsockname())
+        return trusting.wrap_socket(client, server_hostname="localhost")
+
+    with contextlib.closing(server), await asyncio.to_thread(connect):
+        await asyncio.wait_for(writer.paused.wait(), 10)
+        assert 64 * 1024 < writer.written < 400 * 1024
 
 
 async def test_a_transport_without_a_tcp_socket_says_nothing() -> None:
