@@ -35,7 +35,8 @@ class Credit:
 
     `store` is what requests are counted in; `shared` the store behind it that other processes share, where `store`
     has a fall-back of its own and so never says that it could not be reached. `patience`: seconds the journal may
-    take to be drained. `lull` spares looks for news where nobody has written. `clock` gives unix nanoseconds.
+    take to be drained; `first`: the same for an account that is not known yet, whose request waits rather than that it
+    is sent away. `lull` spares looks for news where nobody has written. `clock` gives unix nanoseconds.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Credit:
         *,
         shared: Store | None = None,
         patience: float = 2.0,
+        first: float = 8.0,
         lull: Lull | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -54,6 +56,7 @@ class Credit:
         self._store = store
         self._shared = shared
         self._patience = patience
+        self._first = first
         self._lull = lull
         self._clock = clock
         self._engine = snapshots(ledger.engine)
@@ -91,7 +94,8 @@ class Credit:
             if await self._store.available(account) is not None:
                 return
             epoch = await self._store.epoch(account)
-            hot = await self.ledger_side(account)
+            await self._drained(self._first)
+            hot = await self._read(account)
             if await self._store.load(account, hot.balance_nano, epoch=epoch, included=hot.included):
                 return
         raise Unavailable(
@@ -101,19 +105,33 @@ class Credit:
     async def ledger_side(self, account: str) -> Hot:
         """How the account stands, with everything this machine has journaled. Raises Unavailable."""
         await self.flush()
+        return await self._read(account)
+
+    async def _read(self, account: str) -> Hot:
         with away_as_unavailable():
             async with self._engine.connect() as connection:
                 return await read_hot(connection, account)
 
     async def flush(self) -> None:
         """Bring what this machine has journaled into the ledger. Raises Unavailable."""
-        if not await self._drain.flush(timeout=self._patience):
+        await self._drained(self._patience)
+
+    async def _drained(self, seconds: float) -> None:
+        if await self._drain.flush(timeout=seconds):
+            return
+        if self._drain.state.failures:
             raise Unavailable(
                 "What was used cannot be brought to the database now, so the balance is not known; "
                 "try again in a moment.",
                 code="database_unavailable",
                 retry_after=1.0,
             )
+        raise Unavailable(
+            "What was used before is still being brought to the books, so the balance is not known yet; nothing was "
+            "spent, try again in a moment.",
+            code="books_behind",
+            retry_after=1.0,
+        )
 
     # Posting
 

@@ -131,16 +131,18 @@ def shared_store(settings: Settings) -> FallbackStore:
     )
 
 
-def allotted_store(settings: Settings, database: Database, drain: Drain) -> AllottedStore:
+def allotted_store(settings: Settings, database: Database, drain: Drain, changes: Changes) -> AllottedStore:
     """Counters of this process's own, each within a share that is drawn from the database."""
     patience = min(_FLUSH_SECONDS, settings.hold_lease / 6)
-    return AllottedStore(
+    store = AllottedStore(
         Allotments(database),
         steady(time.time, time.monotonic),
         names=lambda: secrets.token_hex(16),
         flush=lambda: drain.flush(timeout=patience),
         habits=Habits(lease=settings.hold_lease, tick=min(1.0, settings.hold_lease / 6)),
     )
+    changes.hear_wishes(store.wake)
+    return store
 
 
 def hot_balances(store: FallbackStore | AllottedStore | MemoryStore) -> RedisStore | MemoryStore:
@@ -151,7 +153,7 @@ def hot_balances(store: FallbackStore | AllottedStore | MemoryStore) -> RedisSto
 
 
 def store_for(
-    settings: Settings, database: Database, drain: Drain
+    settings: Settings, database: Database, drain: Drain, changes: Changes
 ) -> FallbackStore | AllottedStore | MemoryStore:
     """Redis' where there is one, else shares of what the database says, else, for one process alone, its memory.
 
@@ -160,7 +162,7 @@ def store_for(
     if settings.redis_url:
         return shared_store(settings)
     if database.is_postgres or settings.workers > 1 or (settings.processes or 1) > 1:
-        return allotted_store(settings, database, drain)
+        return allotted_store(settings, database, drain, changes)
     return MemoryStore(steady(time.time, time.monotonic))
 
 
@@ -248,7 +250,7 @@ class Gateway:
             lambda: self.catalogue.catalog.providers,
             alarmed=lambda provider: self.metrics.usage_drift.labels(provider).inc(),
         )
-        self.store = store_for(settings, self.database, self.drain)
+        self.store = store_for(settings, self.database, self.drain, changes)
         self.ledger = Ledger(self.database.engine)
         shared = self.store.redis if isinstance(self.store, FallbackStore) else None
         self.credit = Credit(
@@ -386,6 +388,7 @@ class Gateway:
             with contextlib.suppress(Unavailable):  # logged where it was raised, and tried again when needed
                 await self.store.tick()
             self._tasks.append(spawn(self.store.run(), name="store"))
+            self._tasks.append(spawn(self.store.run_answers(), name="shares wished for"))
         self._tasks.append(spawn(self.credit.run(), name="credit"))
         self._tasks.append(spawn(self.reconciler.run(), name="reconciler"))
         self._tasks.append(spawn(self.reconciler.tell_place(), name="journal place"))

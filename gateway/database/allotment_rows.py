@@ -13,7 +13,8 @@ class AllotmentRow(Base):
     """A process's share of a counter; it counts until the process's lease and then `linger` more.
 
     The row of no process, `""`, is what a quota's period has spent, and its `linger` the moment the period ends.
-    `wanted_at`: when the process lacked some of it last, 0: it does not.
+    `wanted_at`: when the process lacked some of it last, 0: it did not. `answered_at`: when the process said last that
+    it uses all of its share, after it gave back the rest; 0: since it has drawn some ahead it did not.
     """
 
     __tablename__ = "allotments"
@@ -27,6 +28,7 @@ class AllotmentRow(Base):
     share: Mapped[int] = mapped_column(BigInteger)
     linger: Mapped[int] = mapped_column(BigInteger)
     wanted_at: Mapped[int] = mapped_column(BigInteger)
+    answered_at: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class AllotmentLeaseRow(Base):

@@ -12,14 +12,27 @@ from hashlib import blake2b
 from typing import cast
 
 import structlog
-from msgspec import Struct
-from sqlalchemy import Table, bindparam, delete, insert, or_, select, text, true, update
+from sqlalchemy import (
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.ledger import tables as ledger
+from gateway.database.allotment_draw import PRESSED, Found, Standing, counts, serve
 from gateway.database.allotment_rows import AllotmentLeaseRow, AllotmentRow
+from gateway.database.bells import WISHES
 from gateway.database.engine import Database
 from inference.ir.errors import Unavailable
 from policies.stores.depot import Bid, Drawn, Kept, Kind, Lapsed, Row, Want
@@ -45,28 +58,6 @@ _capacities = select(
 _drop = delete(_shares).where(_a.counter == bindparam("gone"), _a.process == bindparam("whose"))
 
 
-class _Standing(Struct):
-    """How one counter stands in a draw, which goes on counting as its bids are served."""
-
-    others: int = 0
-    own: int | None = None
-    wanted_at: int = 0
-    spent: int | None = None
-    died: bool = False
-    ahead: bool = False
-    """Some was given ahead in this draw: once is enough, or a hundred bids of one process would leave the others
-    nothing."""
-
-
-class _Found(Struct):
-    """What a draw reads before it decides."""
-
-    now: int
-    processes: int
-    standings: dict[str, _Standing]
-    funds: dict[str, int]
-
-
 class Allotments:
     """Implements `policies.stores.depot.Depot`. `clock`: seconds since 1970 to measure leases by; None: as above."""
 
@@ -81,11 +72,15 @@ class Allotments:
                 "share": note.excluded.share,
                 "linger": note.excluded.linger,
                 "wanted_at": note.excluded.wanted_at,
+                "answered_at": note.excluded.answered_at,
             },
         )
+        noted = {"share": note.excluded.share, "linger": note.excluded.linger}
         self._note_share = note.on_conflict_do_update(
-            index_elements=["counter", "process"],
-            set_={"share": note.excluded.share, "linger": note.excluded.linger},
+            index_elements=["counter", "process"], set_=dict[str, object](noted)
+        )
+        self._answer = note.on_conflict_do_update(
+            index_elements=["counter", "process"], set_=noted | {"answered_at": note.excluded.answered_at}
         )
         self._begin = note.on_conflict_do_nothing(index_elements=["counter", "process"])
         self._turns = 0
@@ -106,9 +101,11 @@ class Allotments:
             now = await self._renew(connection, process, lease)
             found = await self._look(connection, process, wants, counters, now)
             noted: dict[str, dict[str, object]] = {}
-            drawn = [_serve(bid, process, found, noted) for bid in bids]
+            drawn = [serve(bid, process, found, noted) for bid in bids]
             if noted:
                 await connection.execute(self._note, list(noted.values()))
+            if found.wished and self._database.is_postgres:
+                await connection.execute(select(func.pg_notify(WISHES, "")))
             died = [name for name, standing in found.standings.items() if standing.died]
             if died:
                 await self._forget_quotas(connection, died, now)
@@ -121,22 +118,18 @@ class Allotments:
         self._turns += 1
         async with self._writing() as connection:
             now = await self._renew(connection, process, lease)
-            moved = await self._note_rows(connection, process, rows)
-            wanted = set(
-                (
-                    await connection.execute(
-                        select(_a.counter).where(
-                            _a.wanted_at > now - _WANTED,
-                            _a.process != process,
-                            _a.counter.in_(select(_a.counter).where(_a.process == process, _a.share > 0)),
-                        )
-                    )
-                ).scalars()
-            )
+            moved = await self._note_rows(connection, process, rows, now)
+            wanted = await self._wished(connection, process, now)
             wanted |= await self._overdrawn(connection, unspent, now)
             if self._turns % _TIDY_EVERY == 0:
                 await self._tidy(connection, now)
             return Kept(wanted=wanted, moved=moved)
+
+    async def wanted(self, process: str) -> set[str]:
+        """As the protocol says."""
+        async with self._database.reading() as session:
+            connection = await session.connection()
+            return await self._wished(connection, process, await self._now(connection))
 
     async def load(self, quota: str, spent: int, *, ends_at: float) -> None:
         """As the protocol says."""
@@ -155,14 +148,14 @@ class Allotments:
         async with self._writing() as connection:
             now = await self._now(connection)
             rows = (await connection.execute(_rows.where(_a.counter == fund, _a.process != process))).all()
-            others = sum(row.share for row in rows if _counts(row.expires_at, row.linger, now))
+            others = sum(row.share for row in rows if counts(row.expires_at, row.linger, now))
             return (await self._funds(connection, [fund], floors=False))[fund] - others
 
     async def leave(self, process: str, rows: Sequence[Row]) -> None:
         """As the protocol says."""
         async with self._writing() as connection:
             now = await self._now(connection)
-            await self._note_rows(connection, process, rows)
+            await self._note_rows(connection, process, rows, now)
             kept = [row.counter for row in rows if row.share]
             await connection.execute(
                 delete(_shares).where(_a.process == process, _a.counter.not_in(kept) if kept else true())
@@ -221,25 +214,29 @@ class Allotments:
         wants: Sequence[Want],
         counters: Sequence[str],
         now: int,
-    ) -> _Found:
+    ) -> Found:
         """Shares first, balances after: a cost posted in between is taken off twice, never not at all."""
         alive = (await connection.execute(select(_l.process).where(_l.expires_at > now))).scalars().all()
-        standings = {name: _Standing() for name in counters}
+        standings = {name: Standing() for name in counters}
         for row in (await connection.execute(_rows.where(_a.counter.in_(counters)))).all():
             standing = standings[row.counter]
             if row.process == _NOBODY:
                 standing.spent = row.share
             elif row.process == process:
                 standing.own, standing.wanted_at = row.share, row.wanted_at
-            elif _counts(row.expires_at, row.linger, now):
+                standing.own_answer = row.answered_at
+            elif counts(row.expires_at, row.linger, now):
                 standing.others += row.share
+                if row.share > 0:
+                    standing.answers.append(row.answered_at)
+                standing.pressed = standing.pressed or row.wanted_at > now - PRESSED
             else:
                 standing.died = True
         for standing in standings.values():
             # What a dead process spent of a quota is known to nobody here: it is asked for again.
             standing.died = standing.died and standing.spent is not None
         funds = [want.counter for want in wants if want.kind is Kind.FUND]
-        return _Found(
+        return Found(
             now, max(len(alive), 1), standings, await self._funds(connection, funds) if funds else {}
         )
 
@@ -254,7 +251,9 @@ class Allotments:
             found[accounts[account]] = (balance or 0) - (floor if floors else 0)
         return found
 
-    async def _note_rows(self, connection: AsyncConnection, process: str, rows: Sequence[Row]) -> set[str]:
+    async def _note_rows(
+        self, connection: AsyncConnection, process: str, rows: Sequence[Row], now: int
+    ) -> set[str]:
         moved: set[str] = set()
         for row in sorted((row for row in rows if row.spent), key=lambda row: row.counter):
             told = await connection.execute(
@@ -264,6 +263,7 @@ class Allotments:
             )
             if told.rowcount:
                 moved.add(row.counter)
+        answers = await self._answers(connection, [row.counter for row in rows if row.tight], now)
         values = [
             {
                 "counter": row.counter,
@@ -271,23 +271,48 @@ class Allotments:
                 "share": row.share - (row.spent if row.counter in moved else 0),
                 "linger": int(row.linger * _US),
                 "wanted_at": 0,
+                "answered_at": answers.get(row.counter, 0),
             }
             for row in sorted(rows, key=lambda row: row.counter)
         ]
         kept = [value for value in values if value["share"]]
-        if kept:
-            await connection.execute(self._note_share, kept)
+        for statement, answering in ((self._note_share, False), (self._answer, True)):
+            if noted := [value for value in kept if (value["counter"] in answers) is answering]:
+                await connection.execute(statement, noted)
         gone = [{"gone": value["counter"], "whose": process} for value in values if not value["share"]]
         if gone:
             await connection.execute(_drop, gone)
         return moved
+
+    async def _answers(
+        self, connection: AsyncConnection, counters: Collection[str], now: int
+    ) -> dict[str, int]:
+        """The moment of an answer is after the wishes it answers, even if the clock was set back between them."""
+        if not counters:
+            return {}
+        query = select(_a.counter, func.max(_a.wanted_at)).where(_a.counter.in_(list(counters)))
+        return {
+            counter: max(now, wanted_at) + 1
+            for counter, wanted_at in (await connection.execute(query.group_by(_a.counter))).all()
+        }
+
+    async def _wished(self, connection: AsyncConnection, process: str, now: int) -> set[str]:
+        """What this process has a share of and another wished for since it last said that it uses all of it."""
+        own = _shares.alias()
+        ours = and_(own.c.counter == _a.counter, own.c.process == process, own.c.share > 0)
+        query = (
+            select(_a.counter)
+            .join(own, ours)
+            .where(_a.wanted_at > now - _WANTED, _a.process != process, _a.wanted_at >= own.c.answered_at)
+        )
+        return {row.counter for row in (await connection.execute(query)).all()}
 
     async def _overdrawn(self, connection: AsyncConnection, unspent: Collection[str], now: int) -> set[str]:
         if not unspent:
             return set()
         shares = dict.fromkeys(unspent, 0)
         for row in (await connection.execute(_rows.where(_a.counter.in_(list(unspent))))).all():
-            if _counts(row.expires_at, row.linger, now):
+            if counts(row.expires_at, row.linger, now):
                 shares[row.counter] += row.share
         funds = await self._funds(connection, unspent)
         return {name for name, share in shares.items() if share > funds[name]}
@@ -326,47 +351,3 @@ class Allotments:
         await connection.execute(
             delete(_leases).where(_l.expires_at < now - _DAY, _l.process.not_in(select(_a.process)))
         )
-
-
-def _counts(expires_at: int | None, linger: int, now: int) -> bool:
-    """Whether a share is still reserved."""
-    return expires_at is not None and expires_at + linger > now
-
-
-def _serve(bid: Bid, process: str, found: _Found, noted: dict[str, dict[str, object]]) -> list[Drawn]:
-    """All of a bid, or nothing but the note that it is wanted. `noted` are the rows to write."""
-    free: list[int] = []
-    for want in bid.wants:
-        standing = found.standings[want.counter]
-        share = max(standing.own or 0, want.share) if want.counter in noted else want.share
-        capacity = found.funds[want.counter] if want.kind is Kind.FUND else want.limit
-        spent = standing.spent or 0 if want.kind is Kind.QUOTA else 0
-        free.append(capacity - spent - standing.others - share)
-    known = [
-        want.kind is not Kind.QUOTA
-        or (found.standings[want.counter].spent is not None and not found.standings[want.counter].died)
-        for want in bid.wants
-    ]
-    fits = all(known) and all(want.short <= left for want, left in zip(bid.wants, free, strict=True))
-    drawn: list[Drawn] = []
-    for want, left, told in zip(bid.wants, free, known, strict=True):
-        standing = found.standings[want.counter]
-        granted = 0
-        if fits:
-            ahead = 0 if standing.ahead else left // max(want.part, 2 * found.processes)
-            granted = min(max(want.short, ahead), left)
-            standing.ahead = True
-        lacks = not fits and want.short > left and standing.others > 0
-        if granted or (lacks and found.now - standing.wanted_at > _US):
-            own = max(standing.own or 0, want.share) if want.counter in noted else want.share
-            standing.own = own + granted
-            standing.wanted_at = found.now if lacks else 0
-            noted[want.counter] = {
-                "counter": want.counter,
-                "process": process,
-                "share": standing.own,
-                "linger": int(want.linger * _US),
-                "wanted_at": standing.wanted_at,
-            }
-        drawn.append(Drawn(granted, left - granted, told, standing.others > 0))
-    return drawn

@@ -18,6 +18,8 @@ from gateway.tasks import spawn
 from inference.ir.errors import Unavailable
 
 CHANNEL = "aspendos_changes"
+WISHES = "aspendos_wishes"
+"""Where it is told that a process lacks a share others may have. Another kind of news, for other ears."""
 _SQLITE_POLL_SECONDS = 0.25
 PROBE_SECONDS = 5.0
 _FIRST_RETRY_SECONDS = 0.25
@@ -40,11 +42,19 @@ class Bell(Protocol):
         ...
 
 
-class PostgresBell:
-    """LISTEN/NOTIFY on a connection of its own. The notification is part of the writer's transaction."""
+def _unheard() -> None:
+    return
 
-    def __init__(self, database: Database) -> None:
+
+class PostgresBell:
+    """LISTEN/NOTIFY on a connection of its own. The notification is part of the writer's transaction.
+
+    `wished` is called when some process, this one included, lacks a share.
+    """
+
+    def __init__(self, database: Database, wished: Ring = _unheard) -> None:
         self._database = database
+        self._wished = wished
 
     async def listen(self, ring: Ring) -> None:
         await listen_for_ever(self._listen_once, ring, "postgres")
@@ -66,8 +76,12 @@ class PostgresBell:
                     def notified(*_: object) -> None:
                         ring()
 
+                    def wished(*_: object) -> None:
+                        self._wished()
+
                     driver.add_termination_listener(gone)
                     await driver.add_listener(CHANNEL, notified)
+                    await driver.add_listener(WISHES, wished)
                     ring()
                     while not await _set_within(closed, PROBE_SECONDS):
                         await driver.execute("SELECT 1")
@@ -78,11 +92,13 @@ class PostgresBell:
 class SqliteBell:
     """SQLite tells nobody, but every commit writes to its files, which are looked at four times a second.
 
-    Under load the usage records' commits do so all the time, so then the counter says whether there is news.
+    Under load the usage records' commits do so all the time, so then the counter says whether there is news, and the
+    latest wish whether there is another: `wished` is as with PostgreSQL.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wished: Ring = _unheard) -> None:
         self._database = database
+        self._wished = wished
 
     async def listen(self, ring: Ring) -> None:
         await listen_for_ever(self._listen_once, ring, "sqlite")
@@ -95,6 +111,7 @@ class SqliteBell:
         assert path is not None
         seen: Mark | None = None
         counted: int | None = None
+        wish: int | None = None
         try:
             with away_as_unavailable():
                 async with _connected(engine) as connection:
@@ -102,23 +119,28 @@ class SqliteBell:
                     while True:
                         mark = written(path)
                         if mark is None or mark != seen:
-                            seen, before = mark, counted
-                            counted = await _counter(driver)
+                            seen, before, earlier = mark, counted, wish
+                            counted, wish = await _newest(driver)
                             if counted is None or counted != before:
                                 ring()
+                            if wish != earlier:
+                                self._wished()
                         await asyncio.sleep(_SQLITE_POLL_SECONDS)
         finally:
             await engine.dispose()
 
 
-async def _counter(driver: Any) -> int | None:
-    """The number of the last change; None where it cannot be read now, as before the tables are made."""
+async def _newest(driver: Any) -> tuple[int | None, int | None]:
+    """The number of the last change and the moment of the last wish; None where that cannot be read now, as before
+    the tables are made, and where there is none."""
     try:
         # In one go: each step of a cursor would be a trip to the connection's thread and back.
-        ((counted,),) = await driver.execute_fetchall("SELECT value FROM change_counter")
+        ((counted, wish),) = await driver.execute_fetchall(
+            "SELECT value, (SELECT max(wanted_at) FROM allotments) FROM change_counter"
+        )
     except sqlite3.Error:
-        return None
-    return counted
+        return None, None
+    return counted, wish
 
 
 @asynccontextmanager

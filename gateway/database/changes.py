@@ -46,10 +46,12 @@ class Changes:
 
     def __init__(self, database: Database, redis_url: str | None = None) -> None:
         self._database = database
-        own: Bell = PostgresBell(database) if database.is_postgres else SqliteBell(database)
+        kind = PostgresBell if database.is_postgres else SqliteBell
+        own: Bell = kind(database, self._wished)
         self.bells: tuple[Bell, ...] = (own, _redis_bell(redis_url)) if redis_url else (own,)
         self._looks: list[Callable[[], Awaitable[None]]] = []
         self._rings: list[Ring] = []
+        self._wishes: list[Ring] = []
         self._listening: list[asyncio.Task[None]] = []
         self._lull = Lull(database, at_most=_LULL_SECONDS)
         self._newest: int | None = None
@@ -79,6 +81,14 @@ class Changes:
 
     def _ring(self) -> None:
         for ring in tuple(self._rings):
+            ring()
+
+    def hear_wishes(self, ring: Ring) -> None:
+        """While somebody is within `ringing`, have `ring` called when a process of this database lacks a share."""
+        self._wishes.append(ring)
+
+    def _wished(self) -> None:
+        for ring in self._wishes:
             ring()
 
     def tell(self, look: Callable[[], Awaitable[None]]) -> None:

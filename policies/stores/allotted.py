@@ -1,13 +1,16 @@
 """AllottedStore: counts of several processes without a store they share; a database keeps what each may use alone.
 
 A request is counted in memory, against this process's shares. Only when a share is used up is the depot asked (by the
-desk), and only then is a refusal the truth. A process that could not renew its lease lets nobody in.
+desk), and only when the other processes have given back what they do not use is a refusal the truth. A process that
+could not renew its lease lets nobody in.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from math import ceil
 
 from inference.ir.errors import Unavailable
+from policies.stores.contest import Contest, Outcome
 from policies.stores.counters import Shelf
 from policies.stores.depot import Depot, Kind
 from policies.stores.desk import Desk, Habits, Waiting
@@ -42,6 +45,7 @@ class AllottedStore:
         self._desk = Desk(depot, self._shares, clock, names=names, flush=flush, habits=self._habits)
         self._bound: Shelf[int, Bound] = Shelf()
         self._open: dict[str, tuple[Ticket, Bound]] = {}
+        self._turns = _ATTEMPTS + ceil(self._habits.patience / self._habits.beat)
 
     def _now(self) -> int:
         return int(self._clock() * MICROSECONDS)
@@ -90,8 +94,9 @@ class AllottedStore:
         self, request_id: str, bound: Bound, tokens: int, amount: int
     ) -> Ticket | Refused | Cold:
         bound.open += 1  # it must not be let go of while this waits
+        contest = self._contest()
         try:
-            for _ in range(_ATTEMPTS):
+            for _ in range(self._turns):
                 if bound.shares():
                     await self._desk.live()
                 if request_id in self._open:
@@ -102,12 +107,20 @@ class AllottedStore:
                     return self._let_in(request_id, bound, seconds, tokens, amount)
                 refused = self._hopeless(bound, now, tokens, amount)
                 if refused is None:
-                    waiting = Waiting(lambda: bound.shorts(self._now(), tokens, amount))
+                    await self._fall_in(contest, bound.shorts(now, tokens, amount))
+                    waiting = Waiting(lambda: bound.shorts(self._now(), tokens, amount), contest.asked)
                     await self._desk.draw(waiting)
                     cold = _cold(bound, waiting)
                     if cold is not None:
                         return cold
-                    refused = self._verdict(bound, waiting, tokens, amount)
+                    if bound.fits(self._now(), tokens, amount):
+                        continue
+                    hope = await self._hope(contest, waiting)
+                    if hope:
+                        continue
+                    if hope is None and contest.over_money:
+                        raise _elsewhere()
+                    refused = self._refuse(bound, tokens, amount)
                 if refused is not None:
                     return refused
         finally:
@@ -125,15 +138,50 @@ class AllottedStore:
         )
         return self._refuse(bound, tokens, amount) if never or lately else None
 
-    def _verdict(self, bound: Bound, waiting: Waiting, tokens: int, amount: int) -> Refused | None:
-        """What the draw means for this request; None: try it."""
+    def _contest(self) -> Contest:
+        return Contest(asyncio.get_running_loop().time() + self._habits.patience)
+
+    async def _fall_in(self, contest: Contest, lacking: Sequence[tuple[Share, int]]) -> None:
+        """Ask for what others asked for a moment ago when they ask again, not sooner. Raises Unavailable."""
+        if contest.asked:
+            return
         now = self._now()
-        if waiting.drawn is None or bound.fits(now, tokens, amount):
-            return None
-        pairs = zip(waiting.lacking, waiting.drawn, strict=True)
-        if not any(short > drawn.free + drawn.granted for (_, short), drawn in pairs):
-            return None  # it was enough, and somebody was quicker
-        return self._refuse(bound, tokens, amount)
+        if any(now < share.unsure_until and short > share.spare for share, short in lacking):
+            raise _elsewhere()
+        contested = self._habits.patience > 0 and any(now < share.contested_until for share, _ in lacking)
+        if contested and not await self._desk.next_beat(contest):
+            raise _elsewhere()
+
+    async def _hope(self, contest: Contest, waiting: Waiting) -> bool | None:
+        """Whether the request is to be tried again, after a wait where that is of use; False: its refusal is the truth.
+
+        None: nobody said in time where it is, what it lacks.
+        """
+        if waiting.drawn is None:
+            return True
+        now = self._now()
+        outcome = contest.judge(waiting.lacking, waiting.drawn)
+        missing = contest.missing
+        match outcome:
+            case Outcome.AGAIN:
+                return True
+            case Outcome.REFUSE:
+                for share in missing:
+                    share.refused_until = now + int(self._habits.recheck * MICROSECONDS)
+                return False
+            case Outcome.SETTLE:
+                contest.settled = await self._desk.settle()
+                if contest.settled:
+                    return True
+            case Outcome.WAIT:
+                for share in missing:
+                    share.contested_until = now + int(self._habits.beat * MICROSECONDS)
+        if await self._desk.next_beat(contest):
+            return True
+        if contest.over_money:
+            for share in missing:
+                share.unsure_until = self._now() + int(self._habits.recheck * MICROSECONDS)
+        return None
 
     def _refuse(self, bound: Bound, tokens: int, amount: int) -> Refused | None:
         levels = bound.levels(self._now(), tokens, 2 * self._habits.tick)
@@ -143,7 +191,8 @@ class AllottedStore:
         """As the protocol says; False too for a ticket that is settled or not from here."""
         if amount < 0:
             raise ValueError(f"a hold cannot be extended by {amount}")
-        for _ in range(_ATTEMPTS):
+        contest = self._contest()
+        for _ in range(self._turns):
             entry = self._open.get(ticket.id)
             if entry is None:
                 return False
@@ -156,9 +205,14 @@ class AllottedStore:
                 ticket.balance = bound.hold(amount)
                 self._note_overuse(bound, self._now())
                 return True
-            waiting = Waiting(lambda: bound.shorts_of_money(amount))  # noqa: B023 - used before the next turn
+            waiting = Waiting(
+                lambda: bound.shorts_of_money(amount),  # noqa: B023 - used before the next turn
+                contest.asked,
+            )
             await self._desk.draw(waiting)
-            if waiting.drawn is not None and not any(drawn.granted for drawn in waiting.drawn):
+            if waiting.drawn is not None and not all(drawn.known for drawn in waiting.drawn):
+                return False  # nobody has told the depot yet what the quota's period has seen
+            if not bound.affords(amount) and not await self._hope(contest, waiting):
                 return False
         return False
 
@@ -209,6 +263,24 @@ class AllottedStore:
         """One turn of that. Raises Unavailable."""
         await self._desk.tick()
 
+    def wake(self) -> None:
+        """Another process may lack something: have that looked into soon."""
+        self._desk.wished.set()
+
+    async def run_answers(self) -> None:
+        """Give back what others lack as soon as that is heard of, for ever. Run it as one task."""
+        while True:
+            await self._desk.wished.wait()
+            self._desk.wished.clear()
+            try:
+                await self.answer()
+            except Unavailable:
+                continue  # who wished for it wishes again
+
+    async def answer(self) -> None:
+        """Look once for what others lack: what of it is not used here is given back. Raises Unavailable."""
+        await self._desk.answer()
+
     async def leave(self) -> None:
         """End: everything is given back but what windows counted. Raises Unavailable."""
         await self._desk.leave()
@@ -255,6 +327,15 @@ class AllottedStore:
     def kept(self) -> dict[str, int]:
         """How much is in memory, for metrics."""
         return {"rules": len(self._bound.known), "shares": len(self._shares.known), "open": len(self._open)}
+
+
+def _elsewhere() -> Unavailable:
+    return Unavailable(
+        "Part of what this request needs is with other processes of this gateway, and they have not said in time "
+        "whether they use it. Nothing was spent; try again in a moment.",
+        code="credit_elsewhere",
+        retry_after=1.0,
+    )
 
 
 def _cold(bound: Bound, waiting: Waiting) -> Cold | None:

@@ -28,7 +28,8 @@ class Want(Struct, frozen=True):
     """More of one counter: `short` units beyond the process's `share`, and if there are plenty, some ahead.
 
     `limit` is the rule's, and nothing for a fund. `linger`: seconds for which a share stays reserved when its
-    process is dead. `part`: at most one `part`-th of what is free is given ahead.
+    process is dead. `part`: at most one `part`-th of what is free is given ahead. `asked`: when it was wished for
+    by the request that still lacks it, by the depot's clock; 0: now for the first time.
     """
 
     counter: str
@@ -38,6 +39,7 @@ class Want(Struct, frozen=True):
     limit: int = 0
     linger: float = 0.0
     part: int = 16
+    asked: int = 0
 
 
 class Bid(Struct, frozen=True):
@@ -49,29 +51,36 @@ class Bid(Struct, frozen=True):
 class Drawn(Struct, frozen=True):
     """What came of one want: how much was added to the share, and what is still free for everybody.
 
-    `known` is False for a quota whose spending the depot has to be told first. `contested`: others have shares.
+    `known` is False for a quota whose spending the depot has to be told first. `contested`: it lacks, and others have
+    shares of which they have not said since it was `asked` for that they use all of them.
     """
 
     granted: int
     free: int
     known: bool = True
     contested: bool = False
+    asked: int = 0
 
 
 class Row(Struct, frozen=True):
-    """A process's share of one counter as it is to be kept; 0: none. `spent` of a quota leaves the share for good."""
+    """A process's share of one counter as it is to be kept; 0: none. `spent` of a quota leaves the share for good.
+
+    `tight`: all of it is in use, which answers whoever wished for some until now.
+    """
 
     counter: str
     kind: Kind
     share: int
     linger: float = 0.0
     spent: int = 0
+    tight: bool = False
 
 
 class Kept(Struct, frozen=True):
     """What a process hears when it renews its lease.
 
-    `wanted`: counters of its own that another process lacks; `moved`: quotas whose `spent` was taken over.
+    `wanted`: counters of its own that another process lacks and has no answer about; `moved`: quotas whose `spent`
+    was taken over.
     """
 
     wanted: Collection[str] = ()
@@ -101,6 +110,10 @@ class Depot(Protocol):
         `unspent`: counters of kind fund of which the process has something left; they are `wanted` too when all
         shares together exceed what the ledger says.
         """
+        ...
+
+    async def wanted(self, process: str) -> Collection[str]:
+        """Counters of its own that another process lacks and has no answer about. Only looks."""
         ...
 
     async def load(self, quota: str, spent: int, *, ends_at: float) -> None:

@@ -22,11 +22,13 @@ _TOKENS = Unit.TOKENS
 class Share:
     """A counter's part. `used` includes what is held, and what is `settled` but still in the share.
 
-    `spare` is what was free for everybody at the last draw. `refused_until`, in microseconds: before that moment
-    the depot is not asked again for more than was there.
+    `spare` is what was free for everybody at the last draw. In microseconds: before `refused_until` the depot is
+    not asked again for more than was there; before `contested_until` it was asked a moment ago, and others are about
+    to answer; before `unsure_until` they did not in time a moment ago, and are not waited for again.
     """
 
     __slots__ = (
+        "contested_until",
         "counter",
         "dirty",
         "holders",
@@ -38,6 +40,7 @@ class Share:
         "settled",
         "share",
         "spare",
+        "unsure_until",
         "used",
         "used_at",
     )
@@ -49,7 +52,8 @@ class Share:
         self.part = part
         self.limit = 0
         self.share = self.spare = self.used = self.settled = 0
-        self.refused_until = self.used_at = self.holders = 0
+        self.refused_until = self.contested_until = self.unsure_until = 0
+        self.used_at = self.holders = 0
         self.dirty = False
 
     def now_used(self, now: int) -> int:
@@ -80,13 +84,18 @@ class Share:
         self.used += amount - held
         self.settled += amount
 
-    def want(self, short: int) -> Want:
-        """In the words of the depot."""
-        return Want(self.counter, self.kind, self.share, short, self.limit, self.linger, self.part)
+    @property
+    def unposted(self) -> bool:
+        """Whether the ledger may know already of something that is still in the share, so that it counts twice."""
+        return self.kind is Kind.FUND and self.settled != 0
 
-    def row(self, *, spent: int = 0) -> Row:
+    def want(self, short: int, asked: int = 0) -> Want:
         """In the words of the depot."""
-        return Row(self.counter, self.kind, self.share, self.linger, spent)
+        return Want(self.counter, self.kind, self.share, short, self.limit, self.linger, self.part, asked)
+
+    def row(self, *, spent: int = 0, tight: bool = False) -> Row:
+        """In the words of the depot."""
+        return Row(self.counter, self.kind, self.share, self.linger, spent, tight)
 
     def idle(self, now: int) -> bool:
         """Whether it can be forgotten: nobody is tied to it, and nobody elsewhere need know of it."""

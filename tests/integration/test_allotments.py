@@ -1,13 +1,14 @@
 """Shares of one database: on SQLite and PostgreSQL, between processes that die, and of `aspendos serve --workers 2`."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from billing.ledger.accounts import Reason
 from billing.ledger.ledger import Ledger
 from gateway.database.allotments import Allotments
 from gateway.database.engine import Database
+from gateway.tasks import spawn
+from inference.ir.errors import Unavailable
 from policies.stores.allotted import AllottedStore
 from policies.stores.clock import steady
 from policies.stores.desk import Habits
@@ -46,15 +49,33 @@ async def flushed() -> bool:
     return True
 
 
-def opened(database: Database, clock: Callable[[], float] | None = None, **habits: float) -> AllottedStore:
-    """One process's store on the database."""
+def opened(
+    database: Database, clock: Callable[[], float] | None = None, *, line: int = 1_000, **habits: float
+) -> AllottedStore:
+    """One process's store on the database, which waits for nobody."""
     return AllottedStore(
         Allotments(database, clock=clock),
         clock or steady(time.time, time.monotonic),
         names=lambda: secrets.token_hex(8),
         flush=flushed,
-        habits=Habits(**({"recheck": 0.0} | habits)),
+        habits=Habits(**({"recheck": 0.0, "patience": 0.0, "beat": 0.01} | habits), line=line),
     )
+
+
+@contextlib.asynccontextmanager
+async def answering(*stores: AllottedStore) -> AsyncGenerator[None]:
+    """Within, these processes hear at once that another lacks something."""
+
+    async def answer(store: AllottedStore) -> None:
+        while True:
+            await store.answer()
+            await asyncio.sleep(0.005)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(answer(store)) for store in stores]
+        yield
+        for task in tasks:
+            task.cancel()
 
 
 async def funded(database: Database, nano: int, *, floor: int = 0) -> Ledger:
@@ -65,12 +86,17 @@ async def funded(database: Database, nano: int, *, floor: int = 0) -> Ledger:
     return ledger
 
 
-async def ask(store: AllottedStore, rules: Rules, amount: int = 0) -> Ticket | Refused:
-    came = await store.admit(secrets.token_hex(8), rules, tokens=0, amount=amount)
-    if isinstance(came, Cold):
-        for quota in came.quotas:
-            await store.load_quota(quota, 0)
+async def ask(store: AllottedStore, rules: Rules, amount: int = 0) -> Ticket | Refused | None:
+    """What came of a request; None: another process may have what it lacks, and has not said."""
+    try:
         came = await store.admit(secrets.token_hex(8), rules, tokens=0, amount=amount)
+        if isinstance(came, Cold):
+            for quota in came.quotas:
+                await store.load_quota(quota, 0)
+            came = await store.admit(secrets.token_hex(8), rules, tokens=0, amount=amount)
+    except Unavailable as error:
+        assert error.code == "credit_elsewhere"
+        return None
     assert not isinstance(came, Cold)
     return came
 
@@ -119,6 +145,98 @@ async def test_a_share_is_given_back_where_another_process_lacks_it(database: Da
     assert got == 9
 
 
+async def test_whoever_lacks_a_share_waits_for_it_and_is_refused_only_by_the_truth(
+    database: Database,
+) -> None:
+    await funded(database, 1_000)
+    stores = [opened(database, patience=10.0) for _ in range(3)]
+    async with answering(*stores):
+        assert isinstance(await ask(stores[0], PAID, 100), Ticket)  # and draws ahead
+        assert isinstance(await ask(stores[1], PAID, 700), Ticket)
+        assert isinstance(await ask(stores[2], PAID, 200), Ticket)
+        for store in stores:
+            refused = await ask(store, PAID, 1)
+            assert isinstance(refused, Refused) and refused.remaining == 0
+
+
+async def test_one_burst_on_all_processes_is_served_exactly_as_far_as_the_money_goes(
+    database: Database,
+) -> None:
+    await funded(database, 1_250)
+    stores = [opened(database, patience=10.0) for _ in range(3)]
+    async with answering(*stores):
+        asked = (ask(store, PAID, 100) for _ in range(10) for store in stores)
+        came = await asyncio.gather(*asked)
+        assert sum(isinstance(each, Ticket) for each in came) == 12
+        assert sum(isinstance(each, Refused) for each in came) == 18
+
+
+async def test_what_is_spent_and_in_the_books_is_not_counted_twice_before_a_refusal(
+    database: Database,
+) -> None:
+    ledger = await funded(database, 1_000)
+    one, other = opened(database, patience=5.0), opened(database, patience=5.0)
+    spender, keeper = await ask(one, PAID, 300), await ask(other, PAID, 300)
+    assert isinstance(spender, Ticket) and isinstance(keeper, Ticket)
+    one.settle(spender, tokens=0, amount=200)
+    other.settle(keeper, tokens=0, amount=100)
+    await ledger.adjust(ACCOUNT, -300, reference="both", memo="", actor="t")  # another process drained it
+    async with answering(one, other):
+        assert isinstance(await ask(one, PAID, 701), Refused)
+        assert isinstance(await ask(other, PAID, 700), Ticket)
+
+
+async def test_nobody_is_refused_by_one_that_does_not_answer(database: Database) -> None:
+    """Its share may be unused: that is no refusal. Once its lease is over it is free."""
+    await funded(database, 1_000)
+    clock = Hand()
+    dead, alive = opened(database, clock, lease=30), opened(database, clock, lease=30, patience=0.05)
+    assert isinstance(await ask(dead, PAID, 100), Ticket)
+    assert await ask(alive, PAID, 900) is None
+    clock.now += 29
+    await alive.tick()
+    clock.now += 2
+    assert isinstance(await ask(alive, PAID, 1_000), Ticket)
+
+
+async def test_the_line_of_those_who_wait_has_an_end(database: Database) -> None:
+    await funded(database, 1_000)
+    holder, other = opened(database), opened(database, patience=30.0, line=5)
+    assert isinstance(await ask(holder, PAID, 100), Ticket)
+    asking = [spawn(ask(other, PAID, 900), name="asking") for _ in range(20)]
+    done, waiting = await asyncio.wait(asking, timeout=1.0)
+    assert len(waiting) == 5
+    assert all(each.result() is None for each in done)
+    async with answering(holder):
+        came = await asyncio.gather(*waiting)
+    assert sum(isinstance(each, Ticket) for each in came) == 1
+    assert sum(isinstance(each, Refused) for each in came) == 4
+
+
+async def test_who_waits_keeps_nobody_from_what_is_there(database: Database) -> None:
+    await funded(database, 1_000)
+    holder, other = opened(database), opened(database, patience=30.0)
+    assert isinstance(await ask(holder, PAID, 100), Ticket)
+    large = spawn(ask(other, PAID, 900), name="large")
+    await asyncio.sleep(0.1)
+    assert isinstance(await ask(other, PAID, 300), Ticket)
+    assert not large.done()
+    async with answering(holder):
+        assert isinstance(await large, Refused)
+
+
+async def test_a_hold_is_extended_by_what_others_do_not_use(database: Database) -> None:
+    await funded(database, 1_000)
+    one, other = opened(database), opened(database, patience=10.0)
+    assert isinstance(await ask(one, PAID, 100), Ticket)  # and draws ahead
+    ticket = await ask(other, PAID, 100)
+    assert isinstance(ticket, Ticket)
+    async with answering(one):
+        assert await other.extend(ticket, 800)
+        assert not await other.extend(ticket, 1)
+    assert not await other.extend(ticket, 1)
+
+
 async def test_many_requests_at_once_on_one_process_leave_the_others_their_part(database: Database) -> None:
     await funded(database, 100_000)
     one, other = opened(database), opened(database)
@@ -161,7 +279,7 @@ async def test_a_process_that_comes_too_late_begins_anew(database: Database) -> 
     await funded(database, 1_000)
     clock = Hand()
     rules = Rules(slots=(SEATS,), account=ACCOUNT)
-    late, other = opened(database, clock, lease=30), opened(database, clock, lease=30)
+    late, other = opened(database, clock, lease=30, patience=0.3), opened(database, clock, lease=30)
     mine = await served([late], rules, times=4, amount=100)
     clock.now += 31
     assert len(await served([other], rules, times=10, amount=100)) == 6
@@ -170,10 +288,9 @@ async def test_a_process_that_comes_too_late_begins_anew(database: Database) -> 
     for ticket in mine:
         late.settle(ticket, tokens=0, amount=0)
     await late.tick()
-    await ask(late, PAID, 400)  # the other one has drawn ahead, and hears that it is wanted
-    await other.tick()
-    assert isinstance(await ask(late, PAID, 400), Ticket)
-    assert isinstance(await ask(late, PAID, 1), Refused)
+    async with answering(other):  # which has drawn ahead
+        assert isinstance(await ask(late, PAID, 400), Ticket)
+        assert isinstance(await ask(late, PAID, 1), Refused)
 
 
 async def test_who_leaves_gives_everything_back_but_what_a_window_counted(database: Database) -> None:
@@ -195,25 +312,24 @@ async def test_who_leaves_gives_everything_back_but_what_a_window_counted(databa
 
 async def test_a_top_up_shows_at_the_next_draw_and_a_take_back_at_the_next_tick(database: Database) -> None:
     ledger = await funded(database, 500)
-    one, other = opened(database), opened(database)
+    one, other = opened(database), opened(database, patience=5.0)
     assert len(await served([one], PAID, times=9, amount=100)) == 5
     await ledger.grant(ACCOUNT, 400, reason=Reason.BONUS, reference="more")
     assert isinstance(await ask(other, PAID, 100), Ticket)
     await ledger.take_back(ACCOUNT, 300, reason=Reason.REFUND, reference="less")
     await other.tick()
-    assert isinstance(await ask(other, PAID, 100), Refused)
+    async with answering(one):
+        assert isinstance(await ask(other, PAID, 100), Refused)
     assert await other.available(ACCOUNT) == 0
 
 
 async def test_an_account_may_go_down_to_its_floor(database: Database) -> None:
     await funded(database, 0, floor=-300)
-    stores = [opened(database), opened(database)]
+    stores = [opened(database, patience=5.0), opened(database, patience=5.0)]
     rules = Rules(account=ACCOUNT, floor=-300)
-    tickets = await served(stores, rules, times=5, amount=100)
-    for store in stores:
-        await store.tick()
-    assert len(tickets + await served(stores, rules, times=5, amount=100)) == 3
-    refused = await ask(stores[0], rules, 1)
+    async with answering(*stores):
+        assert len(await served(stores, rules, times=5, amount=100)) == 3
+        refused = await ask(stores[0], rules, 1)
     assert isinstance(refused, Refused) and refused.account == ACCOUNT and refused.remaining == 0
 
 
@@ -252,6 +368,7 @@ HOLDING = textwrap.dedent(
     import asyncio, secrets, sys, time
     from gateway.database.allotments import Allotments
     from gateway.database.engine import Database
+    from inference.ir.errors import Unavailable
     from policies.stores.allotted import AllottedStore
     from policies.stores.desk import Habits
     from policies.stores.clock import steady
@@ -261,7 +378,11 @@ HOLDING = textwrap.dedent(
 
     async def hold(store):
         while True:
-            if isinstance(await store.admit(secrets.token_hex(8), RULES, tokens=0, amount=100), Ticket):
+            try:
+                came = await store.admit(secrets.token_hex(8), RULES, tokens=0, amount=100)
+            except Unavailable:
+                continue  # one that was killed has some and does not answer
+            if isinstance(came, Ticket):
                 print("held", flush=True)
             else:
                 await asyncio.sleep(0.05)
@@ -277,7 +398,7 @@ HOLDING = textwrap.dedent(
             flush=flush,
             habits=Habits(lease=4.0, tick=0.2, recheck=0.05),
         )
-        await asyncio.gather(store.run(), *(hold(store) for _ in range(10)))
+        await asyncio.gather(store.run(), store.run_answers(), *(hold(store) for _ in range(10)))
 
     asyncio.run(main())
     """

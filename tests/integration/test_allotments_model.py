@@ -1,4 +1,8 @@
-"""Several processes over one database against an exact model: what all of them let in together, on both databases."""
+"""Several processes over one database against an exact model: what all of them let in together, on both databases.
+
+Nobody is let in whom the model refuses; and whom it does not refuse is let in by the first that is asked, whatever the
+others have drawn ahead, unless one of them died a moment ago.
+"""
 
 import asyncio
 import itertools
@@ -21,6 +25,8 @@ from billing.ledger.accounts import Reason
 from billing.ledger.ledger import Ledger
 from gateway.database.allotments import Allotments
 from gateway.database.engine import Database
+from gateway.tasks import spawn
+from inference.ir.errors import Unavailable
 from policies.stores.allotted import AllottedStore
 from policies.stores.desk import Habits
 from policies.stores.step import Cold, Quota, Rules, Slot, Ticket, Unit, Window
@@ -31,6 +37,8 @@ T = TypeVar("T")
 LEASE = 40
 LONGEST = 10
 FLOOR = -200
+_LATE_TURNS = 4
+"""So long a journal that is drained late keeps those waiting who ask."""
 
 
 class Processes(RuleBasedStateMachine):
@@ -83,7 +91,7 @@ class Processes(RuleBasedStateMachine):
             self.clock.seconds,
             names=lambda: secrets.token_hex(8),
             flush=flush,
-            habits=Habits(lease=LEASE, recheck=0.0),
+            habits=Habits(lease=LEASE, recheck=0.0, beat=0.002, patience=0.6),
         )
         self.unposted[store] = []
         return store
@@ -96,6 +104,23 @@ class Processes(RuleBasedStateMachine):
                 await self.ledger.adjust(
                     self.kinds[0].account or "", -costs, reference=name, memo="", actor="t"
                 )
+
+    async def heard(self, asking: Coroutine[Any, Any, T]) -> T | None:
+        """What comes of a request while all hear what it lacks. None: somebody did not say whether he uses it."""
+        late, task = self.late, spawn(asking, name="asking")
+        turn = 0
+        while not task.done():
+            self.late = late and turn < _LATE_TURNS
+            for store in self.stores:
+                await store.answer()
+            await asyncio.wait([task], timeout=0.002)
+            turn += 1
+        self.late = late
+        try:
+            return task.result()
+        except Unavailable as error:
+            assert error.code == "credit_elsewhere" and self.clock.now <= self.blind_until
+            return None
 
     def tick(self) -> None:
         for store in self.stores:
@@ -124,13 +149,8 @@ class Processes(RuleBasedStateMachine):
     )
     def ask(self, number: int, kind: int, tokens: int, amount: int, times: int) -> None:
         for _ in range(times):
-            if not self.let_in(number, kind, tokens, amount):
-                late, self.late = self.late, False
-                self.tick()  # whoever has drawn ahead hears that it is wanted
-                self.tick()
-                again = self.let_in(number, kind, tokens, amount)
-                assert again or not self.surely_fits(self.kinds[kind], tokens, amount)
-                self.late = late
+            served = self.let_in(number, kind, tokens, amount)
+            assert served or not self.surely_fits(self.kinds[kind], tokens, amount)
 
     def surely_fits(self, rules: Rules, tokens: int, amount: int) -> bool:
         """Whether nobody may refuse this. What the dead had drawn stays reserved for some time, and that is stated."""
@@ -142,11 +162,11 @@ class Processes(RuleBasedStateMachine):
         store, rules = self.stores[number], self.kinds[kind]
         self.count += 1
         name = f"r{self.count}"
-        came = self.wait(store.admit(name, rules, tokens=tokens, amount=amount))
+        came = self.wait(self.heard(store.admit(name, rules, tokens=tokens, amount=amount)))
         if isinstance(came, Cold):
             self.wait(self.post(*self.unposted))  # as whoever reads what was spent does
             self.wait(store.load_quota(self.quota, self.model.spent.get(self.quota.key, 0)))
-            came = self.wait(store.admit(name, rules, tokens=tokens, amount=amount))
+            came = self.wait(self.heard(store.admit(name, rules, tokens=tokens, amount=amount)))
         if not isinstance(came, Ticket):
             return False
         assert not self.model.certainly_refused(rules, self.clock.now, tokens, amount), (
@@ -179,9 +199,11 @@ class Processes(RuleBasedStateMachine):
     def extend(self, data: st.DataObject, amount: int) -> None:
         name = data.draw(st.sampled_from(sorted(self.tickets)))
         ticket, store = self.tickets[name]
-        if self.wait(store.extend(ticket, amount)):
+        if self.wait(self.heard(store.extend(ticket, amount))):
             assert self.model.affords(ticket.rules, amount)
             self.model.entries[name].held += amount
+        elif ticket.held and self.clock.now > self.blind_until and not self.recounted:
+            assert not self.model.affords(ticket.rules, amount)
 
     @rule(number=st.integers(0, 2), late=st.booleans())
     def one_ticks(self, number: int, late: bool) -> None:

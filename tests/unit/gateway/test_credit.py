@@ -101,9 +101,10 @@ async def test_an_account_nobody_opened_has_nothing(world: CreditWorld) -> None:
 async def test_without_the_journal_drained_no_balance_is_known(world: CreditWorld, tmp_path: Path) -> None:
     world.pays("r", 1, ACCOUNT)
     async with world.drain._turn(wait=True):  # pyright: ignore[reportPrivateUsage] - holds the lock as another process does
-        blocked = Credit(world.ledger, Drain(tmp_path / "journal", world.engine), world.store, patience=0.1)
-        with pytest.raises(Unavailable):
+        blocked = Credit(world.ledger, Drain(tmp_path / "journal", world.engine), world.store, first=0.1)
+        with pytest.raises(Unavailable) as caught:
             await blocked.warm(Cold((ACCOUNT,)))
+        assert (caught.value.code, caught.value.retry_after) == ("books_behind", 1.0)
     assert await world.store.available(ACCOUNT) is None
 
 

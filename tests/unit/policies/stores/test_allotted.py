@@ -37,7 +37,7 @@ class OneDepot(Struct):
     ahead: int = 2
     taken: dict[str, int] = field(default_factory=dict[str, int])
     spent: dict[str, int] = field(default_factory=dict[str, int])
-    wanted: set[str] = field(default_factory=set[str])
+    wishes: set[str] = field(default_factory=set[str])
     names: list[str] = field(default_factory=list[str])
     draws: int = 0
     bids: int = 0
@@ -85,8 +85,12 @@ class OneDepot(Struct):
         for row in rows:
             self.taken[row.counter] = row.share - row.spent
             self.spent[row.counter] = self.spent.get(row.counter, 0) + row.spent
-        wanted, self.wanted = self.wanted, set()
+        wanted, self.wishes = self.wishes, set()
         return Kept(wanted, {row.counter for row in rows if row.spent})
+
+    async def wanted(self, process: str) -> set[str]:
+        self._answer()
+        return self.wishes
 
     async def load(self, quota: str, spent: int, *, ends_at: float) -> None:
         self.spent.setdefault(quota, spent)
@@ -241,7 +245,7 @@ async def test_what_was_settled_stays_in_the_share_until_it_is_drained(world: Wo
 async def test_what_others_want_and_what_lies_idle_is_given_back(world: World) -> None:
     await world.let_in(LIMITED)
     assert world.depot.taken["w/requests/60/w"] > 1
-    world.depot.wanted = {"w/requests/60/w"}
+    world.depot.wishes = {"w/requests/60/w"}
     await world.store.tick()
     assert world.depot.taken["w/requests/60/w"] == 1
     assert world.depot.taken["s/s"] > 1
