@@ -124,7 +124,7 @@ def run(settings: Settings) -> int:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        preload=("gateway.app", "gateway.logs", "gateway.wiring"),
+        preload=("gateway.app", "gateway.logs", "gateway.wiring", "litestar.plugins.pydantic", "aiosqlite"),
         delay=settings.drain_delay,
         graceful=max(1, round(settings.drain_timeout)),
     )

@@ -17,6 +17,9 @@ from gateway.edge.watch import Watch
 from gateway.edge.worker import prepare
 from gateway.edge.workers import Workers
 
+_PRELOAD = (__name__, "uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvicorn.protocols.websockets.auto")
+"""What uvicorn imports only when it begins, and this."""
+
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True):
     """Where and how a server listens. Times in seconds."""
@@ -82,7 +85,7 @@ def run(app: object, listen: Listen) -> None:
     previous = {number: signal.signal(number, _obeyed) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         if listen.workers > 1:
-            prepare(listen.preload)
+            prepare((*_PRELOAD, *listen.preload))
             workers = Workers(config, config.bind_socket(), delay=listen.delay)
             workers.run()
             failed = workers.failed

@@ -4,6 +4,7 @@ A pipe joins the two, and only they hold its ends: it breaks when either dies, h
 asks over it for a sign of life and for the end; everything else it says with signals.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -105,6 +106,8 @@ class Worker:
 
 def work(config: Config, sock: socket, line: Connection, delay: float) -> None:
     """The life of a worker's process, from within. Raises SystemExit where it could not start."""
+    # What was imported for all of them is not walked by the collector here: that would copy every page of it.
+    gc.freeze()
     server = Watch(config, heard=told, delay=delay, started=lambda: line.send_bytes(_STARTED))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
