@@ -289,6 +289,9 @@ def test_a_line_that_ends_in_a_carriage_return_ends_an_event() -> None:
     failure = b'data: {"error":{"message":"died"}}\n\n'
     assert tap.feed(b"data: {}\r\r" + failure) == b"data: {}\r\r" + failure
     assert tap.upstream_error == failure
+    last = said("a")[:-2] + b"\r\r"
+    assert tap.feed(last + USAGE) == last
+    assert tap.usage_event == USAGE
 
 
 def test_framing_helpers() -> None:
