@@ -555,3 +555,31 @@ def test_two_workers_hold_a_balance_once(asking: Asking) -> None:
     refused = [each.result() for each in requests if each.done()]
     assert refused == [402] * (len(requests) - 10)
     assert asking.held(key) == 10 * most
+
+
+@pytest.mark.parametrize("on", ["sqlite", "postgres"])
+def test_two_workers_serve_whatever_the_account_can_pay(
+    upstream: UpstreamThread, tmp_path: Path, request: pytest.FixtureRequest, on: str
+) -> None:
+    """Most of what is left lies with the worker that was not asked, again and again, down to the last hold."""
+    given = catalogue(upstream.base_url)
+    given["models"]["slow"]["max_output"] = 100
+    environment = (
+        {} if on == "sqlite" else {"ASPENDOS_DATABASE_URL": request.getfixturevalue("postgres_database_url")}
+    )
+    with (
+        ThreadPoolExecutor(20) as pool,
+        GatewayProcess(tmp_path, given, arguments=("--workers", "2"), environment=environment) as site,
+    ):
+        site.http = httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None))
+        asking = Asking(site, pool)
+        rich = asking.team(nano=10**9)
+        asking.ask(rich, "events-8", 1)[0].result()
+        cost = site.record(rich).cost_nano
+        holding = asking.team(nano=10**9)
+        asking.ask(holding, "slow", 1)
+        most = asking.held(holding)
+        key = asking.team(nano=most + 9 * cost)
+        got = [asking.ask(key, "events-8", 1)[0].result() for _ in range(14)]
+        assert got == [200] * 10 + [402] * 4
+        site.kill9()

@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import text
 
 from gateway.database import bells
+from gateway.database.allotments import Allotments
 from gateway.database.lull import Mark, written
 from gateway.tasks import spawn
+from policies.stores.depot import Bid, Kind, Want
 from tests.control_plane import Plane
 
 
@@ -45,6 +47,42 @@ async def test_on_sqlite_only_news_is_rung_for(plane: Plane, monkeypatch: pytest
         await plane.issue()
         await looks(20)
         assert rings > 1
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_wish_is_heard_and_is_no_news_of_another_kind(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bells, "_SQLITE_POLL_SECONDS", 0.01)
+    news, wishes = 0, asyncio.Event()
+
+    def ring() -> None:
+        nonlocal news
+        news += 1
+
+    kind = bells.PostgresBell if plane.database.is_postgres else bells.SqliteBell
+    listening = spawn(kind(plane.database, wishes.set).listen(ring), name="listening")
+    depot = Allotments(plane.database)
+    try:
+        for process in ("one", "other"):
+            await depot.join(process, 60.0)
+        async with asyncio.timeout(10):
+            while not news:
+                await asyncio.sleep(0.005)
+        await depot.draw("one", [Bid((Want("s/seats", Kind.SLOT, 0, 4, limit=4),))], 60.0)
+        await asyncio.sleep(0.3)
+        wishes.clear()
+        await depot.draw("one", [Bid((Want("s/more", Kind.SLOT, 0, 4, limit=4),))], 60.0)
+        await asyncio.sleep(0.3)
+        assert not wishes.is_set(), "what is simply drawn concerns nobody"
+        await depot.draw("other", [Bid((Want("s/seats", Kind.SLOT, 0, 1, limit=4),))], 60.0)
+        async with asyncio.timeout(10):
+            await wishes.wait()
+        assert news == 1
+        assert await depot.wanted("one") == {"s/seats"}
+        assert await depot.wanted("other") == set()
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
