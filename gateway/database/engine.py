@@ -7,6 +7,7 @@ an absent database is a fast 503 and never a hung request.
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -20,12 +21,13 @@ from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
     InterfaceError,
+    InvalidatePoolError,
     OperationalError,
     ProgrammingError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from billing.scribe import BLOCKING
 from gateway.database import schema
@@ -34,6 +36,8 @@ from inference.ir.errors import Internal, InvalidField, Unavailable
 _CONNECT_SECONDS = 3.0
 _STATEMENT_SECONDS = 5.0
 _MIGRATION_SECONDS = 120.0
+_TRUSTED_SECONDS = 3.0
+"""A connection returned to the pool so long ago is asked whether it is still there before it is used again."""
 _UNDEFINED_TABLE = "42P01"
 _CACHE_KIB = 8192
 """Of each of SQLite's connections, at most: the pages a second's usage records touch, thousands of keys' and users',
@@ -67,20 +71,23 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=_CONNECT_SECONDS,
-            pool_pre_ping=self.is_postgres,
             pool_recycle=1800,
         )
+        if self.is_postgres:
+            event.listen(self.engine.sync_engine, "checkin", _note_return)
+            event.listen(self.engine.sync_engine, "checkout", _see_that_it_lives)
         writer = self.engine.execution_options(aspendos_writes=True)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self._reader(), expire_on_commit=False)
         self._writers = async_sessionmaker(writer, expire_on_commit=False)
 
     def session(self) -> AsyncSession:
-        """A plain session; driver errors pass as they are. Prefer `reading()` and `writing()`."""
+        """A plain session for reading; driver errors pass as they are. Prefer `reading()` and `writing()`."""
         return self._sessions()
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
-        """A session for reading. Raises Unavailable when the database is away."""
+        """A session for reading, each statement what was committed when it began. Raises Unavailable when the
+        database is away."""
         with away_as_unavailable():
             async with self._sessions() as session:
                 yield session
@@ -99,6 +106,13 @@ class Database:
         """Returns when the database answers. Raises Unavailable."""
         async with self.reading() as session:
             await session.execute(text("SELECT 1"))
+
+    def _reader(self) -> AsyncEngine:
+        """On PostgreSQL without a transaction, whose begin and end are two more questions and answers: at the
+        isolation we write with, statements that share one see no more of the same moment."""
+        return (
+            self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_postgres else self.engine
+        )
 
     def lone_engine(self) -> AsyncEngine:
         """An engine without a pool, for a connection that lives long or needs settings of its own."""
@@ -261,6 +275,24 @@ def _is_connection_error(cause: BaseException | None) -> bool:
         | OSError
         | TimeoutError,
     )
+
+
+def _note_return(_: object, record: ConnectionPoolEntry) -> None:
+    record.info["returned"] = time.monotonic()
+
+
+def _see_that_it_lives(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """Before a pooled connection is used. One in use a moment ago, whose end nobody has announced, is not asked: the
+    question takes three round trips, and who asks the database every second would mostly ask that."""
+    try:
+        if connection.driver_connection.is_closed():
+            raise ConnectionResetError
+        now = time.monotonic()
+        if now - record.info.get("returned", now) > _TRUSTED_SECONDS:
+            connection.ping()
+    except Exception as error:
+        # Whatever it is, a new connection is made, and those made before are given up as well.
+        raise InvalidatePoolError from error
 
 
 def _attend(engine: Engine) -> None:

@@ -4,9 +4,11 @@ import asyncio
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.database import engine, schema
@@ -162,3 +164,53 @@ async def test_a_new_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
     modes = {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}
     await database.close()
     assert set(modes.values()) == {"0o600"}, modes
+
+
+async def test_a_connection_that_was_cut_is_replaced_before_it_is_used(postgres_database_url: str) -> None:
+    database, other = Database(postgres_database_url), Database(postgres_database_url)
+    async with database.reading() as session:
+        pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        pooled = await (await session.connection()).get_raw_connection()
+        driver: Any = pooled.driver_connection
+    async with other.reading() as session:
+        await session.execute(text(f"SELECT pg_terminate_backend({pid})"))
+    while not driver.is_closed():  # the server's word is on its way
+        await asyncio.sleep(0.01)
+    async with database.reading() as session:
+        assert (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
+    await other.close()
+    await database.close()
+
+
+async def test_only_a_connection_at_rest_is_asked_whether_it_lives(
+    postgres_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    ping = AsyncAdapt_asyncpg_connection.ping
+
+    def counted(connection: AsyncAdapt_asyncpg_connection) -> None:
+        nonlocal asked
+        asked += 1
+        ping(connection)
+
+    monkeypatch.setattr(AsyncAdapt_asyncpg_connection, "ping", counted)
+    database = Database(postgres_database_url)
+    for _ in range(3):
+        await database.ping()
+    assert asked == 0
+    monkeypatch.setattr(engine, "_TRUSTED_SECONDS", -1.0)
+    await database.ping()
+    assert asked == 1
+    await database.close()
+
+
+async def test_what_is_read_needs_no_transaction_and_what_is_written_has_one(
+    postgres_database_url: str,
+) -> None:
+    database = Database(postgres_database_url)
+    for opened, within in ((database.reading, False), (database.writing, True), (database.reading, False)):
+        async with opened() as session:
+            await session.execute(text("SELECT 1"))
+            driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+            assert driver.is_in_transaction() is within
+    await database.close()
