@@ -35,6 +35,7 @@ from gateway.translations import AnyTranslation, of_stream, translation_of, whol
 from gateway.unseen import check_allowed, request_without
 from inference.client import Answer, Ask, ModelClient
 from inference.codecs.foreign_thoughts import thinks
+from inference.codecs.sse import StreamTap
 from inference.codecs.surrogates import read_whole
 from inference.codecs.token_estimate import estimate_input, estimate_text
 from inference.deployment import Deployment
@@ -325,6 +326,7 @@ class Pipeline:
             voice,
             settlement=self._settlement,
             purse=self._settlement.purse(call, endless=endless),
+            shortcut=tap.shortcut if isinstance(tap, StreamTap) else None,
         )
         call.edge.start(200, [*_EVENT_STREAM, *answer_headers(call), *carried_headers(call, answer)])
         call.waiting()

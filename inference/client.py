@@ -8,6 +8,7 @@ import msgspec
 from inference.codecs.body import with_salt
 from inference.codecs.form import Form
 from inference.codecs.quota_headers import exhausted, read_quota, read_retry_after
+from inference.codecs.shortcut import Shortcut
 from inference.credentials import (
     KEY_REFUSALS,
     key_refused,
@@ -91,9 +92,9 @@ class Answer:
         """The whole body as received. Raises UpstreamGarbled."""
         return self.reply.read(limit)
 
-    def relay(self, sink: Sink) -> None:
-        """Push the body, as it arrives, into `sink`."""
-        self.reply.relay(sink)
+    def relay(self, sink: Sink, shortcut: Shortcut | None = None) -> None:
+        """Push the body, as it arrives, into `sink`, but for what `shortcut` takes."""
+        self.reply.relay(sink, shortcut)
 
     def abort(self) -> None:
         """Stop the upstream at once."""

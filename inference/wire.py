@@ -109,11 +109,15 @@ class Tap(Protocol):
     """
 
     done: bool
-    size: int
-    events: int
     sample: bytes
     finish_reason: str | None
     upstream_error: bytes
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def events(self) -> int: ...
 
     def feed(self, chunk: bytes) -> bytes:
         """Take what one read brought; give back what the client may have now, possibly nothing."""

@@ -1,6 +1,7 @@
 """An upstream's answer for tests: what was asked of the reply is kept."""
 
 from inference.client import Answer
+from inference.codecs.shortcut import Shortcut
 from inference.deployment import Deployment
 from inference.fleet.load import Load
 from inference.ir.cards import Kind, Model, Price, Provider, Target
@@ -16,7 +17,7 @@ class FakeReply(Reply):
         self.sink: Sink | None = None
         self.did: list[str] = []
 
-    def relay(self, sink: Sink) -> None:
+    def relay(self, sink: Sink, shortcut: Shortcut | None = None) -> None:
         self.sink = sink
 
     def pause(self) -> None:

@@ -19,6 +19,7 @@ from gateway.edge.intake import Intake
 from gateway.edge.outlet import Progress
 from gateway.edge.spool import Spools
 from gateway.tasks import spawn
+from inference.codecs.shortcut import Shortcut
 from inference.ir.bulk import Data
 from inference.ir.errors import AspendosError, ClientGone, Internal
 
@@ -222,6 +223,9 @@ class AsgiEdge:
             self._paused = True
             if self._watcher is not None:
                 self._watcher.client_paused()
+
+    def let_past(self, shortcut: Shortcut) -> None:
+        """Here is no way past."""
 
     def finish(self) -> None:
         if self.over:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from gateway.edge.outlet import Progress
 from gateway.edge.spool import Spools
+from inference.codecs.shortcut import Shortcut
 from inference.ir.bulk import Data
 
 Header = tuple[bytes, bytes]
@@ -93,6 +94,11 @@ class Edge(Protocol):
 
         It leaves at once, except that pieces written in one turn of the loop may leave together at its end.
         """
+        ...
+
+    def let_past(self, shortcut: Shortcut) -> None:
+        """Let `shortcut` write to the client by itself, whenever nothing of the streamed response waits here; where
+        there is such a way: through HTTP/1.1's chunked coding."""
         ...
 
     def finish(self) -> None:

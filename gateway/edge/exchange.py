@@ -18,6 +18,7 @@ from gateway.edge.head import BODILESS, response_head
 from gateway.edge.intake import Intake
 from gateway.edge.request_head import CONTENT_LENGTH, RequestHead
 from gateway.edge.spool import Spools
+from inference.codecs.shortcut import Shortcut
 from inference.ir.bulk import Data
 from inference.ir.errors import AspendosError, ClientGone, Internal
 
@@ -85,6 +86,7 @@ class Exchange:
         "_line",
         "_loop",
         "_over",
+        "_shortcut",
         "_stopped",
         "_streaming",
         "_transport",
@@ -137,6 +139,7 @@ class Exchange:
         self._gone = False
         self._over = False
         self._streaming = False
+        self._shortcut: Shortcut | None = None
         self._held: list[bytes] = []
         self._held_size = 0
         self._wrote_at = 0.0
@@ -279,6 +282,8 @@ class Exchange:
     def _hold(self, piece: bytes) -> None:
         if not self._held:
             self._loop.call_soon(self._release)
+            if self._shortcut is not None:
+                self._shortcut.out = None
         self._held.append(piece)
         self._held_size += len(piece)
         if self._held_size > _HELD:
@@ -290,6 +295,21 @@ class Exchange:
             self._held.clear()
             self._held_size = 0
             self._transport.write(pieces)
+            if self._shortcut is not None:
+                self._shortcut.out = self._transport
+
+    def let_past(self, shortcut: Shortcut) -> None:
+        if self.chunked and self._streaming and not self._over:
+            self._shortcut = shortcut
+            if not self._held:
+                shortcut.out = self._transport
+
+    def _close(self) -> None:
+        """From now on whatever is written to the connection is not of this response."""
+        self._over = True
+        if self._shortcut is not None:
+            self._shortcut.out = None
+            self._shortcut = None
 
     def finish(self) -> None:
         if self._over:
@@ -303,13 +323,13 @@ class Exchange:
 
     def abort(self) -> None:
         if not self._over:
-            self._over = True
+            self._close()
             self._watcher = None
             self._release()
             self._line.exchange_cut(self)
 
     def _finished(self) -> None:
-        self._over = True
+        self._close()
         self._watcher = None
         self._line.exchange_done(self)
 
@@ -362,7 +382,7 @@ class Exchange:
     def gone(self) -> None:
         """The client has closed its connection."""
         self._gone = not self._over
-        self._over = True
+        self._close()
         self._held.clear()
         watcher, self._watcher = self._watcher, None
         if not self.complete:

@@ -11,6 +11,7 @@ from gateway.http.delivery import Delivery
 from gateway.settlement import Purse, Settlement
 from gateway.tasks import spawn
 from inference.client import Answer
+from inference.codecs.shortcut import Shortcut
 from inference.codecs.sse import comment
 from inference.codecs.token_estimate import estimate_input
 from inference.ir.errors import (
@@ -45,6 +46,7 @@ class Relay:
         "_over",
         "_purse",
         "_settlement",
+        "_shortcut",
         "_tap",
         "_voice",
         "done",
@@ -59,8 +61,12 @@ class Relay:
         *,
         settlement: Settlement,
         purse: Purse | None = None,
+        shortcut: Shortcut | None = None,
     ) -> None:
-        """`purse`: what the stream may cost has to be watched as it goes; None: it is bounded, or costs nothing."""
+        """`purse`: what the stream may cost has to be watched as it goes; None: it is bounded, or costs nothing.
+
+        `shortcut`: the tap's, where what it knows may pass this by.
+        """
         self._call = call
         self._edge = call.edge
         self._answer = answer
@@ -70,7 +76,9 @@ class Relay:
         self._purse = purse
         self._delivery = Delivery()
         self._mark_at = _MARK_BYTES
-        self._check_at: float = _STRIDE_BYTES if purse is not None else _MARK_BYTES
+        self._shortcut = shortcut
+        self._check_at: float
+        self._check_after(_STRIDE_BYTES if purse is not None else _MARK_BYTES)
         self._begun = False
         self._over = False  # not the same as `done`, which whoever awaits it may cancel
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -79,7 +87,9 @@ class Relay:
         """Begin to pass on; the head of the response has been sent."""
         self._edge.watch(self)
         if not self._over:
-            self._answer.relay(self)
+            if self._shortcut is not None:
+                self._edge.let_past(self._shortcut)
+            self._answer.relay(self, self._shortcut)
 
     # what the upstream says
 
@@ -192,6 +202,12 @@ class Relay:
 
     # what it costs
 
+    def _check_after(self, size: float) -> None:
+        """Look again when so many bytes have gone by; inf: not now, it is being seen to."""
+        self._check_at = size
+        if self._shortcut is not None:
+            self._shortcut.limit = 0 if size == inf else size
+
     def _afford(self, out: bytes) -> bool:
         """Whether what is held still covers the stream with these bytes; if not, they and the upstream wait."""
         size = self._tap.size
@@ -200,9 +216,9 @@ class Relay:
             self._mark(len(out))
         purse = self._purse
         if purse is None or purse.covers(self._delivered()):
-            self._check_at = self._mark_at if purse is None else size + _STRIDE_BYTES
+            self._check_after(self._mark_at if purse is None else size + _STRIDE_BYTES)
             return True
-        self._check_at = inf
+        self._check_after(inf)
         self._answer.reply.pause()
         spawn(self._extend(purse, out), name="extend hold")
         return False
@@ -216,7 +232,7 @@ class Relay:
         if self._over or self._call.settled:
             return
         if more:
-            self._check_at = self._tap.size + _STRIDE_BYTES
+            self._check_after(self._tap.size + _STRIDE_BYTES)
             if out:
                 self._edge.write(out)
             self._answer.reply.resume()

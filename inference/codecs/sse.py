@@ -6,10 +6,12 @@ usage stood and reads it once, at the end. (https://html.spec.whatwg.org/multipa
 """
 
 import re
+from functools import lru_cache
 
 import msgspec
 from msgspec import Raw, Struct
 
+from inference.codecs.shortcut import Shortcut
 from inference.ir.errors import UpstreamGarbled
 
 _CONTINUOUS_USAGE = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}')
@@ -45,12 +47,11 @@ class StreamTap:
         "_suffix",
         "_tail",
         "done",
-        "events",
         "finish_reason",
         "hide_continuous",
         "hide_usage",
         "sample",
-        "size",
+        "shortcut",
         "upstream_error",
         "usage_event",
     )
@@ -58,8 +59,8 @@ class StreamTap:
     def __init__(self, *, hide_usage: bool, hide_continuous: bool) -> None:
         self.hide_usage = hide_usage
         self.hide_continuous = hide_continuous
-        self.events = 0
-        self.size = 0
+        self.shortcut = Shortcut()
+        """For those events that need not come by here; `prefix` is set while this stands between two events."""
         self.sample = b""
         self.usage_event = b""
         self.finish_reason: str | None = None
@@ -69,6 +70,16 @@ class StreamTap:
         self._held = b""
         self._prefix = self._suffix = b""
         self._counts = False
+
+    @property
+    def events(self) -> int:
+        """How many have gone by."""
+        return self.shortcut.events
+
+    @property
+    def size(self) -> int:
+        """Their bytes."""
+        return self.shortcut.size
 
     def feed(self, chunk: bytes) -> bytes:
         """Take what one read brought; give back what the client may have now, possibly nothing.
@@ -84,17 +95,25 @@ class StreamTap:
             if chunk.find(b"\n", len(prefix)) == size - 2:
                 if not self._counts:
                     if chunk.endswith(self._suffix):
-                        self.events += 1
-                        self.size += size
+                        self._went_by(size)
                         return chunk
                 else:
                     at = chunk.rfind(b',"usage":{')
                     if chunk.endswith(self._suffix, 0, at) and _USAGE_AT_END.fullmatch(chunk, at) is not None:
-                        self.events += 1
-                        self.size += size
+                        self._went_by(size)
                         self.usage_event = chunk
                         return chunk[:at] + b"}\n\n" if self.hide_continuous else chunk
-        return self._feed(chunk)
+        shortcut = self.shortcut
+        shortcut.prefix = b""
+        out = self._feed(chunk)
+        if not self._tail and not self._counts:
+            shortcut.prefix, shortcut.suffix = self._prefix, self._suffix
+        return out
+
+    def _went_by(self, size: int) -> None:
+        shortcut = self.shortcut
+        shortcut.events += 1
+        shortcut.size += size
 
     def _feed(self, chunk: bytes) -> bytes:
         """The same for everything else."""
@@ -152,13 +171,14 @@ class StreamTap:
         """Note what whole events say. `one`: it is one event, so what holds any place in it is all of the block."""
         size = len(block)
         told = 1 if one else _count(block)
-        if not self.events:  # the first event carries the role and no text
-            self.size -= size if one else event_bounds(block, 0)[1]
-        self.events += told
-        self.size += size
+        shortcut = self.shortcut
+        if not shortcut.events:  # the first event carries the role and no text
+            shortcut.size -= size if one else event_bounds(block, 0)[1]
+        shortcut.events += told
+        shortcut.size += size
         if self.finish_reason is None:
             self.finish_reason = _finish_reason(block)
-        if not self.sample and self.events > 1:
+        if not self.sample and shortcut.events > 1:
             self._learn(block, one=one)
         if block.find(b'"error"') >= 0 and not self.upstream_error:
             self._look_for_error(block)
@@ -189,8 +209,8 @@ class StreamTap:
         start, end = event_bounds(block, found.end()) if found is not None else (0, 0)
         if _tells_error(block[start:end]):
             self.upstream_error = block[start:end]
-            self.events -= 1  # it delivered nothing
-            self.size -= end - start
+            self.shortcut.events -= 1  # it delivered nothing
+            self.shortcut.size -= end - start
 
     def _without_usage(self, block: bytes) -> bytes:
         """The block less what only we asked for, from its end to its beginning."""
@@ -336,6 +356,12 @@ def _last_text(block: bytes) -> int:
     return at
 
 
+@lru_cache(maxsize=256)
+def _shared(suffix: bytes) -> bytes:
+    """The same bytes for all streams, which mostly end their events alike: what all use stays in the caches."""
+    return suffix
+
+
 def _template(sample: bytes, at: int) -> tuple[bytes, bytes, bool]:
     """What comes before and after an event's text, which is at `at`, and whether usage in every event comes after that.
 
@@ -348,7 +374,7 @@ def _template(sample: bytes, at: int) -> tuple[bytes, bytes, bool]:
     rest = sample[end:]
     at = rest.rfind(b',"usage":{')
     if at < 0:
-        return sample[:start], rest, False
+        return sample[:start], _shared(rest), False
     if _USAGE_AT_END.fullmatch(rest, at) is None:
         return b"", b"", False
     return sample[:start], rest[:at], True

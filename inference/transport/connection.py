@@ -2,7 +2,8 @@
 which connection takes a request, and whether it is sent again, is the pool's and the transport's business.
 
 What is done per piece of a stream is kept to a minimum: one call of the parser, one join where a read held
-several pieces, one call of the sink. No future, task or timer is made per piece.
+several pieces, one call of the sink; or one call of a shortcut, where the parser stands between two chunks. No
+future, task or timer is made per piece.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from typing import Protocol, cast
 
 import httptools
 
+from inference.codecs.chunked import is_one_chunk
+from inference.codecs.shortcut import Shortcut
 from inference.ir.bulk import Flowing
 from inference.ir.cards import Timeouts
 from inference.ir.errors import AspendosError, Internal
@@ -50,6 +53,7 @@ class Connection(Receiver):
     """
 
     __slots__ = (
+        "_aligned",
         "_answered",
         "_blocked_size",
         "_dead",
@@ -61,6 +65,7 @@ class Connection(Receiver):
         "_pump",
         "_reply",
         "_sent_at",
+        "_shortcut",
         "_sink",
         "_tick",
         "_timeouts",
@@ -90,6 +95,9 @@ class Connection(Receiver):
         # of the exchange
         self._reply: Reply | None = None
         self._sink: Callable[[bytes], None] | None = None
+        self._shortcut: Shortcut | None = None
+        self._aligned: Shortcut | None = None
+        """The shortcut, for as long as the parser stands between two chunks."""
         self._answered: asyncio.Future[Reply] | None = None
         self._pump: Pump | None = None
         self._unsent = self._until_close = False
@@ -164,9 +172,11 @@ class Connection(Receiver):
 
     # for the reply
 
-    def relay(self, sink: Callable[[bytes], None]) -> None:
-        """Give each read's body bytes to `sink` from now on, and not to the reply."""
+    def relay(self, sink: Callable[[bytes], None], shortcut: Shortcut | None = None) -> None:
+        """Give each read's body bytes to `sink` from now on, and not to the reply; or to `shortcut`, where it takes
+        the whole read."""
         self._sink = sink
+        self._shortcut = shortcut
 
     def pause(self) -> None:
         if self._paused_at is None and not self._transport.is_closing():
@@ -182,7 +192,7 @@ class Connection(Receiver):
 
     def abort(self) -> None:
         """Close the socket without a word to anybody but the pool."""
-        self._reply = self._answered = self._sink = None
+        self._reply = self._answered = self._sink = self._shortcut = self._aligned = None
         self._drop()
 
     # asyncio.Protocol
@@ -195,11 +205,19 @@ class Connection(Receiver):
         self._poll.register(sock.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
+        now = self._loop.time()
+        shortcut = self._aligned
+        if shortcut is not None:
+            # Not twice within a millisecond: the long way gathers what comes so fast, and writes it at once.
+            if now != self._last and shortcut.take(data):
+                self._last = now
+                return
+            self._aligned = None
         reply = self._reply
         if reply is None:  # an answer nobody asked for: whatever follows cannot be trusted either
             self._drop()
             return
-        self._last = self._loop.time()
+        self._last = now
         sink = self._sink
         if sink is None:
             self._quiet += len(data)
@@ -216,6 +234,8 @@ class Connection(Receiver):
                 pieces.append(chunk)
                 chunk = b"".join(pieces)
                 pieces.clear()
+            elif self._shortcut is not None and is_one_chunk(data, chunk):
+                self._aligned = self._shortcut
             if sink is not None:
                 sink(chunk)
             else:
@@ -313,7 +333,7 @@ class Connection(Receiver):
 
     def _finish(self, reply: Reply, *, reusable: bool) -> None:
         """The response is whole: the connection goes home before its reader is told."""
-        self._reply = self._answered = self._sink = None
+        self._reply = self._answered = self._sink = self._shortcut = self._aligned = None
         unsent = self._pump is not None or self._sent_at is None or self._transport.get_write_buffer_size()
         if unsent or not reusable or self._home is None or self._transport.is_closing():
             self._drop()
@@ -339,7 +359,7 @@ class Connection(Receiver):
     def _fail(self, error: Exception) -> None:
         """The exchange is lost, and the connection with it."""
         reply, answered = self._reply, self._answered
-        self._reply = self._answered = self._sink = None
+        self._reply = self._answered = self._sink = self._shortcut = self._aligned = None
         self._drop()
         if answered is not None and not answered.done():
             answered.set_exception(error)

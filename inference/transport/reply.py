@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from inference.codecs.shortcut import Shortcut
 from inference.ir.errors import AspendosError, UpstreamGarbled
 
 _HELD_MAX = 256 * 1024
@@ -32,8 +33,8 @@ class Sink(Protocol):
 class Wire(Protocol):
     """What a reply may ask of the connection it arrives on."""
 
-    def relay(self, sink: Callable[[bytes], None]) -> None:
-        """Give what arrives from now on to `sink` itself, not to the reply."""
+    def relay(self, sink: Callable[[bytes], None], shortcut: Shortcut | None = None) -> None:
+        """Give what arrives from now on to `sink` itself, not to the reply; or to `shortcut`, which may take it."""
         ...
 
     def pause(self) -> None:
@@ -121,9 +122,9 @@ class Reply:
             raise UpstreamGarbled("the response was given up before it was whole")
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
-    def relay(self, sink: Sink) -> None:
+    def relay(self, sink: Sink, shortcut: Shortcut | None = None) -> None:
         """Push the body into `sink` from now on. What has arrived already is pushed before this returns,
-        with the end or the failure where they are known."""
+        with the end or the failure where they are known. `shortcut` may take what comes later, past the sink."""
         if self._gave_up():
             return
         self._sink = sink
@@ -135,7 +136,7 @@ class Reply:
             if not self._relaying():  # it has aborted
                 return
         if self._wire is not None:
-            self._wire.relay(sink.data)
+            self._wire.relay(sink.data, shortcut)
             self._let_flow()
             return
         self._sink = None

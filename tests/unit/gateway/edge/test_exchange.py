@@ -3,11 +3,14 @@
 import asyncio
 from typing import cast
 
+import pytest
+
 from gateway.edge.config import EdgeConfig
 from gateway.edge.edge import Edge, Header
 from gateway.edge.exchange import Exchange
 from gateway.edge.outlet import Progress
 from gateway.edge.request_head import RequestHead
+from inference.codecs.shortcut import Shortcut
 from tests.edge_server import render_error
 
 
@@ -163,3 +166,62 @@ async def test_an_answer_that_is_whole_is_still_sent_to_a_client_that_closed_its
     exchange.finish()
     exchange.gone()
     assert not line.sent.aborted
+
+
+async def streaming(line: Line) -> Exchange:
+    exchange = exchange_on(line)
+    exchange.start(200, [])
+    await asyncio.sleep(0.002)
+    return exchange
+
+
+async def test_a_shortcut_writes_to_the_socket_whenever_nothing_waits_here() -> None:
+    line = Line()
+    exchange, shortcut = await streaming(line), Shortcut()
+    exchange.let_past(shortcut)
+    assert shortcut.out is line.sent
+    await asyncio.sleep(0.002)
+    exchange.write(b"first")
+    assert shortcut.out is line.sent
+    exchange.write(b"held back")  # the same turn
+    assert shortcut.out is None
+    await asyncio.sleep(0)
+    assert shortcut.out is line.sent
+    assert line.sent.written[1:] == [b"5\r\nfirst\r\n", b"9\r\nheld back\r\n"]
+
+
+async def test_a_shortcut_does_not_overtake_the_head() -> None:
+    line = Line()
+    exchange, shortcut = exchange_on(line), Shortcut()
+    exchange.start(200, [])
+    exchange.let_past(shortcut)
+    assert shortcut.out is None
+    await asyncio.sleep(0)
+    assert shortcut.out is line.sent
+
+
+@pytest.mark.parametrize("ending", ["finish", "abort", "gone"])
+async def test_after_the_response_a_shortcut_has_nowhere_to_write(ending: str) -> None:
+    """The connection belongs to the next response then."""
+    line = Line()
+    exchange, shortcut = await streaming(line), Shortcut()
+    exchange.let_past(shortcut)
+    exchange.write(b"first")
+    exchange.write(b"held back")
+    getattr(exchange, ending)()
+    assert shortcut.out is None
+    await asyncio.sleep(0.002)
+    assert shortcut.out is None
+    exchange.let_past(shortcut)
+    assert shortcut.out is None
+
+
+async def test_there_is_no_way_past_without_chunks() -> None:
+    """As for clients of HTTP/1.0."""
+    line = Line()
+    exchange, shortcut = exchange_on(line), Shortcut()
+    exchange.chunked = False
+    exchange.start(200, [])
+    await asyncio.sleep(0.002)
+    exchange.let_past(shortcut)
+    assert shortcut.out is None

@@ -16,6 +16,7 @@ from gateway.http.stream import Relay
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from gateway.settlement import Settlement
+from inference.codecs.sse import StreamTap
 from inference.ir.errors import UpstreamTimeout
 from inference.wire import StreamOptions
 from policies.api_keys import Principal
@@ -72,7 +73,13 @@ class Stage:
         self.relay = Relay(self.call, self.answer, self.tap, self.voice, settlement=self.settlement)
         self.relay.start()
 
-    async def metered(self, balance: int, held: int, *, endless: bool = True) -> None:
+    def says(self, event: bytes, *, short: bool) -> None:
+        """One event from upstream, in one chunk: to the shortcut first, where there is to be one."""
+        assert isinstance(self.tap, StreamTap)
+        if not short or not self.tap.shortcut.take(b"%x\r\n%b\r\n" % (len(event), event)):
+            self.relay.data(event)
+
+    async def metered(self, balance: int, held: int, *, endless: bool = True, short: bool = False) -> None:
         """Begin anew, as a stream without an end that is paid from an account."""
         rules = Rules(account="acct_1")
         await self.store.load("acct_1", balance, epoch=await self.store.epoch("acct_1"))
@@ -86,6 +93,7 @@ class Stage:
             self.voice,
             settlement=self.settlement,
             purse=self.settlement.purse(self.call, endless=endless),
+            shortcut=self.tap.shortcut if short and isinstance(self.tap, StreamTap) else None,
         )
         self.relay.start()
 
@@ -336,11 +344,12 @@ WORDS = (
 """One token, 2,000 nano-USD."""
 
 
-async def test_a_hold_that_is_used_up_grows_while_the_credit_allows() -> None:
+@pytest.mark.parametrize("short", [False, True])
+async def test_a_hold_that_is_used_up_grows_while_the_credit_allows(short: bool) -> None:
     stage = Stage()
-    await stage.metered(balance=10_000_000, held=100_000)
+    await stage.metered(balance=10_000_000, held=100_000, short=short)
     for _ in range(400):
-        stage.relay.data(WORDS)
+        stage.says(WORDS, short=short)
         await settle_down()
     assert stage.call.ticket is not None
     assert stage.call.ticket.held > 400 * 2_000
@@ -352,16 +361,17 @@ async def test_a_hold_that_is_used_up_grows_while_the_credit_allows() -> None:
     assert await stage.store.available("acct_1") == 10_000_000 - 16_000
 
 
+@pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize("options", [None, StreamOptions(include_usage=True)])
 async def test_a_stream_the_credit_does_not_cover_any_more_ends_cleanly(
-    options: StreamOptions | None,
+    options: StreamOptions | None, short: bool
 ) -> None:
     stage = Stage(options=options)
-    await stage.metered(balance=1_500_000, held=100_000)
+    await stage.metered(balance=1_500_000, held=100_000, short=short)
     for _ in range(2000):
         if stage.edge.finished:
             break
-        stage.relay.data(WORDS)
+        stage.says(WORDS, short=short)
         await settle_down()
     assert stage.relay.done.done()
     assert stage.reply.did[-1] == "abort"

@@ -313,3 +313,16 @@ def test_where_events_begin_and_end(blank: bytes) -> None:
         (size, 2 * size),
         (2 * size, len(block)),
     ]
+
+
+def test_a_shortcut_is_open_only_between_two_events_that_are_known_by_their_ends() -> None:
+    tap = StreamTap(hide_usage=False, hide_continuous=True)
+    known: list[bool] = []
+    for piece in (ROLE, HELLO, HELLO[:20], HELLO[20:], STOP, USAGE, DONE):
+        tap.feed(piece)
+        known.append(bool(tap.shortcut.prefix))
+    assert known == [False, True, False, True, True, True, False]
+    tap = StreamTap(hide_usage=False, hide_continuous=True)
+    for piece in (ROLE, *(continuous(text, 3)[0] for text in ("a", "b"))):
+        tap.feed(piece)
+        assert not tap.shortcut.prefix  # what usage an event brings, the tap must remember

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from inference.codecs.shortcut import Shortcut
 from inference.ir.errors import UpstreamGarbled, UpstreamTimeout
 from inference.transport.reply import Reply
 from tests.scripted_peer import Drain
@@ -14,7 +15,7 @@ class Wire:
         self.asked: list[str] = []
         self.sink: Callable[[bytes], None] | None = None
 
-    def relay(self, sink: Callable[[bytes], None]) -> None:
+    def relay(self, sink: Callable[[bytes], None], shortcut: Shortcut | None = None) -> None:
         self.sink = sink
 
     def pause(self) -> None:
