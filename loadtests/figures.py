@@ -30,6 +30,7 @@ MEASURES = (
     Measure(key="added_low_p99", words="added latency, one at a time, p99 us"),
     Measure(key="added_loaded_p50", words="added latency, 30 % load, p50 us"),
     Measure(key="added_loaded_p99", words="added latency, 30 % load, p99 us"),
+    Measure(key="added_second_p99", words="the same, the median second's p99 us"),
     Measure(key="first_p50", words="first token late by, p50 us"),
     Measure(key="first_p99", words="first token late by, p99 us"),
     Measure(key="gap_p99", words="gap between 5 ms events, p99 us"),

@@ -19,6 +19,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable
+from statistics import median
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -59,8 +60,24 @@ class Sample(Struct, frozen=True, kw_only=True):
     first: Spread | None = None
     gap: Spread | None = None
     errors: dict[str, int] = field(default_factory=dict[str, int])
+    second_p99: float | None = None
+    """Open loop: the p99 of every whole second of the run by itself, in microseconds, and of those the median: what a
+    second looks like in which nobody else took the processor away."""
     late: Spread | None = None
     """Open loop: how long after its planned moment a request left; large: the generator was the limit."""
+
+
+def median_of_seconds(moments: "array[float]", latencies: "array[float]") -> float | None:
+    """The median, over the whole seconds of a run, of the p99 of the requests sent in each; None for under a second.
+
+    `moments` and `latencies` are in seconds, the result in microseconds.
+    """
+    seconds: dict[int, array[float]] = {}
+    for moment, latency in zip(moments, latencies, strict=True):
+        seconds.setdefault(int(moment), array("d")).append(latency)
+    seconds.pop(max(seconds, default=0), None)  # the last is not whole
+    spreads = [spread.p99 for second in seconds.values() if (spread := Spread.of(second)) is not None]
+    return round(median(spreads), 1) if spreads else None
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -161,6 +178,7 @@ class _Connection(asyncio.Protocol):
             run.failed("stream without its end")
         else:
             run.latencies.append(self._now - self._began)
+            run.moments.append(self._began - run.began)
             run.firsts.append(self._first - self._began)
             run.events += self._events
         self._events = 0
@@ -192,7 +210,9 @@ class _Run:
         self.wire = order.wire()
         self.stream = order.stream
         self.end = b"message_stop" if order.messages else b"[DONE]"
+        self.began = 0.0
         self.latencies = array("d")
+        self.moments = array("d")
         self.firsts = array("d")
         self.gaps = array("d")
         self.late = array("d")
@@ -213,7 +233,7 @@ class _Run:
         for start in range(0, connections, 64):
             count = min(64, connections - start)
             self._idle += await asyncio.gather(*(self._connect() for _ in range(count)))
-        began = time.perf_counter()
+        began = self.began = time.perf_counter()
         if self._order.seconds is not None:
             self._stop_at = began + self._order.seconds
         if self._order.rate is None:
@@ -239,6 +259,7 @@ class _Run:
             first=Spread.of(self.firsts),
             gap=Spread.of(self.gaps) if self.stream else None,
             errors=dict(self.errors),
+            second_p99=None if self._order.rate is None else median_of_seconds(self.moments, self.latencies),
             late=Spread.of(self.late),
         )
 

@@ -3,7 +3,7 @@ from array import array
 import msgspec
 import pytest
 
-from loadtests.load import Order, Spread, carry_out
+from loadtests.load import Order, Spread, carry_out, median_of_seconds
 from loadtests.upstream import start
 
 
@@ -59,3 +59,16 @@ async def test_what_fails_is_counted_and_never_timed(model: str, stream: bool, w
     assert sum(sample.errors.values()) == 5
     assert all(name.startswith(why) for name in sample.errors)
     await server.close()
+
+
+def test_one_bad_second_does_not_make_the_median_second() -> None:
+    moments, latencies = array("d"), array("d")
+    for second in range(5):
+        for number in range(100):
+            moments.append(second + number / 100)
+            latencies.append(0.5 if second == 2 else (second + 1) / 1000)
+    assert (
+        median_of_seconds(moments, latencies) == 3000.0
+    )  # of 1, 2, 500 and 4 ms; the fifth may not be whole
+    assert median_of_seconds(moments[:50], latencies[:50]) is None
+    assert median_of_seconds(array("d"), array("d")) is None
