@@ -108,7 +108,7 @@ async def _filled(ledger: Ledger, database: Database, entries: int) -> None:
             for n in range(start, min(start + _BATCH, entries))
         ]
         async with writer.begin() as connection:
-            await settle(connection, charges, now=_LONG_AGO + start * step, new_id=transaction_id)
+            await connection.run_sync(settle, charges, now=_LONG_AGO + start * step, new_id=transaction_id)
 
 
 async def _ms(ask: Callable[[], Awaitable[object]], times: int = _ASKED) -> dict[str, float]:
