@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -109,6 +111,7 @@ class Bench:
                 subject.stop()
                 raise
             if subject.process is not None:
+                subject.process.halt()
                 figures.cold_start = round(subject.cold_start, 2)
                 figures.rss_idle = round(subject.process.rss(), 1)
             self.running.append(subject)
@@ -159,7 +162,27 @@ class Bench:
         return sample, subject.process.cpu() - before
 
     def round(self, subject: Subject) -> None:
-        """Every measure once."""
+        """Every measure once, while all others are halted: what an idle one does now and then would cost this one."""
+        with self.awake(subject):
+            self._round(subject)
+
+    @contextmanager
+    def awake(self, subject: Subject) -> Generator[None]:
+        """Let a subject run, and find its feet again, for that long."""
+        if subject.process is None:
+            yield
+            return
+        subject.process.go_on()
+        try:
+            self.load(
+                subject, f"--requests {self.plan.scaled(self.plan.low, subject)} --concurrency 8", warm=True
+            )
+            time.sleep(AFTERMATH)
+            yield
+        finally:
+            subject.process.halt()
+
+    def _round(self, subject: Subject) -> None:
         figures = self.found[subject.name]
         self._saturated(subject, figures)
         if subject.translates:
@@ -292,7 +315,8 @@ def run(plan: Plan, kinds: list[type[Subject]], folder: Path, quick: bool) -> Re
         for subject in running:
             if isinstance(subject, Gateway):
                 tell(f"memory: {subject.name}")
-                bench.memory(subject)
+                with bench.awake(subject):
+                    bench.memory(subject)
             elif subject.process is not None:
                 bench.found[subject.name].rss_after["after the rounds"] = round(subject.process.rss(), 1)
         for subject in running:

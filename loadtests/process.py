@@ -121,11 +121,23 @@ class Process:
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * _PAGE / 1e6
 
+    def halt(self) -> None:
+        """Let it take no processor until `go_on`, as if the machine slept."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run again."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, number)
+
     def stop(self) -> None:
         """Ask it to end, then make it."""
+        self.go_on()
         for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._popen.pid, number)
+            self._signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(8)
                 if number is signal.SIGKILL or not _group_alive(self._popen.pid):

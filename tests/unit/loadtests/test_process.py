@@ -21,3 +21,22 @@ def test_what_a_process_and_its_children_use_is_told_to_less_than_a_tick(tmp_pat
         assert used < 10.0
     finally:
         process.stop()
+
+
+def test_a_process_that_is_halted_uses_nothing_until_it_goes_on(tmp_path: Path) -> None:
+    process = Process([sys.executable, "-c", "while True: pass"], core=None, log=tmp_path / "log")
+    try:
+        while not process.cpu():
+            time.sleep(0.01)
+        process.halt()
+        time.sleep(0.05)
+        used = process.cpu()
+        time.sleep(0.2)
+        assert process.cpu() == used
+        process.go_on()
+        while process.cpu() == used:
+            time.sleep(0.01)
+        process.halt()
+    finally:
+        process.stop()
+    assert not process.alive
