@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from gateway.edge.edge import Edge, Header, T, Watcher
+from gateway.edge.outlet import Progress
 from gateway.edge.spool import Spools
 from gateway.errand import ALREADY_SETTLED
+from inference.codecs.shortcut import Shortcut
 
 _FIRST, _LONGEST = 0.25, 60.0
 """Seconds before the second try, and before any."""
@@ -56,12 +58,18 @@ class LineEdge:
         """As above."""
         raise RuntimeError("a batch's line was answered with a stream")
 
+    def let_past(self, shortcut: Shortcut) -> None:
+        """There is no socket behind it."""
+
     def finish(self) -> None:
         """As above."""
         raise RuntimeError("a batch's line was answered with a stream")
 
     def abort(self) -> None:
         """There is nothing to cut."""
+
+    def progress(self) -> Progress | None:
+        """None: nothing is on its way to anybody."""
 
     def watch(self, watcher: Watcher | None) -> None:
         """Nobody leaves."""

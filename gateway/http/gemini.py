@@ -14,7 +14,9 @@ from gateway.dialects.gemini import Gemini
 from gateway.dialects.gemini.count import GeminiCount
 from gateway.dialects.gemini.embeddings import GeminiEmbeddings
 from gateway.edge.edge import Edge, Handler, Header, T, Watcher
+from gateway.edge.outlet import Progress
 from gateway.edge.spool import Spools
+from inference.codecs.shortcut import Shortcut
 from inference.codecs.sse_reader import SseReader
 from inference.ir.bulk import Data
 
@@ -122,6 +124,9 @@ class GeminiEdge:
         if chunk:
             self._edge.write(chunk)
 
+    def let_past(self, shortcut: Shortcut) -> None:
+        """Nothing goes past what changes it."""
+
     def finish(self) -> None:
         """The end of the stream."""
         if self._array is not None:
@@ -131,6 +136,10 @@ class GeminiEdge:
     def abort(self) -> None:
         """Cut the connection."""
         self._edge.abort()
+
+    def progress(self) -> Progress | None:
+        """How far the client's connection has come."""
+        return self._edge.progress()
 
     def watch(self, watcher: Watcher | None) -> None:
         """Name who is told about the client."""

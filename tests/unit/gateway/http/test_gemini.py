@@ -5,6 +5,7 @@ import pytest
 from gateway.dialects.dialect import Dialect
 from gateway.edge.edge import Edge
 from gateway.http.gemini import GeminiEdge, JsonArray, gemini_finder
+from inference.codecs.shortcut import Shortcut
 from tests.fake_edge import FakeEdge
 
 
@@ -63,3 +64,16 @@ def test_events_become_one_array() -> None:
     out = array.framed(b': x-aspendos-cost: 1\n\ndata: {"a":1}\r\n\r\nda') + array.framed(b'ta: {"b":2}\n\n')
     assert json.loads(out + array.end()) == [{"a": 1}, {"b": 2}]
     assert JsonArray().end() == b"[]"
+
+
+def test_nothing_goes_past_a_stream_that_is_framed_anew() -> None:
+    client, shortcut = FakeEdge(), Shortcut()
+    edge = GeminiEdge(client, stream=True)
+    edge.let_past(shortcut)
+    assert shortcut.out is None
+    client.waiting = 0
+    edge.start(200, [])
+    edge.write(b'data: {"a":1}\n\n')
+    progress = edge.progress()
+    assert progress is not None
+    assert progress.left == len(client.text) > 0
