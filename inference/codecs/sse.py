@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from inference.codecs.shortcut import Shortcut
 from inference.ir.errors import UpstreamGarbled
 
-_CONTINUOUS_USAGE = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}')
+_CONTINUOUS_USAGE = re.compile(rb',\s*"usage"\s*:\s*\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}')
 """vLLM's per-event usage. A quote inside a JSON string is always escaped, so this can match only a key."""
 
 _USAGE_AT_END = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}\}\n\n')
@@ -31,6 +31,7 @@ _END = b"data: [DONE]\n\n"
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _LONGEST_EVENT = 8 * 1024 * 1024
 _valid = msgspec.json.Decoder(Raw)
+_fields = msgspec.json.Decoder(dict[str, Raw])
 
 
 class StreamTap:
@@ -154,6 +155,8 @@ class StreamTap:
         if tail:
             self.done = _DONE.search(tail) is not None
             rest += tail if self.done else self._look(tail)
+        if self.hide_continuous and not self.hide_usage and not _chooses_nothing(self.usage_event):
+            return _usage_alone(self.usage_event) + rest  # the client asked for usage and would have got none
         return rest
 
     def drop_tail(self) -> None:
@@ -344,6 +347,15 @@ def _last_usage(block: bytes) -> int:
 def _chooses_nothing(event: bytes) -> bool:
     """Whether an event has a list of choices, and nothing in it: the one that brings the final usage."""
     return event.find(b'"choices":[]') >= 0 or _NO_CHOICES.search(event) is not None
+
+
+def _usage_alone(event: bytes) -> bytes:
+    """The event that tells of usage at the end of a stream, made of one that tells of it beside choices."""
+    try:
+        fields = _fields.decode(event_json(event))
+    except (msgspec.DecodeError, RecursionError):
+        return b""
+    return data_event(msgspec.json.encode({**fields, "choices": []}))
 
 
 def _last_text(block: bytes) -> int:

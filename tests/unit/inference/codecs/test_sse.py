@@ -326,3 +326,27 @@ def test_a_shortcut_is_open_only_between_two_events_that_are_known_by_their_ends
     for piece in (ROLE, *(continuous(text, 3)[0] for text in ("a", "b"))):
         tap.feed(piece)
         assert not tap.shortcut.prefix  # what usage an event brings, the tap must remember
+
+
+def test_usage_that_only_comes_beside_choices_is_told_at_the_end_to_whom_it_was_promised() -> None:
+    usage = '"usage":{"prompt_tokens":3,"completion_tokens":2}'
+    last = event('{"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],' + usage + "}")
+    alone = event('{"id":"1","choices":[],' + usage + "}")
+    assert (
+        run(StreamTap(hide_usage=False, hide_continuous=True), [ROLE, last, DONE])
+        == ROLE + STOP + alone + DONE
+    )
+    assert run(StreamTap(hide_usage=True, hide_continuous=True), [ROLE, last, DONE]) == ROLE + STOP + DONE
+    assert run(StreamTap(hide_usage=False, hide_continuous=False), [ROLE, last, DONE]) == ROLE + last + DONE
+
+
+def test_continuous_usage_is_hidden_however_it_is_spaced() -> None:
+    said = event(
+        '{"choices": [{"delta": {"content": "a"}}], "usage": {"completion_tokens": 1, "d": {"x": 0}}}'
+    )
+    tap = StreamTap(hide_usage=True, hide_continuous=True)
+    assert (
+        run(tap, [ROLE, said, said, DONE])
+        == ROLE + 2 * event('{"choices": [{"delta": {"content": "a"}}]}') + DONE
+    )
+    assert tap.usage_event == said
