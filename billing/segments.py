@@ -75,17 +75,25 @@ def _names(folder: str) -> list[str]:
 
 
 def some_unwritten(directory: Path) -> bool:
-    """Whether some living writer has records that its disk refuses, and that so are in no segment yet."""
+    """Whether some living writer has records that its disk refuses, and that so are in no segment yet.
+
+    Blocking, for as long as others look. Only one looks at a time, or they would take each other for such a writer.
+    """
     try:
         fd = os.open(directory / UNWRITTEN_LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    turn = -1
     try:
+        turn = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(turn, fcntl.LOCK_EX)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
-        os.close(fd)
+        os.close(fd)  # while it is still our turn
+        if turn >= 0:
+            os.close(turn)
     return False
 
 

@@ -9,7 +9,7 @@ those under way when it begins wait `Timing.answer` at the longest.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -17,10 +17,13 @@ import msgspec
 from inference.ir.errors import Unavailable
 from policies.stores.memory import MemoryStore
 from policies.stores.redis import RedisStore
-from policies.stores.step import Cold, Quota, Refused, Rules, Ticket
+from policies.stores.step import Cold, Quota, Refused, Rules, Ticket, Window
 
 _REMEMBERED = 50_000
 _RETRY = 0.5
+_ASKING_AGAIN = 1_000
+"""So many requests may wait to ask again; more are refused at once."""
+
 _V = TypeVar("_V")
 
 
@@ -41,15 +44,27 @@ class FallbackStore:
     """Implements `policies.stores.step.Store`; raises Unavailable only from `forget`.
 
     `processes`: how many share the limits. `cap`: nano-USD one process may lend per account, or quota, and outage.
+    `again`: seconds after which whoever lacks money or a slot asks again, before it is refused: what another process
+    has settled reaches Redis a moment after its client has read the answer's end, and asks for more.
     """
 
-    def __init__(self, redis: RedisStore, memory: MemoryStore, *, processes: int, cap: int) -> None:
+    def __init__(
+        self,
+        redis: RedisStore,
+        memory: MemoryStore,
+        *,
+        processes: int,
+        cap: int,
+        again: Sequence[float] = (0.02, 0.06),
+    ) -> None:
         if processes < 1 or cap < 0:
             raise ValueError(f"at least 1 process and a cap of 0 or more, not {processes} and {cap}")
         self.redis = redis
         self._memory = memory
         self._processes = processes
         self._cap = cap
+        self._again = again
+        self._asking_again = 0
         self._alone_now = False
         self._lent: set[str] = set()
         self._lent_quotas: set[str] = set()
@@ -73,6 +88,15 @@ class FallbackStore:
         """As the protocol says."""
         try:
             came = await self.redis.admit(request_id, rules, tokens=tokens, amount=amount)
+            for pause in self._again:
+                if not _may_pass(came) or self._asking_again >= _ASKING_AGAIN:
+                    break
+                self._asking_again += 1
+                try:
+                    await asyncio.sleep(pause)
+                finally:
+                    self._asking_again -= 1
+                came = await self.redis.admit(request_id, rules, tokens=tokens, amount=amount)
         except Unavailable as error:
             return await self._alone(request_id, rules, tokens, amount, error.message)
         if isinstance(came, Ticket) and came.balance is not None and rules.account is not None:
@@ -227,3 +251,10 @@ class FallbackStore:
         """As the protocol says. Raises Unavailable while Redis is away."""
         await self.redis.forget(account)
         self._balances.known.pop(account, None)
+
+
+def _may_pass(came: Ticket | Refused | Cold) -> bool:
+    """Whether it is only for what others hold that a request is refused: money or slots, which come back."""
+    if not isinstance(came, Refused) or isinstance(came.by, Window):
+        return False
+    return came.by is not None or came.account is not None

@@ -249,3 +249,32 @@ def test_a_share_needs_a_number_of_processes() -> None:
     for processes, cap in ((0, 1), (1, -1)):
         with pytest.raises(ValueError, match="at least 1 process"):
             FallbackStore(redis, memory, processes=processes, cap=cap)
+
+
+async def test_who_lacks_what_another_process_is_about_to_give_back_is_not_refused(
+    server: RedisServer,
+) -> None:
+    """A client asks for more as soon as it has read the end of an answer: before Redis knows that it is settled."""
+    server.start()
+    slots = Rules(slots=(Slot("k", 1),))
+    async with process(server) as one, process(server) as other:
+
+        async def here() -> bool:
+            return one.redis.link.away is None and other.redis.link.away is None
+
+        await becomes(here, True)
+        await load(one, 100)
+        for rules, amount in ((PAID, 100), (slots, 0)):
+            held = await ticket(one, f"held {amount}", rules, amount=amount)
+            asked = asyncio.get_running_loop().create_task(
+                other.admit(f"next {amount}", rules, tokens=1, amount=amount)
+            )
+            await asyncio.sleep(0.005)
+            one.settle(held, tokens=1, amount=0)
+            came = await asked
+            assert isinstance(came, Ticket)
+            other.settle(came, tokens=1, amount=0)
+            assert await other.redis.flush(5)
+        held = await ticket(one, "held for long", slots)
+        assert (await refused(other, "another", slots)).by == slots.slots[0]
+        one.settle(held, tokens=1, amount=0)

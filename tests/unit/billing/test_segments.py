@@ -1,5 +1,6 @@
 """What the drain sees of the journal's files."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -206,3 +207,15 @@ def test_a_writer_goes_on_while_it_has_another_segment(tmp_path: Path) -> None:
     assert writes_on(tmp_path, "w-00000001.log")
     assert not writes_on(tmp_path, "w-2-00000001.log")
     assert not writes_on(tmp_path, "x-00000001.log")
+
+
+async def test_those_who_look_at_one_time_do_not_take_each_other_for_a_writer(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, writer_id="w")
+    journal.append(b"{}")
+
+    def look() -> list[bool]:
+        return [some_unwritten(tmp_path) for _ in range(300)]
+
+    found = await asyncio.gather(*(asyncio.to_thread(look) for _ in range(8)))
+    assert not any(map(any, found))
+    journal.close()
