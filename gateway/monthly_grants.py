@@ -121,7 +121,8 @@ class MonthlyGrants:
         end = loop.time() + self._interval
         while (left := end - loop.time()) > 0:
             try:
-                await asyncio.wait_for(self._woken.wait(), left)
+                async with asyncio.timeout(left):  # `wait_for` loses a cancellation that comes as a bell does
+                    await self._woken.wait()
             except TimeoutError:
                 return
             self._woken.clear()

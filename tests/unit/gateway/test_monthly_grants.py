@@ -281,3 +281,18 @@ async def test_it_runs_by_itself_and_hears_of_a_tier_at_once(house: House) -> No
             await task
     await house.grants.pass_once()
     assert await house.credits(TEAM) == 50
+
+
+async def test_a_bell_at_the_moment_of_the_end_does_not_keep_it_running(house: House) -> None:
+    for turns in range(6):
+        grants = house.other()
+        ended = asyncio.Event()
+        task = spawn(grants.run(), name="grants")
+        task.add_done_callback(lambda _, ended=ended: ended.set())
+        await asyncio.sleep(0.3)  # it waits for a bell, or for an hour
+        house.changes._ring()  # pyright: ignore[reportPrivateUsage] - as a bell does, but at a known turn of the loop
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        async with asyncio.timeout(10):
+            await ended.wait()
