@@ -1,8 +1,8 @@
 # aspendos. Each target sets up what it needs in .venv first; a second run finds it there.
 
 PYTHON ?= python3
-# The machine's Python makes .venv, not .venv's own. One that is named is meant: a .venv of another version makes way for
-# it. One that is not takes the .venv that is there.
+# The machine's Python makes .venv, not .venv's own. One that is named is meant: a .venv of another makes way for it. One
+# that is not takes the .venv that is there, and makes a new one of a quicker build where the machine has one.
 SET_UP := PATH="$(PATH)" $(PYTHON) tools/setup.py $(if $(filter command environment,$(origin PYTHON)),--this-python)
 RUN := .venv/bin
 NODE_TESTS := tests/contract/node

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,19 +43,61 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment made by this Python, and of no use yet."""
     made = tmp_path / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made)], check=True)
-    monkeypatch.setattr(setup, "VENV", made)
+    placed(made, monkeypatch)
     return made
 
 
-def test_an_environment_of_another_version_does_not_fit(environment: Path) -> None:
+def placed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the set-up use this folder for .venv."""
+    monkeypatch.setattr(setup, "VENV", folder)
+    monkeypatch.setattr(setup, "PYTHON", folder / "bin" / "python")
+
+
+def choosing(python: str) -> Callable[[str], tuple[str, str]]:
+    """A choice of Pythons that always takes this one."""
+
+    def chosen(path: str) -> tuple[str, str]:
+        return python, "" if python == path else "taking it"
+
+    return chosen
+
+
+def test_an_environment_of_another_python_does_not_fit(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert setup.fits()
-    written = environment / "pyvenv.cfg"
-    written.write_text("home = /usr/bin\nversion_info = 3.9.1\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "base_prefix", "/opt/python3.11")
+        assert not setup.fits()
+    (environment / "bin" / "python").unlink()
     assert not setup.fits()
-    written.write_text("version_info = {}.{}.1\n".format(*sys.version_info[:2]))
-    assert setup.fits()
-    written.unlink()
-    assert not setup.fits()
+
+
+def test_an_environment_of_a_quicker_python_has_the_pip_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    placed(tmp_path / ".venv", monkeypatch)
+    quicker = tmp_path / "python3"
+    quicker.write_text(f'#!/bin/sh\nexec "{setup.interpreter()}" "$@"\n')
+    quicker.chmod(0o755)
+    monkeypatch.setattr(setup, "quickest", choosing(str(quicker)))
+    if setup.bundled_pip() is None:
+        pytest.skip("this Python comes without pip")
+    setup.create(Progress(), this_python=False)
+    assert "set-up: taking it\n" in capsys.readouterr().err
+    assert setup.usable()
+
+
+def test_a_quicker_python_that_makes_no_environment_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed(tmp_path / ".venv", monkeypatch)
+    monkeypatch.setattr(setup, "bundled_pip", lambda: tmp_path / "pip-1.whl")
+    monkeypatch.setattr(setup, "quickest", choosing("/bin/false"))
+    assert not setup.create_quicker(sys.executable, Progress())
+    assert not setup.VENV.exists()
+    monkeypatch.setattr(setup, "quickest", choosing(sys.executable))
+    assert not setup.create_quicker(sys.executable, Progress())
 
 
 def test_an_environment_is_not_made_anew_with_its_own_python(environment: Path) -> None:
