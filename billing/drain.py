@@ -3,16 +3,17 @@
 The place reached in a segment is stored in the transaction that stores its records and posts their costs to
 the ledger, so a crash between any two steps repeats work and loses none; the records' unique id makes the
 repeat harmless. What a dead process held and never used is released with its last segment. One process
-drains at a time (a file lock), any process may. Refuses to give up: while the database is away the
-journal holds everything and the drain tries again, ever more slowly.
+drains at a time (a file lock), any process may. What nobody waits for is drained in small pieces, with rests
+between them in which requests have the interpreter to themselves. Refuses to give up: while the database is away
+the journal holds everything and the drain tries again, ever more slowly.
 """
 
 import asyncio
 import fcntl
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -32,9 +33,18 @@ from billing.tables import journal_offsets
 _PIECE_BYTES = 1 << 20
 """Some 2,500 records, a transaction of some 20 ms: what a page of an index, a commit and a hop between threads cost
 is shared by as many."""
+_PIECES = 8
+"""Into so many is divided what there is, where nobody waits for it: a second's records, however many."""
+_LEAST_BYTES = 1 << 16
+_REST = 3.0
+"""After a piece, so many times as long as it took. While a thread has the interpreter every turn of the loop waits for
+it, and in 50 ms of that requests would queue."""
+_LONGEST_REST = 0.05
 
 _START = Place()
 _LOCK_NAME = "drain.lock"
+_WAITING_NAME = "drain.waiting"
+"""Locked, shared, by all who wait for the other lock, so that who has it knows."""
 _TURN_POLL = 0.02
 _LONGEST_WAIT = 30.0
 
@@ -73,15 +83,19 @@ class Drain:
         clock: Callable[[], int] = time.time_ns,
         piece_bytes: int = _PIECE_BYTES,
         new_id: Callable[[], str] = transaction_id,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._dir = journal_dir
         self._engine = engine
         self._interval = interval
         self._clock = clock
         self._piece_bytes = piece_bytes
+        self._sleep = sleep
         self._scribe = Scribe(engine)
         self._intake = Intake(postgres=engine.dialect.name == "postgresql", clock=clock, new_id=new_id)
         self._mine = asyncio.Lock()
+        self._flushing = 0
+        self._took = 0.0
         self._known: dict[str, Place] = {}
         self._drained = 0
         self._damaged = 0
@@ -113,7 +127,7 @@ class Drain:
         """Drain until cancelled; after a failure wait twice as long each time, up to 30 s."""
         while True:
             await self._attempt(wait=False)
-            await asyncio.sleep(min(self._interval * 2**self._failures, _LONGEST_WAIT))
+            await self._sleep(min(self._interval * 2**self._failures, _LONGEST_WAIT))
 
     async def flush(self, *, timeout: float | None = None) -> bool:
         """Bring what the journal holds now into the database; True when it is there.
@@ -122,6 +136,7 @@ class Drain:
         drain for longer than `timeout` seconds, or a writer's disk is full and its records wait in its memory:
         who takes the books for complete then gives out money twice. Never raises for any of it.
         """
+        self._flushing += 1
         try:
             async with asyncio.timeout(timeout):
                 return await self._attempt(wait=True)
@@ -129,6 +144,8 @@ class Drain:
             self._last_error = f"not drained within {timeout} s"
             _log.warning("flush timed out", seconds=timeout)
             return False
+        finally:
+            self._flushing -= 1
 
     async def _attempt(self, *, wait: bool) -> bool:
         started, began = self._clock(), time.monotonic()
@@ -176,9 +193,11 @@ class Drain:
             self._dir.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             ours = _lock(fd)
-            while not ours and wait:
-                await asyncio.sleep(_TURN_POLL)
-                ours = _lock(fd)
+            if not ours and wait:
+                with _waiting(self._dir):
+                    while not ours:
+                        await asyncio.sleep(_TURN_POLL)
+                        ours = _lock(fd)
             yield ours
         finally:
             self._scribe.when_done(over)
@@ -198,6 +217,7 @@ class Drain:
         if not names <= self._known.keys():
             self._known |= await self._places(sorted(names - self._known.keys()))
         self._count_pending(segments)
+        self._took = 0.0
         for segment in segments:
             if not self._is_stored(segment):
                 try:
@@ -215,7 +235,10 @@ class Drain:
     async def _drain_segment(self, segment: Segment) -> None:
         path = self._dir / segment.name
         while (place := self._known[segment.name]).position < segment.size:
-            step = await self._take_in(path, place, segment.live)
+            size = await self._rested()
+            began = time.monotonic()
+            step = await self._take_in(path, place, segment.live, size)
+            self._took = time.monotonic() - began
             if step is None:
                 break
             self._known[segment.name] = step.place
@@ -224,9 +247,17 @@ class Drain:
         if not segment.live:
             await self._finish(path)
 
-    async def _take_in(self, path: Path, place: Place, live: bool) -> Step | None:
-        """What follows this place; None where nothing whole does."""
-        read = partial(self._intake.read, path, place, live=live, size=self._piece_bytes)
+    async def _rested(self) -> int:
+        """How many bytes to take in next, once there was a rest from those before."""
+        if self._flushing or _somebody_waits(self._dir):
+            return self._piece_bytes
+        if self._took:
+            await self._sleep(min(_REST * self._took, _LONGEST_REST))
+        return min(max(self._pending_bytes // _PIECES, _LEAST_BYTES), self._piece_bytes)
+
+    async def _take_in(self, path: Path, place: Place, live: bool, size: int) -> Step | None:
+        """What follows this place, about so many bytes; None where nothing whole does."""
+        read = partial(self._intake.read, path, place, live=live, size=size)
         try:
             return await self._scribe.write(read, self._intake.store)
         except DBAPIError as error:
@@ -278,6 +309,29 @@ class Drain:
     def _count_pending(self, segments: Sequence[Segment]) -> None:
         known = self._known
         self._pending_bytes = sum(max(0, s.size - known.get(s.name, _START).position) for s in segments)
+
+
+@contextmanager
+def _waiting(directory: Path) -> Generator[None]:
+    """Have whoever drains this journal know that somebody waits."""
+    fd = os.open(directory / _WAITING_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _somebody_waits(directory: Path) -> bool:
+    """Whether anybody does; asked only by the one whose turn it is."""
+    try:
+        fd = os.open(directory / _WAITING_NAME, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(fd)
+    finally:
+        os.close(fd)
 
 
 def _lock(fd: int) -> bool:
