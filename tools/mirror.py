@@ -16,7 +16,7 @@ LOGIC = 20  # statements; below that a file is declarations, and whoever uses th
 
 # Sources with logic that no test imports, and why that is right.
 TESTED: dict[str, str] = {
-    "billing/intake.py": "through the drain: tests/unit/billing/test_drain.py",
+    "billing/intake.py": "through the drain: tests/unit/billing/drain/test_once.py",
     "billing/ledger/notes.py": "through the ledger: tests/unit/billing/ledger/test_ledger.py and test_amounts.py",
     "billing/ledger/reading.py": "through the ledger: tests/unit/billing/ledger/test_ledger.py",
     "gateway/database/alert_targets.py": "over HTTP: tests/unit/gateway/http/admin/test_budgets.py",

@@ -26,6 +26,7 @@ from gateway.settings import Settings, load_settings
 from gateway.usage_names import Sources, known
 from gateway.usage_question import Asked, Holders, UsageQuestion, understand
 from inference.ir.cards import Catalog
+from inference.ir.errors import InvalidField
 from policies.caller import OPERATOR
 
 Text = str | None
@@ -153,8 +154,15 @@ def _catalogue(settings: Settings) -> Catalog | None:
 
 
 def at_most(limit: int | None, otherwise: int, most: int = MOST_ROWS) -> int:
-    """`limit` within reason."""
-    return otherwise if limit is None else max(1, min(limit, most))
+    """How many rows are asked for: `limit`, or `otherwise` where none was given. Raises InvalidField beyond `most`."""
+    if limit is None:
+        return otherwise
+    if not 1 <= limit <= most:
+        raise InvalidField(
+            f"--limit must be from 1 to {most:,}; {limit:,} was given. More come page by page, with --cursor.",
+            param="--limit",
+        )
+    return limit
 
 
 def out(text: str) -> None:

@@ -151,3 +151,17 @@ def test_a_name_nobody_ever_had_fails_and_is_named(only: Only, capsys: pytest.Ca
     shown = capsys.readouterr()
     assert "'nope'" in shown.err
     assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("limit", "group_by", "most"),
+    [(0, None, "10,000"), (10_001, None, "10,000"), (-1, "team", "100,000"), (100_001, "team", "100,000")],
+)
+def test_more_rows_than_come_at_once_are_refused_with_the_way_to_them(
+    limit: int, group_by: str | None, most: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert usage(limit=limit, group_by=group_by) == 1
+    said = capsys.readouterr()
+    assert not said.out
+    assert f"--limit must be from 1 to {most}; {limit:,} was given." in said.err
+    assert "--cursor" in said.err
