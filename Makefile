@@ -11,7 +11,8 @@ NODE_TESTS := tests/contract/node
 KEEP := env -u PYTHONDONTWRITEBYTECODE
 PYTEST := $(KEEP) $(RUN)/python -m pytest
 UPGRADE ?=
-JOBS ?= auto
+# One more than there are cores: tests wait for servers to start and to end more than they reckon.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PEERS ?=
 BENCH ?=
 # The environment's own tools come first: its node serves the npm tests where the machine has none.

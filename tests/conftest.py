@@ -6,6 +6,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ class Together(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         return "tests/vllm" if path.startswith("tests/vllm/") else path
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put tests' files where the servers' are, unless told where: they are gone at the end."""
+    ground = _ground()
+    if config.option.basetemp is None and not hasattr(config, "workerinput") and ground != "/tmp":
+        config.option.basetemp = tempfile.mkdtemp(prefix="aspendos-tests-", dir=ground)
+        config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
@@ -144,8 +153,8 @@ def plane(database: Database) -> Plane:
 
 
 def _ground() -> str:
-    """Where the server's files lie: in memory where there is plenty. A database is a thousand small files, made and
-    removed for every test, which costs a disk ten times as much."""
+    """Where files lie: in memory where there is plenty. A database of PostgreSQL is a thousand small ones, made and
+    removed for every test, which costs a disk ten times as much; and what a gateway forces to the disk waits for it."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30
     return str(memory) if roomy else "/tmp"

@@ -251,11 +251,18 @@ class GatewayProcess:
         assert len(records) == 1, f"{len(records)} usage records: {records}"
         return records[0]
 
-    def wait_until(self, true: Callable[[], bool], *, seconds: float = 20.0) -> None:
-        """Return once something is so. Raises AssertionError, with what it wrote, if it never is."""
+    def wait_until(
+        self,
+        true: Callable[[], bool],
+        *,
+        seconds: float = 20.0,
+        instead: Callable[[], object] = lambda: "not so",
+    ) -> None:
+        """Return once something is so. Raises AssertionError, with what is so `instead` and what it wrote, if it never
+        is."""
         deadline = time.monotonic() + seconds
         while not true():
-            assert time.monotonic() < deadline, f"not so within {seconds:g} s\n{self.output()}"
+            assert time.monotonic() < deadline, f"{instead()} within {seconds:g} s\n{self.output()}"
             time.sleep(0.02)
 
     def metric(self, name: str, **labels: str) -> float:

@@ -108,9 +108,12 @@ class World:
         self.clock = Clock()
         self.depot = OneDepot()
         self.drained = True
+        self.flushes = 0
         names = itertools.count()
 
         async def flush() -> bool:
+            self.flushes += 1
+            await asyncio.sleep(0)
             return self.drained
 
         self.store = AllottedStore(
@@ -240,6 +243,15 @@ async def test_what_was_settled_stays_in_the_share_until_it_is_drained(world: Wo
     assert await world.store.available("acct_a") == 400
     await world.let_in(PAID, 400)
     assert isinstance(await world.ask(PAID, 1), Refused)
+
+
+@pytest.mark.parametrize("drained", [True, False])
+async def test_all_who_wait_for_the_books_wait_for_one_try(world: World, drained: bool) -> None:
+    """Each may take a second to fail: one after the other they would take a minute."""
+    world.store.settle(await world.let_in(PAID, 1_000), tokens=0, amount=600)
+    world.drained = drained
+    await asyncio.gather(*(world.store.tick() for _ in range(60)))
+    assert world.flushes == (1 if drained else 2), "a try that began before one came is not for it"
 
 
 async def test_what_others_want_and_what_lies_idle_is_given_back(world: World) -> None:
