@@ -33,7 +33,7 @@ from billing.tables import journal_offsets
 _PIECE_BYTES = 1 << 20
 """Some 2,500 records, a transaction of some 20 ms: what a page of an index, a commit and a hop between threads cost
 is shared by as many."""
-_PIECES = 8
+_PIECES = 16
 """Into so many is divided what there is, where nobody waits for it: a second's records, however many."""
 _LEAST_BYTES = 1 << 16
 _REST = 3.0
