@@ -106,7 +106,8 @@ class Desk:
         came = self._settlings
         async with self._settling:
             if self._settlings > came:
-                return self._settled_by > came  # it was tried after this one came; nobody waits for a try each
+                # It was tried after this one came: nobody waits for a try each.
+                return self._settled_by > came
             self._settlings += 1
             number = self._settlings
             settled = [(share, share.settled) for share in self._shares.known.values() if share.settled]
