@@ -1,7 +1,7 @@
 """Which Python .venv is made of: the one that was started, or a quicker build of it that this machine has as well.
 
-A build without profile-guided optimisation, as version managers make unless they are told otherwise, runs the gateway
-at a cost of up to half as much again (docs/benchmarks.md). Standard library only.
+With a build that has no profile-guided optimisation, as version managers make unless they are told otherwise, a request
+costs the gateway a fifth more (docs/benchmarks.md). Standard library only.
 """
 
 import json
@@ -73,10 +73,18 @@ def tried(path: str) -> Build | None:
     return Build(path, (version[0], version[1], version[2]), home, seconds) if name == "cpython" else None
 
 
-def home_of(path: str) -> str:
-    """Where a Python was installed, or the one that an environment's was made of; nothing where it does not start."""
-    command = [path, "-I", "-c", "import sys; print(sys.base_prefix)"]
+_WHICH = "import sys; print('%d.%d of %s' % (*sys.version_info[:2], sys.base_prefix))"
+
+
+def which(path: str) -> str:
+    """Version and place of a Python, or of the one that an environment was made of; nothing where it does not start."""
+    command = [path, "-I", "-c", _WHICH]
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+
+def this() -> str:
+    """The same of the Python that runs this."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]} of {sys.base_prefix}"
 
 
 def said_to_be_optimised() -> bool:

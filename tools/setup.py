@@ -30,7 +30,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a file, Python looks for packages beside it only
-from tools.interpreter import home_of, quickest  # noqa: E402 - found there
+from tools.interpreter import quickest, this, which  # noqa: E402 - found there
 
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
@@ -145,7 +145,7 @@ def usable() -> bool:
 
 def fits() -> bool:
     """Whether .venv is of the very Python that runs this."""
-    return PYTHON.exists() and home_of(str(PYTHON)) == sys.base_prefix
+    return PYTHON.exists() and which(str(PYTHON)) == this()
 
 
 def interpreter() -> str:

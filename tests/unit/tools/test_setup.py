@@ -66,9 +66,10 @@ def test_an_environment_of_another_python_does_not_fit(
     environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert setup.fits()
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "base_prefix", "/opt/python3.11")
-        assert not setup.fits()
+    for name, value in (("base_prefix", "/opt/python"), ("version_info", (3, 99, 1))):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, name, value)
+            assert not setup.fits()
     (environment / "bin" / "python").unlink()
     assert not setup.fits()
 
