@@ -33,9 +33,11 @@ from billing.tables import journal_offsets
 _PIECE_BYTES = 1 << 20
 """Some 2,500 records, a transaction of some 20 ms: what a page of an index, a commit and a hop between threads cost
 is shared by as many."""
-_PIECES = 16
-"""Into so many is divided what there is, where nobody waits for it: a second's records, however many."""
-_LEAST_BYTES = 1 << 16
+_SMALL_BYTES = 1 << 16
+"""Some 150 records, where nobody waits for them."""
+_MUCH_BYTES = 3 << 19
+"""More than that at once, some 3,600 records, come from a busy core: what each costs counts for more there, and small
+pieces cost more."""
 _REST = 3.0
 """After a piece, so many times as long as it took. While a thread has the interpreter every turn of the loop waits for
 it, and in 50 ms of that requests would queue."""
@@ -249,11 +251,11 @@ class Drain:
 
     async def _rested(self) -> int:
         """How many bytes to take in next, once there was a rest from those before."""
-        if self._flushing or _somebody_waits(self._dir):
+        if self._flushing or self._pending_bytes > _MUCH_BYTES or _somebody_waits(self._dir):
             return self._piece_bytes
         if self._took:
             await self._sleep(min(_REST * self._took, _LONGEST_REST))
-        return min(max(self._pending_bytes // _PIECES, _LEAST_BYTES), self._piece_bytes)
+        return min(_SMALL_BYTES, self._piece_bytes)
 
     async def _take_in(self, path: Path, place: Place, live: bool, size: int) -> Step | None:
         """What follows this place, about so many bytes; None where nothing whole does."""

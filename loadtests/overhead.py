@@ -33,7 +33,7 @@ from loadtests.subjects import HELD, PACED, PLAIN, ROOT, Direct, Gateway, Nginx,
 
 EVENTS = 68
 STREAM_SECONDS = (EVENTS - 1) * 0.005
-AFTERMATH = 1.3
+AFTERMATH = 1.7
 """Seconds after a load within which what was put off (usage records, logs) is done: charged to the load that caused it,
 and not to the next."""
 

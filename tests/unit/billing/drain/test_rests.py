@@ -19,12 +19,11 @@ RECORDS = 1_500
 INTERVAL = 7.0
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A journal of several pieces."""
-    journal = Journal(tmp_path / "j", writer_id="w")
+def fill(folder: Path, records: int) -> int:
+    """A journal of so many records; its bytes."""
+    journal = Journal(folder, writer_id="w")
     meter = Meter(journal)
-    for number in range(RECORDS):
+    for number in range(records):
         meter.record(
             UsageRecord(
                 id=f"r-{number}",
@@ -37,8 +36,13 @@ def folder(tmp_path: Path) -> Path:
             )
         )
     journal.close()
-    size = sum(path.stat().st_size for path in (tmp_path / "j").iterdir())
-    assert size > 4 * 65_536
+    return sum(path.stat().st_size for path in folder.glob("*.log"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A journal of several pieces."""
+    assert fill(tmp_path / "j", RECORDS) > 4 * 65_536
     return tmp_path / "j"
 
 
@@ -88,6 +92,14 @@ async def test_who_waits_for_it_waits_for_no_rest(folder: Path, engine: AsyncEng
     assert await leisure.drain.flush()
     assert leisure.rests == []
     assert await _stored(engine) == RECORDS
+
+
+async def test_much_is_brought_in_without_rests(tmp_path: Path, engine: AsyncEngine) -> None:
+    assert fill(tmp_path / "j", 8_000) > 3 << 19
+    leisure = Leisure(tmp_path / "j", engine)
+    await leisure.one_pass()
+    assert leisure.rests == []
+    assert await _stored(engine) == 8_000
 
 
 async def test_a_pass_at_leisure_hurries_when_somebody_comes_to_wait(
