@@ -12,6 +12,7 @@ from billing.ledger import tables as ledger_tables
 from billing.ledger.accounts import account_id
 from billing.ledger.ledger import Ledger
 from billing.processors.tables import payment_customers, payment_subscriptions
+from gateway import monthly_grants
 from gateway.database.changes import Changes
 from gateway.database.engine import Database
 from gateway.database.tables import AuditRow, OrganisationRow, TeamRow, UserRow
@@ -283,7 +284,10 @@ async def test_it_runs_by_itself_and_hears_of_a_tier_at_once(house: House) -> No
     assert await house.credits(TEAM) == 50
 
 
-async def test_a_bell_at_the_moment_of_the_end_does_not_keep_it_running(house: House) -> None:
+async def test_a_bell_at_the_moment_of_the_end_does_not_keep_it_running(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monthly_grants, "_PAUSE_SECONDS", 0.0)
     for turns in range(6):
         grants = house.other()
         ended = asyncio.Event()
