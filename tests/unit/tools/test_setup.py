@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import distribution
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -53,6 +55,17 @@ def placed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "PYTHON", folder / "bin" / "python")
 
 
+def wheel_of_pip(folder: Path) -> Path:
+    """The pip that is installed here, as a wheel: not every Python comes with one."""
+    about = distribution("pip")
+    wheel = folder / f"pip-{about.version}-py3-none-any.whl"
+    with ZipFile(wheel, "w") as archive:
+        for file in about.files or ():
+            if file.parts[0] != ".." and file.suffix != ".pyc":
+                archive.write(str(file.locate()), str(file))
+    return wheel
+
+
 def choosing(python: str) -> Callable[[str], tuple[str, str]]:
     """A choice of Pythons that always takes this one."""
 
@@ -82,8 +95,7 @@ def test_an_environment_of_a_quicker_python_has_the_pip_of_this_one(
     quicker.write_text(f'#!/bin/sh\nexec "{setup.interpreter()}" "$@"\n')
     quicker.chmod(0o755)
     monkeypatch.setattr(setup, "quickest", choosing(str(quicker)))
-    if setup.bundled_pip() is None:
-        pytest.skip("this Python comes without pip")
+    monkeypatch.setattr(setup, "bundled_pip", lambda: wheel_of_pip(tmp_path))
     setup.create(Progress(), this_python=False)
     assert "set-up: taking it\n" in capsys.readouterr().err
     assert setup.usable()
