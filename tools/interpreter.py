@@ -13,7 +13,7 @@ from pathlib import Path
 
 MARGIN = 1.15
 """Another Python is taken where this one takes so many times as long."""
-_ROUNDS = 3
+_ROUNDS = 8
 """Each is tried so often, in turn, and its best counts: other work on the machine slows some down, and not others."""
 _PLACES = ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin")
 """Where a machine keeps Pythons, whatever stands first in PATH."""
